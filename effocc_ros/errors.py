@@ -1,0 +1,21 @@
+"""The one error that all bad input ends in."""
+
+
+class InputError(ValueError):
+    """Input that cannot be used, said so that the reader knows what to do.
+
+    Args:
+        what: The thing at fault: a topic, a file, a parameter, a tensor.
+        found: What was found there.
+        expected: What would have been right.
+        do: What the reader can do about it.
+        reason: A short snake_case name under which such inputs are counted.
+    """
+
+    def __init__(
+        self, what: str, *, found: str, expected: str, do: str = "", reason: str = "bad_input"
+    ):
+        self.what, self.found, self.expected, self.do = what, found, expected, do
+        self.reason = reason
+        advice = f" {do}." if do else ""
+        super().__init__(f"{what}: found {found}; expected {expected}.{advice}")

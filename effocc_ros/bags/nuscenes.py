@@ -1,0 +1,245 @@
+"""Bags of a nuScenes car: what `effocc nuscenes2bag` and the simulator write.
+
+The topics are those of WATonomous' nuscenes_to_ros2bag: ``/CAM_FRONT/image_rect_compressed``
+(JPEG), ``/CAM_FRONT/camera_info``, ``/LIDAR_TOP`` (x y z intensity ring, float32). Every ego pose
+is on ``/tf`` (map -> base_link), the sensors' places are on ``/tf_static``.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from effocc_ros.bags.messages import (
+    NUSCENES_POINT,
+    camera_info_message,
+    compressed_image_message,
+    point_cloud_message,
+    tf_message,
+    transform_message,
+)
+from effocc_ros.bags.nuscenes_tables import NuscenesTables, SensorRecord
+from effocc_ros.bags.writer import BagWriter
+from effocc_ros.errors import InputError
+
+FIXED_FRAME = "map"
+BASE_FRAME = "base_link"
+
+
+@dataclass(frozen=True)
+class SensorCalibration:
+    """Where a sensor sits and, for a camera, how it sees.
+
+    Attributes:
+        name: The sensor, also its frame, for example ``CAM_FRONT``.
+        sensor2ego: (4, 4) pose of the sensor in the base frame.
+        intrinsics: (3, 3) pinhole matrix in pixels; None makes it a LiDAR.
+        size: Height and width of the camera's images in pixels.
+    """
+
+    name: str
+    sensor2ego: NDArray[np.float64]
+    intrinsics: NDArray[np.float64] | None = None
+    size: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True)
+class SensorEvent:
+    """One image or one LiDAR sweep.
+
+    Attributes:
+        stamp: Nanoseconds since the epoch.
+        sensor: Name of a SensorCalibration.
+        data: JPEG bytes of a camera; (N, 5) float32 x, y, z (metres, sensor frame), intensity
+            (0..255), ring of a LiDAR.
+    """
+
+    stamp: int
+    sensor: str
+    data: bytes | NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class PoseEvent:
+    """One ego pose: (4, 4) base frame to map at ``stamp`` nanoseconds."""
+
+    stamp: int
+    ego2global: NDArray[np.float64]
+
+
+def write_nuscenes_bag(
+    path: Path | str,
+    events: Iterable[SensorEvent | PoseEvent],
+    calibration: Sequence[SensorCalibration],
+    *,
+    overwrite: bool = False,
+) -> dict[str, int]:
+    """Write events as a bag of a nuScenes car; it appears whole or not at all.
+
+    Args:
+        path: The rosbag2 folder that shall appear.
+        events: In the order of time, poses before what was measured at the same moment.
+        calibration: Every sensor of the events.
+        overwrite: Replace a bag that is there.
+
+    Returns:
+        Number of messages on each topic.
+
+    Raises:
+        InputError: Events out of order, an unknown sensor, or no free path.
+    """
+    with BagWriter(path, overwrite=overwrite) as writer:
+        write_events(writer, events, calibration)
+        return writer.counts
+
+
+def write_events(
+    writer: BagWriter,
+    events: Iterable[SensorEvent | PoseEvent],
+    calibration: Sequence[SensorCalibration],
+) -> None:
+    """Write events into an open bag, each at its own stamp; see ``write_nuscenes_bag``."""
+    sensors = {sensor.name: sensor for sensor in calibration}
+    last = None
+    for event in events:
+        if last is None:
+            _write_places(writer, calibration, event.stamp)
+        elif event.stamp < last:
+            raise InputError(
+                f"event of {getattr(event, 'sensor', BASE_FRAME)}",
+                found=f"stamp {event.stamp} ns after {last} ns",
+                expected="events in the order of time",
+                reason="out_of_order",
+            )
+        last = event.stamp
+        if isinstance(event, PoseEvent):
+            pose = transform_message(event.stamp, FIXED_FRAME, BASE_FRAME, event.ego2global)
+            writer.write("/tf", tf_message([pose]), event.stamp)
+        elif event.sensor not in sensors:
+            raise InputError(
+                f"event at {event.stamp} ns",
+                found=f"sensor {event.sensor}",
+                expected=f"one of {', '.join(sensors)}",
+                reason="unknown_sensor",
+            )
+        else:
+            _write_measurement(writer, event, sensors[event.sensor])
+
+
+def nuscenes_to_bag(
+    root: Path | str,
+    path: Path | str,
+    *,
+    version: str = "v1.0-mini",
+    scene: str = "scene-0061",
+    sweeps: bool = True,
+    overwrite: bool = False,
+    progress: bool = False,
+) -> dict[str, int]:
+    """Write one scene of nuScenes as a bag: its cameras and LiDAR, and the ego poses of all data.
+
+    Args:
+        root: The data set's folder.
+        path: The rosbag2 folder that shall appear.
+        version: Which tables.
+        scene: Which scene.
+        sweeps: Also the data between keyframes (12 Hz cameras, 20 Hz LiDAR).
+        overwrite: Replace a bag that is there.
+        progress: Show a progress bar on stderr.
+
+    Returns:
+        Number of messages on each topic.
+
+    Raises:
+        InputError: A table, token or file is missing or broken; named in the text.
+    """
+    records = NuscenesTables(root, version).scene(scene)
+    measured = [record for record in records if record.modality in ("camera", "lidar")]
+    if not sweeps:
+        measured = [record for record in measured if record.key_frame]
+    calibration = scene_calibration(measured)
+    poses = {record.pose_stamp: record.ego2global for record in records}
+    steps: list[PoseEvent | SensorRecord] = [PoseEvent(*item) for item in poses.items()]
+    # Sorting is stable: at equal stamps poses stay before measurements.
+    steps = sorted(steps + measured, key=lambda step: step.stamp)
+    bar = tqdm(steps, desc=scene, unit="msg", disable=not progress)
+    return write_nuscenes_bag(path, _loaded(bar), calibration, overwrite=overwrite)
+
+
+def scene_calibration(records: Iterable[SensorRecord]) -> tuple[SensorCalibration, ...]:
+    """Return the one calibration that each sensor has in a scene.
+
+    Raises:
+        InputError: A sensor has two, which /tf_static could not say.
+    """
+    found: dict[str, SensorCalibration] = {}
+    for record in records:
+        known = found.setdefault(
+            record.sensor,
+            SensorCalibration(record.sensor, record.sensor2ego, record.intrinsics, record.size),
+        )
+        if not np.array_equal(known.sensor2ego, record.sensor2ego):
+            raise InputError(
+                f"calibration of {record.sensor}",
+                found="two different places in one scene",
+                expected="one, as a bag's /tf_static has",
+                reason="two_calibrations",
+            )
+    return tuple(found.values())
+
+
+def _loaded(steps: Iterable[PoseEvent | SensorRecord]) -> Iterator[PoseEvent | SensorEvent]:
+    for step in steps:
+        if isinstance(step, PoseEvent):
+            yield step
+            continue
+        try:
+            data = step.file.read_bytes()
+        except OSError as error:
+            raise InputError(
+                f"nuScenes file {step.file}",
+                found=error.strerror or str(error),
+                expected=f"the data of {step.sensor} at {step.stamp} ns",
+                do="unpack the archive that has it, or leave the sweeps out (--keyframes)",
+                reason="missing_file",
+            ) from error
+        yield SensorEvent(step.stamp, step.sensor, _decoded(data, step))
+
+
+def _decoded(data: bytes, record: SensorRecord) -> bytes | NDArray[np.float32]:
+    if record.modality == "camera":
+        return data
+    if not data or len(data) % NUSCENES_POINT.itemsize:
+        raise InputError(
+            f"nuScenes file {record.file}",
+            found=f"{len(data)} bytes",
+            expected=f"points of {NUSCENES_POINT.itemsize} bytes: x y z intensity ring, float32",
+            do="copy it again",
+            reason="bad_file",
+        )
+    return np.frombuffer(data, "<f4").reshape(-1, len(NUSCENES_POINT))
+
+
+def _write_places(writer: BagWriter, calibration: Sequence[SensorCalibration], stamp: int) -> None:
+    # One message, because a latched topic may keep no more than its last.
+    places = [
+        transform_message(stamp, BASE_FRAME, sensor.name, sensor.sensor2ego)
+        for sensor in calibration
+    ]
+    writer.write("/tf_static", tf_message(places), stamp)
+
+
+def _write_measurement(writer: BagWriter, event: SensorEvent, sensor: SensorCalibration) -> None:
+    stamp, name = event.stamp, sensor.name
+    if sensor.intrinsics is None:
+        rows = np.ascontiguousarray(event.data, "<f4")
+        points = rows.view(NUSCENES_POINT)[:, 0]
+        writer.write(f"/{name}", point_cloud_message(stamp, name, points), stamp)
+        return
+    info = camera_info_message(stamp, name, sensor.intrinsics, sensor.size)
+    image = compressed_image_message(stamp, name, event.data)
+    writer.write(f"/{name}/camera_info", info, stamp)
+    writer.write(f"/{name}/image_rect_compressed", image, stamp)

@@ -1,0 +1,237 @@
+"""Run a model over a bag without ROS: the node's stream and network, in bag time."""
+
+import logging
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from tqdm import tqdm
+
+from effocc_ros.bags.messages import occupancy_message, point_cloud_message
+from effocc_ros.bags.process_result import ProcessResult
+from effocc_ros.bags.reader import BagMessage, BagReader
+from effocc_ros.bags.writer import BagWriter
+from effocc_ros.errors import InputError
+from effocc_ros.occupancy import SemanticOccupancy
+from effocc_ros.occupancy_views import labelled_points
+from effocc_ros.predictor import Predictor
+from effocc_ros.rig import Rig, load_rig
+from effocc_ros.stream import Problem, Stream, StreamConfig
+
+logger = logging.getLogger(__name__)
+
+OCCUPANCY_TOPIC = "/effocc/occupancy"
+POINTS_TOPIC = "/effocc/points"
+TF_TOPICS = ("/tf", "/tf_static")
+NANOSECONDS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class ProcessOptions:
+    """How to process a bag.
+
+    Attributes:
+        model: Preset or checkpoint.
+        rig: Rig preset or file: which topics are which sensors.
+        interval_s: Seconds between frames, at least; 0 for every reference stamp.
+        device: Where the network runs: ``auto``, ``cpu``, ``cuda``.
+        precision: ``float32``; on a GPU also ``bfloat16`` or ``float16``.
+        confidence: Also write the probability of each voxel's class.
+        copy_inputs: Also copy the sensors' messages.
+        overwrite: Replace a bag that is there.
+    """
+
+    model: str = "fusion_r18"
+    rig: str = "nuscenes"
+    interval_s: float = 0.5
+    device: str = "auto"
+    precision: str = "float32"
+    confidence: bool = False
+    copy_inputs: bool = False
+    overwrite: bool = False
+
+
+def process_bag(
+    source: Path | str, target: Path | str, options: ProcessOptions, *, progress: bool = False
+) -> ProcessResult:
+    """Write a bag of what a model sees in another bag.
+
+    The new bag holds ``/effocc/occupancy``, ``/effocc/points`` and the input's tf; a result is
+    logged at the time of the message that completed its frame. Same input, same output.
+
+    Args:
+        source: Bag to read.
+        target: rosbag2 folder that shall appear.
+        options: How.
+        progress: Show a progress bar on stderr.
+
+    Returns:
+        Counts, drops and times.
+
+    Raises:
+        InputError: A bag, the rig or the model cannot be used. A bad message is counted and
+            logged, and the run goes on.
+    """
+    start = time.perf_counter()
+    _check_apart(Path(source), Path(target))
+    rig = load_rig(options.rig)
+    with (
+        BagReader(source) as bag,
+        BagWriter(target, overwrite=options.overwrite, compress=True) as writer,
+        Predictor(
+            options.model, options.device, options.precision, options.confidence
+        ) as predictor,
+    ):
+        run = _Run(bag, writer, predictor, rig, options)
+        run.messages(progress)
+        statistics = run.stream.statistics()
+        return ProcessResult(
+            bag=Path(target),
+            model=predictor.name,
+            trained=predictor.trained,
+            messages_in=run.count,
+            duration_s=(bag.end_time - bag.start_time) / NANOSECONDS,
+            elapsed_s=time.perf_counter() - start,
+            frames_in=statistics.frames_in,
+            frames_out=writer.counts.get(OCCUPANCY_TOPIC, 0),
+            drops=dict(Counter(statistics.drops) + run.bad_messages),
+            milliseconds={name: median(values) for name, values in run.milliseconds.items()},
+        )
+
+
+class _Run:
+    """One pass over a bag: messages into the stream, frames through the network, results out."""
+
+    def __init__(
+        self,
+        bag: BagReader,
+        writer: BagWriter,
+        predictor: Predictor,
+        rig: Rig,
+        options: ProcessOptions,
+    ):
+        self.bag, self.writer, self.predictor = bag, writer, predictor
+        self.stream = Stream(_stream_config(rig, predictor, options), self._on_problem)
+        self.count = 0
+        self.bad_messages: Counter[str] = Counter()
+        self.milliseconds: dict[str, list[float]] = defaultdict(list)
+        self._said: set[tuple[str, str]] = set()
+        self._feeders = _feeders(self.stream, rig)
+        _check_topics(bag, rig)
+        copied = self._feeders if options.copy_inputs else TF_TOPICS
+        self._copied = tuple(topic for topic in copied if topic in bag.topics)
+        for topic in self._copied:
+            known = bag.topics[topic]
+            writer.add_topic(topic, known.msgtype, qos=known.qos, typestore=bag.typestore)
+
+    def messages(self, progress: bool) -> None:
+        """Take the whole bag, and what still waits at its end."""
+        topics = [topic for topic in self._feeders if topic in self.bag.topics]
+        total = sum(self.bag.topics[topic].count for topic in topics)
+        now = self.bag.start_time
+        source = self.bag.messages(topics)
+        for message in tqdm(source, total=total, unit="msg", disable=not progress):
+            now = message.log_time
+            self.count += 1
+            self._take(message)
+            self._frames(self.stream.poll(now / NANOSECONDS), now)
+        self._frames(self.stream.flush(), now)
+
+    def _take(self, message: BagMessage) -> None:
+        if message.topic in self._copied:
+            self.writer.write_raw(message.topic, message.msgtype, message.raw, message.log_time)
+        try:
+            decoded = message.decode()
+        except InputError as error:
+            self.bad_messages[error.reason] += 1
+            self._on_problem(Problem(message.topic, error.reason, str(error)))
+        else:
+            self._feeders[message.topic](decoded, message.log_time / NANOSECONDS)
+
+    def _frames(self, triggers: list, now: int) -> None:
+        for trigger in triggers:
+            start = time.perf_counter()
+            frame = self.stream.assemble(trigger)
+            if frame is None:
+                continue
+            assembled = time.perf_counter()
+            try:
+                occupancy = self.predictor.predict(frame)
+            except InputError as error:
+                self.stream.drop(trigger, error.reason)
+                self._on_problem(Problem(self.predictor.name, error.reason, str(error)))
+                continue
+            predicted = time.perf_counter()
+            self._write(occupancy, now)
+            self._remember("assemble", assembled - start)
+            for stage, value in self.predictor.timings.items():
+                self._remember(stage, value / 1e3)
+            self._remember("write", time.perf_counter() - predicted)
+            self._remember("total", time.perf_counter() - start)
+
+    def _write(self, occupancy: SemanticOccupancy, now: int) -> None:
+        points = labelled_points(occupancy)
+        cloud = point_cloud_message(occupancy.stamp, occupancy.frame_id, points)
+        self.writer.write(OCCUPANCY_TOPIC, occupancy_message(occupancy), now)
+        self.writer.write(POINTS_TOPIC, cloud, now)
+
+    def _remember(self, stage: str, seconds: float) -> None:
+        self.milliseconds[stage].append(1e3 * seconds)
+
+    def _on_problem(self, problem: Problem) -> None:
+        # Once for each kind: a camera that is broken is broken twelve times a second.
+        if (problem.source, problem.reason) not in self._said:
+            self._said.add((problem.source, problem.reason))
+            logger.warning("%s", problem.text)
+
+
+def _feeders(stream: Stream, rig: Rig) -> dict[str, Callable]:
+    """Return for every topic of a rig what takes its messages: (message, seconds) -> None."""
+
+    def image_feeder(name: str) -> Callable:
+        return lambda message, now: stream.add_image(name, message, now)
+
+    def info_feeder(name: str) -> Callable:
+        return lambda message, now: stream.add_camera_info(name, message)
+
+    feeders: dict[str, Callable] = {
+        "/tf_static": lambda message, now: stream.add_transforms(message, static=True),
+        "/tf": lambda message, now: stream.add_transforms(message, static=False),
+    }
+    for camera in rig.cameras:
+        feeders[camera.image] = image_feeder(camera.name)
+        if camera.camera_info:
+            feeders[camera.camera_info] = info_feeder(camera.name)
+    if rig.points:
+        feeders[rig.points] = stream.add_points
+    return feeders
+
+
+def _check_topics(bag: BagReader, rig: Rig) -> None:
+    sensors = [camera.image for camera in rig.cameras] + ([rig.points] if rig.points else [])
+    missing = [topic for topic in sensors if topic not in bag.topics]
+    if len(missing) == len(sensors):
+        raise InputError(
+            f"bag {bag.path}",
+            found=f"topics {', '.join(bag.topics) or '(none)'}",
+            expected=f"those of rig {rig.name}: {', '.join(sensors)}",
+            do="name the rig of this bag (--rig), a preset or a file of your own",
+            reason="wrong_rig",
+        )
+    for topic in missing:
+        logger.warning("%s is not in bag %s: going on without it", topic, bag.path)
+
+
+def _check_apart(source: Path, target: Path) -> None:
+    inside, outside = source.resolve(), target.resolve()
+    if inside == outside or outside in inside.parents or inside in outside.parents:
+        raise InputError(
+            f"output bag {target}",
+            found="a place in or around the input bag",
+            expected="a folder of its own",
+            do="choose another name",
+            reason="bad_output",
+        )

@@ -1,0 +1,161 @@
+"""Write a rosbag2 (MCAP) that appears whole or not at all."""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rosbags.interfaces import Connection, Qos
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from rosbags.typesys.store import Typestore
+
+from effocc_ros.bags.qos import default_qos
+from effocc_ros.bags.typestore import base_typestore
+from effocc_ros.errors import InputError
+
+METADATA_VERSION = 8
+"""The newest that Humble reads too: version 9 writes QoS in a form that it refuses."""
+
+
+class BagWriter:
+    """A bag being written, a context manager.
+
+    The bag grows in a hidden folder beside ``path`` and takes its name when the block ends well;
+    an exception leaves nothing behind.
+
+    Args:
+        path: The rosbag2 folder that shall appear.
+        overwrite: Replace a bag that is there already (a bag, never another folder).
+        compress: Compress chunks with zstd; worth it for grids and clouds, not for JPEG.
+
+    Raises:
+        InputError: Something is at ``path`` that may not be replaced, or the path cannot be one
+            of a folder.
+    """
+
+    def __init__(self, path: Path | str, *, overwrite: bool = False, compress: bool = False):
+        self.path = Path(path)
+        self._check_target(overwrite)
+        self._compress = compress
+        self._workplace: Path | None = None
+        self._writer: Writer | None = None
+        self._connections: dict[str, Connection] = {}
+        self._counts: dict[str, int] = {}
+
+    def __enter__(self) -> "BagWriter":
+        parent = self.path.absolute().parent
+        parent.mkdir(parents=True, exist_ok=True)
+        self._workplace = Path(tempfile.mkdtemp(prefix=f".{self.path.name}-", dir=parent))
+        try:
+            self._writer = Writer(
+                self._workplace / self.path.name,
+                version=METADATA_VERSION,
+                storage_plugin=StoragePlugin.MCAP,
+            )
+            if self._compress:
+                self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+            self._writer.open()
+        except BaseException:
+            shutil.rmtree(self._workplace)
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self._writer.close()
+                self._publish(self._workplace / self.path.name)
+            else:
+                self._writer.abort()
+        finally:
+            shutil.rmtree(self._workplace)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of messages written so far on each topic, sorted by name."""
+        return dict(sorted(self._counts.items()))
+
+    def add_topic(
+        self,
+        topic: str,
+        msgtype: str,
+        *,
+        qos: Sequence[Qos] = (),
+        typestore: Typestore | None = None,
+    ) -> None:
+        """Announce a topic; needed only for a QoS or types of its own.
+
+        Args:
+            topic: Its name.
+            msgtype: For example ``sensor_msgs/msg/Image``.
+            qos: Profiles to record; ``default_qos(topic)`` when empty.
+            typestore: Where the type is defined; our own store when None.
+
+        Raises:
+            InputError: The type is not defined there, or the topic has another type already.
+        """
+        known = self._connections.get(topic)
+        if known is not None:
+            if known.msgtype != msgtype:
+                raise InputError(
+                    f"topic {topic} of bag {self.path}",
+                    found=f"a message of type {msgtype}",
+                    expected=f"{known.msgtype} as before",
+                    reason="mixed_types",
+                )
+            return
+        typestore = base_typestore() if typestore is None else typestore
+        if msgtype not in typestore.fielddefs:
+            raise InputError(
+                f"topic {topic} of bag {self.path}",
+                found=f"type {msgtype}, whose definition is not known",
+                expected="a type of ROS 2, or a source that carries its definition",
+                reason="unknown_type",
+            )
+        self._connections[topic] = self._writer.add_connection(
+            topic,
+            msgtype,
+            typestore=typestore,
+            offered_qos_profiles=tuple(qos) or default_qos(topic),
+        )
+        self._counts[topic] = 0
+
+    def write(self, topic: str, message: Any, log_time: int) -> None:
+        """Write a rosbags message at ``log_time`` nanoseconds."""
+        msgtype = message.__msgtype__
+        self.write_raw(topic, msgtype, base_typestore().serialize_cdr(message, msgtype), log_time)
+
+    def write_raw(self, topic: str, msgtype: str, raw: bytes | memoryview, log_time: int) -> None:
+        """Write a message that is serialised already (CDR with its 4-byte header)."""
+        if topic not in self._connections or self._connections[topic].msgtype != msgtype:
+            self.add_topic(topic, msgtype)
+        self._writer.write(self._connections[topic], log_time, raw)
+        self._counts[topic] += 1
+
+    def _check_target(self, overwrite: bool) -> None:
+        if self.path.suffix in (".mcap", ".db3", ".bag", ".zstd"):
+            raise InputError(
+                f"output bag {self.path}",
+                found=f"a name that ends in {self.path.suffix}",
+                expected="the name of a folder: a rosbag2 is a folder with metadata.yaml",
+                do=f"say {self.path.with_suffix('')}",
+                reason="bad_output",
+            )
+        if not self.path.exists():
+            return
+        is_bag = (self.path / "metadata.yaml").is_file()
+        if not (overwrite and is_bag):
+            raise InputError(
+                f"output bag {self.path}",
+                found="a bag there already" if is_bag else "something there that is no bag",
+                expected="a name that is free",
+                do="choose another name" + (", or ask to overwrite it" if is_bag else ""),
+                reason="output_exists",
+            )
+
+    def _publish(self, finished: Path) -> None:
+        if self.path.exists():
+            # Aside first: a folder cannot be renamed onto one that has files in it.
+            self.path.rename(self._workplace / "replaced")
+        finished.rename(self.path)

@@ -1,0 +1,184 @@
+"""Checkpoints: weights and a model card in one safetensors file."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from effocc_ros.classes import class_list
+from effocc_ros.errors import InputError
+from effocc_ros.files import whole_file
+from effocc_ros.networks.config import ModelConfig
+from effocc_ros.networks.effocc import EffOcc
+from effocc_ros.presets import config_from_mapping, config_to_mapping
+
+CARD_KEY = "effocc_card"
+"""Where the card stands in the metadata of the safetensors file."""
+
+TORCH_SUFFIXES = (".pth", ".pt", ".ckpt", ".bin")
+SHOWN = 4
+"""Names shown of a longer list in an error."""
+
+
+def make_card(
+    config: ModelConfig,
+    *,
+    trained: bool,
+    source: str = "",
+    training_data: str = "",
+    licence: str = "",
+    notes: str = "",
+) -> dict[str, Any]:
+    """Return a model card: what a reader of a checkpoint must know, as JSON values.
+
+    Args:
+        config: What the network looks like.
+        trained: False when the weights are random.
+        source: Where the weights come from.
+        training_data: What they were trained on.
+        licence: Under which terms they may be used.
+        notes: Whatever else is worth knowing.
+    """
+    classes = class_list(config.classes)
+    return {
+        "preset": config.name,
+        "config": config_to_mapping(config),
+        "classes": list(classes.names),
+        "free_label": classes.free,
+        "grid": {"frame": config.frame, **asdict(config.grid)},
+        "image": {"channels": "BGR", "mean": config.image_mean, "std": config.image_std},
+        "trained": trained,
+        "source": source,
+        "training_data": training_data,
+        "licence": licence,
+        "notes": notes,
+    }
+
+
+def save_checkpoint(
+    path: Path | str, config: ModelConfig, state: Mapping[str, Tensor], card: Mapping[str, Any]
+) -> None:
+    """Write a checkpoint, whole or not at all.
+
+    Args:
+        path: The file, ``.safetensors``.
+        config: What the network looks like.
+        state: Its state dict, with all keys.
+        card: From :func:`make_card`.
+
+    Raises:
+        InputError: The state dict does not fit the config.
+    """
+    check_state(state, config, what=f"state dict for {path}")
+    tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+    with whole_file(path) as partial:
+        save_file(tensors, partial, metadata={CARD_KEY: json.dumps(card), "format": "pt"})
+
+
+def load_checkpoint(path: Path | str) -> tuple[ModelConfig, dict[str, Tensor], dict[str, Any]]:
+    """Read a checkpoint.
+
+    Args:
+        path: A file written by :func:`save_checkpoint`.
+
+    Returns:
+        Config, state dict on the CPU, and card. The state dict fits the config.
+
+    Raises:
+        InputError: There is no such file, it is no whole safetensors file with a card, or keys or
+            shapes of its weights do not fit its config.
+    """
+    path = Path(path)
+    card, state = _read(path)
+    mapping = card.get("config")
+    if not isinstance(mapping, dict):
+        raise _bad_checkpoint(path, "a card without a config")
+    config = config_from_mapping(mapping, what=f"card of {path}")
+    classes = class_list(config.classes)
+    if len(classes.names) != config.class_count:
+        raise InputError(
+            f"card of {path}",
+            found=f"{config.class_count} classes in the network",
+            expected=f"the {len(classes.names)} classes of the list {classes.name}",
+            reason="bad_checkpoint",
+        )
+    check_state(state, config, what=f"checkpoint {path}")
+    return config, state, card
+
+
+def check_state(state: Mapping[str, Tensor], config: ModelConfig, what: str) -> None:
+    """Compare keys and shapes of a state dict with those of the network it is for.
+
+    Raises:
+        InputError: They differ; the message names missing, unexpected and misshapen keys.
+    """
+    expected = state_shapes(config)
+    missing = [name for name in expected if name not in state]
+    extra = [name for name in state if name not in expected]
+    misshapen = [
+        f"{name} {tuple(state[name].shape)} instead of {shape}"
+        for name, shape in expected.items()
+        if name in state and tuple(state[name].shape) != shape
+    ]
+    if missing or extra or misshapen:
+        lists = {"missing": missing, "unexpected": extra, "wrong shape": misshapen}
+        raise InputError(
+            what,
+            found="; ".join(f"{_some(names)} {kind}" for kind, names in lists.items() if names),
+            expected=f"the {len(expected)} keys and shapes of {config.name}",
+            do="Take the preset that the weights were trained with",
+            reason="bad_checkpoint",
+        )
+
+
+def state_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """Return name and shape of every entry of a network's state dict; no memory is needed."""
+    with torch.device("meta"):
+        network = EffOcc(config)
+    return {name: tuple(value.shape) for name, value in network.state_dict().items()}
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    if not path.is_file():
+        raise InputError(
+            f"checkpoint {path}",
+            found="no such file",
+            expected="a .safetensors file",
+            do="See `effocc models` for presets that need no file",
+            reason="no_checkpoint",
+        )
+    if path.suffix in TORCH_SUFFIXES:
+        raise _bad_checkpoint(path, f"a {path.suffix} file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise _bad_checkpoint(path, f"no whole safetensors file ({error})") from error
+    try:
+        card = json.loads(metadata[CARD_KEY])
+    except (KeyError, json.JSONDecodeError) as error:
+        raise _bad_checkpoint(path, "no model card in its metadata") from error
+    return card, state
+
+
+def _bad_checkpoint(path: Path, found: str) -> InputError:
+    return InputError(
+        f"checkpoint {path}",
+        found=found,
+        expected="a .safetensors file with a model card",
+        do="Official .pth files are read by `effocc checkpoint convert`",
+        reason="bad_checkpoint",
+    )
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:SHOWN])
+    more = len(names) - SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown

@@ -1,0 +1,77 @@
+"""`effocc <verb>`: one table of verbs, each loaded only when it is asked for."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from effocc_ros import __version__
+from effocc_ros.errors import InputError
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One verb and who owns it.
+
+    Attributes:
+        module: The module whose ``register(subparsers)`` adds the verb's parser and calls
+            ``parser.set_defaults(run=function)``; ``function(arguments)`` does the work and
+            returns an exit code or None for 0.
+        help: One line for ``effocc --help``, which loads no module.
+    """
+
+    module: str
+    help: str
+
+
+VERBS = {
+    "models": Verb("effocc_ros.presets_cli", "list the model presets and their parameter counts"),
+    "process": Verb("effocc_ros.bags.cli", "turn a bag into a bag of occupancy, without ROS"),
+    "nuscenes2bag": Verb(
+        "effocc_ros.bags.cli", "write a ROS 2 bag from nuScenes tables and files"
+    ),
+    "simulate": Verb("effocc_ros.simulation.cli", "drive a simulated street and write its bag"),
+    "demo": Verb("effocc_ros.demo", "simulate a street and run the real node on it over DDS"),
+}
+
+
+def build_parser(verb: str | None) -> argparse.ArgumentParser:
+    """Return the parser: complete for ``verb``, names and help lines only for the others."""
+    parser = argparse.ArgumentParser(
+        prog="effocc", description="Camera-LiDAR semantic occupancy for ROS 2."
+    )
+    parser.add_argument("--version", action="version", version=f"effocc_ros {__version__}")
+    subparsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    if verb is None:
+        for name, entry in VERBS.items():
+            subparsers.add_parser(name, help=entry.help)
+    else:
+        importlib.import_module(VERBS[verb].module).register(subparsers)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``effocc``.
+
+    Args:
+        argv: Arguments after the program's name; those of the process when None.
+
+    Returns:
+        The exit code: 0 done, 2 bad input (said in one line on stderr), 130 interrupted.
+    """
+    argv = sys.argv[1:] if argv is None else list(argv)
+    verb = argv[0] if argv and argv[0] in VERBS else None
+    try:
+        arguments = build_parser(verb).parse_args(argv)
+        return arguments.run(arguments) or 0
+    except InputError as error:
+        print(f"effocc {verb}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"effocc {verb}: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

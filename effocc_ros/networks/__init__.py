@@ -1,0 +1,1 @@
+"""The networks: plain PyTorch modules, and nothing else."""

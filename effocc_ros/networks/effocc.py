@@ -1,0 +1,160 @@
+"""The EFFOcc networks: camera and LiDAR to a BEV, the BEV to a class for every voxel."""
+
+from torch import Tensor, nn
+
+from effocc_ros.networks.bev_trunk import BevFuser, Second, SecondNeck
+from effocc_ros.networks.config import ModelConfig
+from effocc_ros.networks.fusing import fold_batch_norm, put_channels_last
+from effocc_ros.networks.lift_splat import LiftSplat
+from effocc_ros.networks.necks import ConcatNeck, FeaturePyramid
+from effocc_ros.networks.occupancy_head import OccupancyHead
+from effocc_ros.networks.resnet import BevResNet, ResNet
+from effocc_ros.networks.sparse_encoder import SparseEncoder, bev_channels
+from effocc_ros.networks.swin import swin_b
+from effocc_ros.networks.voxelize import voxelize
+
+POINT_FEATURES = 5
+
+
+class EffOcc(nn.Module):
+    """One network of the EFFOcc family, with the official parameter names and shapes.
+
+    All methods take the tensors of a batch by name; what a modality has no use for is None:
+
+    - images (B, N, 3, H, W) float32, normalised, channels B, G, R
+    - camera_mask (B, N) bool, False for a silent camera, which then does not reach the BEV
+    - sensor2keyego (B, N, 4, 4), intrinsics (B, N, 3, 3), post_rots (B, N, 3, 3),
+      post_trans (B, N, 3), bda (B, 4, 4) float32
+    - depth (B, N, H, W) float32 metres, 0 where there is no LiDAR return
+    - points: one (M, 5) float32 per sample: x, y, z in metres, intensity, lag in seconds
+
+    Args:
+        config: What the network looks like.
+    """
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.config = config
+        if config.modality != "vision":
+            self.pts_middle_encoder = SparseEncoder(
+                POINT_FEATURES, config.voxel_widths, config.voxel_blocks
+            )
+            lidar_channels = bev_channels(config.voxel_widths, config.voxels.shape[2] + 1)
+            trunk_input = config.fused_channels if config.modality == "fusion" else lidar_channels
+            self.pts_backbone = Second(trunk_input, config.trunk_widths, config.trunk_layers)
+            self.pts_neck = SecondNeck(config.trunk_widths, config.trunk_channels)
+            features = 2 * config.trunk_channels
+        if config.modality != "lidar":
+            self._add_camera_branch(config)
+        if config.modality == "vision":
+            self.img_bev_encoder_backbone = BevResNet(config.bev_channels, config.encoder_widths)
+            fine, _, coarse = config.encoder_widths
+            features = config.encoder_channels
+            self.img_bev_encoder_neck = ConcatNeck(fine, coarse, features, scale=4, upsample=True)
+        self.occ_head = OccupancyHead(
+            in_channels=features,
+            channels=config.head_channels,
+            hidden=config.head_hidden,
+            height=config.grid.shape[2],
+            class_count=config.class_count,
+            flow=config.flow,
+        )
+        if config.modality == "fusion":
+            camera_channels = config.bev_channels * config.bev.shape[2]
+            self.occ_fuser = BevFuser(camera_channels + lidar_channels, config.fused_channels)
+
+    def _add_camera_branch(self, config: ModelConfig) -> None:
+        if config.image_backbone == "swin_b":
+            self.img_backbone = swin_b(config.image_stages)
+        else:
+            self.img_backbone = ResNet(
+                config.image_backbone, config.image_stages, config.image_width
+            )
+        channels = self.img_backbone.channels
+        if config.image_neck == "fpn":
+            self.img_neck = FeaturePyramid(channels, config.image_channels)
+        else:
+            scale = 2 ** (config.image_stages[-1] - config.image_stages[0])
+            self.img_neck = ConcatNeck(
+                channels[0], channels[-1], config.image_channels, scale, upsample=False
+            )
+        self.img_view_transformer = LiftSplat(
+            in_channels=config.image_channels,
+            out_channels=config.bev_channels,
+            image_size=config.image_size,
+            downsample=config.image_downsample,
+            depth_range=config.depth_range,
+            bev=config.bev,
+            lidar_depth=config.modality == "fusion",
+        )
+
+    def image_features(self, images: Tensor) -> Tensor:
+        """Images (B, N, 3, H, W) to features (B, N, C, h, w)."""
+        features = self.img_neck(self.img_backbone(images.flatten(0, 1)))
+        return features.unflatten(0, images.shape[:2])
+
+    def camera_bev(
+        self,
+        images: Tensor,
+        camera_mask: Tensor,
+        sensor2keyego: Tensor,
+        intrinsics: Tensor,
+        post_rots: Tensor,
+        post_trans: Tensor,
+        bda: Tensor,
+        depth: Tensor | None = None,
+    ) -> Tensor:
+        """Images to the camera BEV (B, C, Dy, Dx)."""
+        features = self.image_features(images)
+        matrices = (sensor2keyego, intrinsics, post_rots, post_trans, bda)
+        return self.img_view_transformer(features, depth, camera_mask, matrices)
+
+    def lidar_bev(self, points: list[Tensor]) -> Tensor:
+        """Clouds to the LiDAR BEV (B, C, Dy, Dx)."""
+        config = self.config
+        voxels = voxelize(points, config.voxels, config.max_voxels, config.max_points_per_voxel)
+        return self.pts_middle_encoder(voxels.features, voxels.sites)
+
+    def merge(self, camera_bev: Tensor | None, lidar_bev: Tensor | None) -> Tensor:
+        """Camera and LiDAR BEV, where the network has them, to BEV features (B, C, Dy, Dx)."""
+        if self.config.modality == "vision":
+            return self.img_bev_encoder_neck(self.img_bev_encoder_backbone(camera_bev))
+        bev = lidar_bev
+        if self.config.modality == "fusion":
+            bev = self.occ_fuser(camera_bev, lidar_bev)
+        return self.pts_neck(self.pts_backbone(bev))
+
+    def bev_features(self, points: list[Tensor] | None = None, **cameras: Tensor | None) -> Tensor:
+        """Inputs to BEV features (B, C, Dy, Dx), what the head sees."""
+        modality = self.config.modality
+        camera_bev = None if modality == "lidar" else self.camera_bev(**cameras)
+        lidar_bev = None if modality == "vision" else self.lidar_bev(points)
+        return self.merge(camera_bev, lidar_bev)
+
+    def forward(self, **inputs) -> Tensor:
+        """Inputs to logits (B, Dx, Dy, Dz, classes)."""
+        return self.occ_head(self.bev_features(**inputs))
+
+    def predict_labels(self, confidence: bool = False, **inputs) -> Tensor | tuple[Tensor, Tensor]:
+        """Classify every voxel.
+
+        Args:
+            confidence: Also return how probable each label is.
+            **inputs: As above.
+
+        Returns:
+            Labels (B, Dx, Dy, Dz) uint8; with ``confidence`` also the softmax probability of the
+            label times 255, (B, Dx, Dy, Dz) uint8.
+        """
+        labels, sureness = self.occ_head.labels(self.bev_features(**inputs), confidence)
+        return (labels, sureness) if confidence else labels
+
+    def fuse_for_inference(self) -> "EffOcc":
+        """Fold batch normalisations into convolutions and put channels last, both in place.
+
+        The network gives the same voxels, faster, but cannot be trained or saved any more.
+
+        Returns:
+            The same network, in eval mode.
+        """
+        return put_channels_last(fold_batch_norm(self.eval()))

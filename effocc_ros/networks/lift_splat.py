@@ -1,0 +1,136 @@
+"""Lift, splat (Philion and Fidler, ECCV 2020): image features to a BEV by depth."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from effocc_ros.networks.config import Grid
+from effocc_ros.networks.splat_table import SplatTable, build_splat_table, depth_bins
+
+
+def _conv_bn_relu(
+    in_channels: int, out_channels: int, kernel: int, stride: int
+) -> list[nn.Module]:
+    """Convolution with a bias before its normalisation, as the official weights have it."""
+    return [
+        nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(inplace=True),
+    ]
+
+
+class LiftSplat(nn.Module):
+    """Predict a depth distribution per feature cell and splat the features along it.
+
+    Args:
+        in_channels: Channels of the image features.
+        out_channels: Channels of the BEV, per layer of ``bev``.
+        image_size: Height and width of the images in pixels.
+        downsample: Pixels per feature cell.
+        depth_range: Start, end (excluded) and step of the depth bins in metres.
+        bev: Cells of the BEV.
+        lidar_depth: True where sparse LiDAR depth images help to find the depth.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        image_size: tuple[int, int],
+        downsample: int,
+        depth_range: tuple[float, float, float],
+        bev: Grid,
+        lidar_depth: bool,
+    ):
+        super().__init__()
+        self.image_size, self.downsample = image_size, downsample
+        self.depth_range, self.bev = depth_range, bev
+        self.depth_count, self.out_channels = len(depth_bins(depth_range)), out_channels
+        outputs = self.depth_count + out_channels
+        self._table: tuple[Tensor, SplatTable] | None = None
+        if not lidar_depth:
+            self.depth_net = nn.Conv2d(in_channels, outputs, 1)
+            self.lidar_input_net = None
+            return
+        self.depth_net = nn.Sequential(
+            *_conv_bn_relu(in_channels + 64, in_channels, 3, 1),
+            *_conv_bn_relu(in_channels, in_channels, 3, 1),
+            nn.Conv2d(in_channels, outputs, 1),
+        )
+        self.lidar_input_net = nn.Sequential(
+            *_conv_bn_relu(1, 8, 1, 1),
+            *_conv_bn_relu(8, 32, 5, 4),
+            *_conv_bn_relu(32, 64, 5, downsample // 4),
+        )
+
+    def depth_and_context(self, features: Tensor, depth: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Predict where along each ray its feature lies.
+
+        Args:
+            features: (B * N, C, h, w) image features.
+            depth: (B * N, 1, H, W) metric LiDAR depth at image size, 0 where there is no return;
+                None for a network without LiDAR.
+
+        Returns:
+            Depth probabilities (B * N, D, h, w) and context features (B * N, out, h, w).
+        """
+        if self.lidar_input_net is not None:
+            features = torch.cat([features, self.lidar_input_net(depth)], dim=1)
+        depth_logits, context = self.depth_net(features).split(
+            [self.depth_count, self.out_channels], dim=1
+        )
+        return depth_logits.softmax(dim=1), context
+
+    def forward(
+        self,
+        features: Tensor,
+        depth: Tensor | None,
+        camera_mask: Tensor,
+        matrices: Sequence[Tensor],
+    ) -> Tensor:
+        """Splat image features into the BEV.
+
+        Args:
+            features: (B, N, C, h, w) image features.
+            depth: (B, N, H, W) metric LiDAR depth, or None.
+            camera_mask: (B, N) bool; a camera that is False gives nothing.
+            matrices: sensor2keyego (B, N, 4, 4), intrinsics (B, N, 3, 3), post_rots (B, N, 3, 3),
+                post_trans (B, N, 3), bda (B, 4, 4).
+
+        Returns:
+            (B, out * layers, Dy, Dx).
+        """
+        batch = len(features)
+        if depth is not None:
+            depth = depth.flatten(0, 1).unsqueeze(1)
+        probability, context = self.depth_and_context(features.flatten(0, 1), depth)
+        table = self.table(camera_mask, matrices)
+        width, height, layers = self.bev.shape
+        pooled = table.pool(probability, context)
+        pooled = pooled.view(batch, layers, height, width, self.out_channels)
+        return pooled.permute(0, 1, 4, 2, 3).flatten(1, 2)
+
+    def table(self, camera_mask: Tensor, matrices: Sequence[Tensor]) -> SplatTable:
+        """Return the splat table of these cameras; it is kept as long as nothing moves."""
+        key = torch.cat([tensor.flatten().float() for tensor in (camera_mask, *matrices)])
+        if self._table is None or not _equal(self._table[0], key):
+            height, width = self.image_size
+            table = build_splat_table(
+                image_size=self.image_size,
+                feature_size=(height // self.downsample, width // self.downsample),
+                depth_range=self.depth_range,
+                bev=self.bev,
+                camera_mask=camera_mask,
+                matrices=matrices,
+            )
+            self._table = (key, table)
+        return self._table[1]
+
+    def forget_table(self) -> None:
+        """Free the splat table; the next images build it again."""
+        self._table = None
+
+
+def _equal(first: Tensor, second: Tensor) -> bool:
+    return first.device == second.device and torch.equal(first, second)

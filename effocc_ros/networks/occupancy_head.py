@@ -1,0 +1,107 @@
+"""From BEV features to a class for every voxel (FlashOcc: channels to height)."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from effocc_ros.networks.necks import NamedConv
+
+ROWS = 4096
+"""BEV cells whose logits exist at one time while labels are made."""
+
+
+class OccupancyHead(nn.Module):
+    """One convolution, then the same two-layer perceptron for every BEV cell.
+
+    Args:
+        in_channels: Channels of the BEV features.
+        channels: Channels of the convolution.
+        hidden: Hidden units of the perceptron.
+        height: Voxels along z.
+        class_count: Classes.
+        flow: True to add a second perceptron that gives a flow (x, y) for every voxel.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        hidden: int,
+        height: int,
+        class_count: int,
+        flow: bool = False,
+    ):
+        super().__init__()
+        self.height, self.class_count = height, class_count
+        self.final_conv = NamedConv(in_channels, channels, kernel=3)
+        self.predicter = nn.Sequential(
+            nn.Linear(channels, hidden), nn.Softplus(), nn.Linear(hidden, height * class_count)
+        )
+        self.flow_predicter = None
+        if flow:
+            self.flow_predicter = nn.Sequential(
+                nn.Linear(channels, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, height * 2)
+            )
+
+    def cells(self, bev: Tensor) -> Tensor:
+        """(B, C, Dy, Dx) BEV features to (B, Dx, Dy, channels)."""
+        return functional.relu(self.final_conv(bev)).permute(0, 3, 2, 1)
+
+    def forward(self, bev: Tensor) -> Tensor:
+        """(B, C, Dy, Dx) BEV features to logits (B, Dx, Dy, Dz, classes)."""
+        return self.predicter(self.cells(bev)).unflatten(-1, (self.height, self.class_count))
+
+    def flow(self, bev: Tensor) -> Tensor:
+        """(B, C, Dy, Dx) BEV features to a flow (B, Dx, Dy, Dz, 2) in m/s."""
+        return self.flow_predicter(self.cells(bev)).unflatten(-1, (self.height, 2))
+
+    def labels(self, bev: Tensor, confidence: bool = False) -> tuple[Tensor, Tensor | None]:
+        """Classify every voxel without ever holding all the logits.
+
+        Args:
+            bev: (B, C, Dy, Dx) BEV features.
+            confidence: Also return how probable each label is.
+
+        Returns:
+            Labels (B, Dx, Dy, Dz) uint8, and confidence of the same shape, uint8, the softmax
+            probability times 255, or None.
+        """
+        cells = self.cells(bev)
+        shape = (*cells.shape[:3], self.height)
+        labels = torch.empty(shape, dtype=torch.uint8, device=bev.device)
+        sureness = torch.empty_like(labels) if confidence else None
+        for row, logits in self._chunks(cells):
+            best, label = _best_class(logits)
+            labels.view(-1, self.height)[row : row + len(logits)] = label
+            if sureness is not None:
+                # softmax of the best class: 1 / sum(exp(other - best))
+                total = (logits - best[:, None]).exp_().sum(dim=1)
+                sure = total.reciprocal_().mul_(255).round_().to(torch.uint8)
+                sureness.view(-1, self.height)[row : row + len(logits)] = sure
+        return labels, sureness
+
+    def _chunks(self, cells: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """Yield the number of the first cell and logits (cells, classes, Dz) of each chunk."""
+        last = self.predicter[2]
+        # With classes before heights, the argmax runs over whole vectors of heights.
+        weight = last.weight.view(self.height, self.class_count, -1).transpose(0, 1)
+        weight = weight.reshape(last.weight.shape)
+        bias = last.bias.view(self.height, self.class_count).T.reshape(-1)
+        rows = cells.reshape(-1, cells.shape[-1])
+        for row in range(0, len(rows), ROWS):
+            hidden = self.predicter[1](self.predicter[0](rows[row : row + ROWS]))
+            logits = functional.linear(hidden, weight, bias)
+            yield row, logits.view(-1, self.class_count, self.height)
+
+
+def _best_class(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """(N, classes, Dz) to the largest logit and its class (uint8); the first one wins a tie."""
+    best = logits[:, 0].clone()
+    label = torch.zeros_like(best, dtype=torch.uint8)
+    for index in range(1, logits.shape[1]):
+        candidate = logits[:, index]
+        label.masked_fill_(candidate > best, index)
+        torch.maximum(best, candidate, out=best)
+    return best, label

@@ -1,0 +1,141 @@
+"""Sparse 3-D encoder: occupied voxels to a LiDAR BEV."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from effocc_ros.networks.rulebook import Rulebook
+from effocc_ros.networks.sparse_sites import Sites, Triple
+
+EPS, MOMENTUM = 1e-3, 0.01
+
+
+class SparseConv(nn.Module):
+    """A sparse 3-D convolution; the rulebook says of what kind.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel: Kernel size along (z, y, x).
+
+    Attributes:
+        weight: (out, kz, ky, kx, in), the layout of spconv 2.
+        bias: None until a normalisation is folded in.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: Triple = (3, 3, 3)):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(out_channels, *kernel, in_channels))
+        self.register_parameter("bias", None)
+        fan_in = in_channels * kernel[0] * kernel[1] * kernel[2]
+        nn.init.uniform_(self.weight, -(fan_in**-0.5), fan_in**-0.5)
+
+    def forward(self, features: Tensor, rulebook: Rulebook) -> Tensor:
+        """(inputs, Cin) to (outputs, Cout)."""
+        return rulebook.apply(features, self.weight, self.bias)
+
+
+def _norm(channels: int) -> nn.BatchNorm1d:
+    return nn.BatchNorm1d(channels, EPS, MOMENTUM)
+
+
+class SparseBlock(nn.Module):
+    """Two submanifold convolutions around a shortcut.
+
+    Args:
+        channels: Channels of input and output.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.conv1 = SparseConv(channels, channels)
+        self.bn1 = _norm(channels)
+        self.conv2 = SparseConv(channels, channels)
+        self.bn2 = _norm(channels)
+
+    def forward(self, features: Tensor, rulebook: Rulebook) -> Tensor:
+        """(M, C) to (M, C)."""
+        x = self.bn1(self.conv1(features, rulebook)).relu_()
+        x = self.bn2(self.conv2(x, rulebook))
+        return (x + features).relu_()
+
+
+class ConvNormRelu(nn.Sequential):
+    """A sparse convolution, a normalisation and a ReLU, named 0, 1, 2.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel: Kernel size along (z, y, x).
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: Triple = (3, 3, 3)):
+        super().__init__(
+            SparseConv(in_channels, out_channels, kernel), _norm(out_channels), nn.ReLU(True)
+        )
+
+    def forward(self, features: Tensor, rulebook: Rulebook) -> Tensor:
+        """(inputs, Cin) to (outputs, Cout)."""
+        return self[2](self[1](self[0](features, rulebook)))
+
+
+class SparseEncoder(nn.Module):
+    """Stages of residual blocks; between stages the sites halve in every direction.
+
+    Args:
+        in_channels: Features per voxel.
+        widths: Channels of the stages.
+        blocks: Residual blocks per stage.
+    """
+
+    def __init__(self, in_channels: int, widths: Sequence[int], blocks: int):
+        super().__init__()
+        self.conv_input = ConvNormRelu(in_channels, widths[0])
+        self.encoder_layers = nn.Module()
+        for stage, width in enumerate(widths):
+            modules: list[nn.Module] = [SparseBlock(width) for _ in range(blocks)]
+            if stage + 1 < len(widths):
+                modules.append(ConvNormRelu(width, widths[stage + 1]))
+            self.encoder_layers.add_module(f"encoder_layer{stage + 1}", nn.ModuleList(modules))
+        self.conv_out = ConvNormRelu(widths[-1], widths[-1], (3, 1, 1))
+
+    def forward(self, features: Tensor, sites: Sites) -> Tensor:
+        """Encode voxels.
+
+        Args:
+            features: (M, F) float32 of the active sites.
+            sites: Where they are.
+
+        Returns:
+            (B, C * Dz, Dy, Dx): heights stand side by side in the channels, height fastest.
+        """
+        stages = list(self.encoder_layers.children())
+        x = self.conv_input(features, sites.submanifold)
+        for number, stage in enumerate(stages):
+            last = number + 1 == len(stages)
+            for block in stage if last else stage[:-1]:
+                x = block(x, sites.submanifold)
+            if not last:
+                # The last halving leaves the lowest and the highest layer out.
+                padding = (0, 1, 1) if number + 2 == len(stages) else (1, 1, 1)
+                sites, rulebook = sites.strided((3, 3, 3), (2, 2, 2), padding)
+                x = stage[-1](x, rulebook)
+        sites, rulebook = sites.strided((3, 1, 1), (2, 1, 1), (0, 0, 0))
+        return to_bev(self.conv_out(x, rulebook), sites)
+
+
+def bev_channels(widths: Sequence[int], layers: int) -> int:
+    """Return the channels of an encoder's BEV, given the layers of voxels along z."""
+    for stage in range(1, len(widths)):
+        layers = (layers - 3 + (0 if stage + 1 == len(widths) else 2)) // 2 + 1
+    return widths[-1] * ((layers - 3) // 2 + 1)
+
+
+def to_bev(features: Tensor, sites: Sites) -> Tensor:
+    """Write site features (M, C) into a BEV (B, C * Dz, Dy, Dx), zero where no site is active."""
+    depth, height, width = sites.shape
+    sample, z, y, x = sites.coordinates()
+    bev = features.new_zeros(sites.batch, height, width, features.shape[1], depth)
+    bev[sample, y, x, :, z] = features
+    return bev.flatten(3).permute(0, 3, 1, 2)

@@ -1,0 +1,1 @@
+"""The ROS 2 nodes; the one place that imports rclpy and generated messages."""

@@ -1,0 +1,94 @@
+"""From a rig (which topics a vehicle has) to the occupancy node's parameters and remappings."""
+
+from effocc_ros.errors import InputError
+from effocc_ros.rig import Rig
+
+
+def rig_parameters(rig: Rig) -> dict:
+    """Return the ``occ_node`` parameters that a rig decides.
+
+    Args:
+        rig: Cameras, LiDAR and frames of a vehicle or of a bag.
+
+    Returns:
+        Parameter name -> value, as launch files and parameter files take them.
+
+    Raises:
+        InputError: If some cameras are compressed and others are not.
+    """
+    parameters = {
+        "cameras": [camera.name for camera in rig.cameras],
+        "image_transport": _image_transport(rig),
+        "camera_offsets": [float(camera.offset_s) for camera in rig.cameras],
+        "reliability": rig.reliability,
+        "base_frame": rig.base_frame,
+        "fixed_frame": rig.fixed_frame,
+    }
+    if rig.calibration:
+        parameters["calibration"] = str(rig.calibration)
+    return parameters
+
+
+def _image_transport(rig: Rig) -> str:
+    compressed = {camera.compressed for camera in rig.cameras}
+    if len(compressed) > 1:
+        names = [camera.name for camera in rig.cameras if camera.compressed]
+        raise InputError(
+            f"rig {rig.name}",
+            found=f"compressed images from {', '.join(names)} and raw ones from the rest",
+            expected="one transport for all cameras",
+            do="Republish the odd ones with image_transport",
+            reason="mixed_transport",
+        )
+    return "compressed" if True in compressed else "raw"
+
+
+def rig_remappings(rig: Rig) -> list[tuple[str, str]]:
+    """Return (name inside ``occ_node``, topic of the vehicle) for every input that the rig has."""
+    remappings = []
+    for camera in rig.cameras:
+        remappings.append((f"~/input/{camera.name}/image", camera.image))
+        if camera.camera_info:
+            remappings.append((f"~/input/{camera.name}/camera_info", camera.camera_info))
+    if rig.points:
+        remappings.append(("~/input/points", rig.points))
+    return remappings
+
+
+def rig_arguments(rig: Rig) -> list[str]:
+    """Return the same as command-line arguments, to follow ``--ros-args``."""
+    arguments = []
+    for name, value in rig_parameters(rig).items():
+        arguments += ["-p", f"{name}:={_yaml_value(value)}"]
+    for inside, topic in rig_remappings(rig):
+        arguments += ["-r", f"{inside}:={topic}"]
+    return arguments
+
+
+def _yaml_value(value: str | float | list) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(_yaml_value(item) for item in value)}]"
+    return f"'{value}'" if isinstance(value, str) else repr(value)
+
+
+def rviz_config(text: str, rig: Rig) -> str:
+    """Point the image panels of the shipped RViz file at a rig's transport.
+
+    RViz asks for a compressed image by the suffix ``/compressed`` of the node's input name;
+    ``rviz_remappings`` then leads that name to the rig's topic.
+
+    Args:
+        text: The shipped file, whose panels ask for compressed images.
+        rig: The vehicle.
+    """
+    return (
+        text
+        if _image_transport(rig) == "compressed"
+        else text.replace("/image/compressed", "/image")
+    )
+
+
+def rviz_remappings(rig: Rig, node: str = "/occ_node") -> list[tuple[str, str]]:
+    """Return (name inside RViz, topic of the vehicle) for the image panels."""
+    suffix = "/compressed" if _image_transport(rig) == "compressed" else ""
+    return [(f"{node}/input/{camera.name}/image{suffix}", camera.image) for camera in rig.cameras]

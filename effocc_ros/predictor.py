@@ -1,0 +1,240 @@
+"""From a Frame to semantic occupancy: one object, one method."""
+
+import gc
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from effocc_ros.checkpoints import load_checkpoint
+from effocc_ros.classes import class_list
+from effocc_ros.errors import InputError
+from effocc_ros.frame import Frame
+from effocc_ros.geometry import VoxelGrid
+from effocc_ros.networks.config import ModelConfig
+from effocc_ros.networks.effocc import EffOcc
+from effocc_ros.occupancy import SemanticOccupancy
+from effocc_ros.preprocess import preprocess
+from effocc_ros.presets import load_preset, preset_names
+
+logger = logging.getLogger(__name__)
+
+PRECISIONS = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+"""Names that ``precision`` may have."""
+SEED = 0
+"""Seed of the weights of an untrained preset: everyone's are the same."""
+
+
+class Predictor:
+    """A network ready to run.
+
+    The same Frame gives the same voxels, every time. torch's threads are left as the caller set
+    them (``torch.set_num_threads``); beside a ROS executor, fewer threads than cores are best.
+    Use one Predictor from one thread at a time.
+
+    Args:
+        model: Name of a preset, whose weights are then random, or path of a checkpoint.
+        device: ``cpu``, ``cuda``, ``cuda:1``, or ``auto``: the first GPU if there is one.
+        precision: ``float32``; on a GPU also ``bfloat16`` or ``float16``.
+        confidence: Also give the probability of each voxel's class.
+
+    Attributes:
+        config: The model's preset.
+        name: What the model was called: preset name or checkpoint file name.
+        trained: False when the weights are random.
+        classes: What the labels mean.
+        device: Where the network is.
+        timings: Milliseconds of each stage of the last predict: preprocess, network, output.
+
+    Raises:
+        InputError: No such preset or file, no such device, or a precision the device lacks.
+    """
+
+    def __init__(
+        self,
+        model: str | Path,
+        device: str = "auto",
+        precision: str = "float32",
+        confidence: bool = False,
+    ):
+        self.device = choose_device(device)
+        self._dtype = _choose_precision(precision, self.device)
+        self.confidence = confidence
+        self.timings: dict[str, float] = {}
+        self.config, self.name, self.trained, network = _load(model)
+        self.classes = class_list(self.config.classes)
+        network = network.requires_grad_(False).fuse_for_inference()
+        self._network: EffOcc | None = network.to(self.device)
+
+    def predict(self, frame: Frame) -> SemanticOccupancy:
+        """Say what fills every voxel around the vehicle.
+
+        A fusion network runs on what there is: without LiDAR, or with some or all cameras
+        silent. ``inputs`` of the result names the sensors that it saw.
+
+        Args:
+            frame: Sensors of one moment.
+
+        Returns:
+            Labels in the ego frame, stamped as the Frame.
+
+        Raises:
+            InputError: The Frame holds nothing that the network can use.
+        """
+        if self._network is None:
+            raise RuntimeError(f"predictor of {self.name} was closed")
+        inputs = usable_inputs(frame, self.config)
+        self.timings = {}
+        with torch.inference_mode():
+            with self._stage("preprocess"):
+                keywords = preprocess(frame, self.config, self.device).keywords()
+            with self._stage("network"), self._autocast():
+                result = self._network.predict_labels(confidence=self.confidence, **keywords)
+            with self._stage("output"):
+                tensors = result if self.confidence else (result, None)
+                labels, confidence = (_to_host(tensor) for tensor in tensors)
+        grid, in_lidar_frame = self.config.grid, self.config.frame == "lidar"
+        return SemanticOccupancy(
+            stamp=frame.stamp,
+            frame_id=frame.cloud.name if in_lidar_frame else frame.frame_id,
+            grid=VoxelGrid(grid.lower, grid.voxel_size, grid.shape),
+            labels=labels,
+            classes=self.classes,
+            confidence=confidence,
+            model=self.name,
+            trained=self.trained,
+            mode=self.config.modality,
+            inputs=inputs,
+        )
+
+    def close(self) -> None:
+        """Free the network's memory; the Predictor cannot be used after that."""
+        self._network = None
+        gc.collect()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def __enter__(self) -> "Predictor":
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.close()
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        self.timings[name] = 1e3 * (time.perf_counter() - started)
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(
+            self.device.type, dtype=self._dtype, enabled=self._dtype != torch.float32
+        )
+
+
+def usable_inputs(frame: Frame, config: ModelConfig) -> tuple[str, ...]:
+    """Name the sensors of a Frame that a network will see.
+
+    Raises:
+        InputError: There is none, or the one that the network cannot do without is not there.
+    """
+    cameras = tuple(name for name in config.cameras if frame.camera(name) is not None)
+    lidar = () if frame.cloud is None else (frame.cloud.name,)
+    needed = {
+        "vision": (cameras, "at least one camera of " + ", ".join(config.cameras)),
+        "lidar": (lidar, "a LiDAR cloud"),
+        "fusion": ((*cameras, *lidar), "a LiDAR cloud or at least one camera"),
+    }
+    usable, expected = needed[config.modality]
+    if not usable:
+        raise InputError(
+            f"Frame {frame.stamp}",
+            found=", ".join(frame.inputs) or "no sensor",
+            expected=f"{expected}, for {config.name} is a {config.modality} network",
+            do="Choose a model that fits the sensors, or see why they are silent",
+            reason="no_usable_input",
+        )
+    return usable
+
+
+def choose_device(name: str) -> torch.device:
+    """Turn ``auto``, ``cpu``, ``cuda`` or ``cuda:1`` into a device that is there.
+
+    Raises:
+        InputError: The name says nothing, or there is no such GPU.
+    """
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "auto":
+        return torch.device("cuda:0" if gpus else "cpu")
+    kind, _, number = name.partition(":")
+    if name == "cpu" or (kind == "cuda" and (number or "0").isdecimal()):
+        if kind == "cpu" or int(number or 0) < gpus:
+            return torch.device(name)
+        found = f"{name}, with {gpus} usable GPU(s) on this machine"
+    else:
+        found = repr(name)
+    raise InputError(
+        "device",
+        found=found,
+        expected="auto, cpu, or cuda with the number of a GPU that is there",
+        do="Use auto or cpu, or install a torch that knows the GPU",
+        reason="bad_device",
+    )
+
+
+def _choose_precision(name: str, device: torch.device) -> torch.dtype:
+    if name not in PRECISIONS:
+        raise InputError(
+            "precision",
+            found=repr(name),
+            expected=f"one of {', '.join(PRECISIONS)}",
+            reason="bad_precision",
+        )
+    if device.type == "cpu" and name != "float32":
+        raise InputError(
+            "precision",
+            found=f"{name} on a CPU",
+            expected="float32: in half precision most CPUs are ten times slower, or cannot",
+            do="Use float32, or a GPU",
+            reason="bad_precision",
+        )
+    return PRECISIONS[name]
+
+
+def _load(model: str | Path) -> tuple[ModelConfig, str, bool, EffOcc]:
+    """Preset or checkpoint to config, name, whether it is trained, and network."""
+    if str(model) in preset_names():
+        config = load_preset(str(model))
+        logger.warning("%s: no checkpoint was given, the weights are random", config.name)
+        # A generator of its own, so that the caller's random numbers are not disturbed.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(SEED)
+            return config, config.name, False, EffOcc(config)
+    path = Path(model)
+    if not path.is_file():
+        raise InputError(
+            "model",
+            found=repr(str(model)),
+            expected=f"the path of a checkpoint, or a preset: {', '.join(preset_names())}",
+            do="See `effocc models`",
+            reason="unknown_model",
+        )
+    config, state_dict, card = load_checkpoint(path)
+    network = EffOcc(config)
+    network.load_state_dict(state_dict)
+    return config, path.stem, bool(card.get("trained")), network
+
+
+def _to_host(tensor: torch.Tensor | None) -> np.ndarray | None:
+    """The only sample (1, X, Y, Z) as a contiguous array (X, Y, Z)."""
+    return None if tensor is None else np.ascontiguousarray(tensor[0].cpu().numpy())

@@ -1,0 +1,76 @@
+"""The frames a network thinks in, and how a Frame's sensors stand in them.
+
+EFFOcc puts camera features into the ego frame at the key camera's time, points into the ego frame
+at another camera's time, and takes the two as one. Networks of OpenOccupancy work in the LiDAR
+frame at the reference time instead. Matrices are float64, for a pose can be kilometres from its
+origin.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from effocc_ros.errors import InputError
+from effocc_ros.frame import Camera, Frame
+from effocc_ros.geometry import inverse_rigid
+from effocc_ros.networks.config import ModelConfig
+
+
+@dataclass(frozen=True)
+class NetworkPoses:
+    """Transforms from a Frame into a network's frames.
+
+    Attributes:
+        global2key: (4, 4) global to the frame of the camera BEV.
+        ego2points: (4, 4) ego frame at the Frame's stamp to the frame of the network's points.
+        lidar: True when the network works in the LiDAR frame.
+    """
+
+    global2key: NDArray[np.float64]
+    ego2points: NDArray[np.float64]
+    lidar: bool
+
+    def sensor2key(self, camera: Camera) -> NDArray[np.float64]:
+        """(4, 4) optical frame to the frame of the camera BEV, ego motion taken out."""
+        return self.global2key @ camera.ego2global @ camera.sensor2ego
+
+    def points2sensor(self, camera: Camera) -> NDArray[np.float64]:
+        """(4, 4) frame of the network's points to the optical frame, for depth images.
+
+        In the ego frame EFFOcc leaves the motion between the camera's time and the points' time
+        in, and its weights were trained so.
+        """
+        sensor2points = self.sensor2key(camera) if self.lidar else camera.sensor2ego
+        return inverse_rigid(sensor2points)
+
+
+def network_poses(frame: Frame, config: ModelConfig) -> NetworkPoses:
+    """Find a Frame's poses in the frames that a network works in.
+
+    A camera that should give a pose but is silent is replaced by the Frame's own pose.
+
+    Raises:
+        InputError: The network works in the LiDAR frame and the Frame has no LiDAR.
+    """
+    if config.frame == "lidar":
+        if frame.cloud is None:
+            raise InputError(
+                f"Frame {frame.stamp}",
+                found="no LiDAR",
+                expected=f"one: {config.name} gives its voxels in the LiDAR frame",
+                reason="no_lidar",
+            )
+        lidar2global = frame.ego2global @ frame.cloud.sensor2ego
+        return NetworkPoses(
+            global2key=inverse_rigid(lidar2global),
+            ego2points=inverse_rigid(frame.cloud.sensor2ego),
+            lidar=True,
+        )
+    points_camera = frame.camera(config.points_camera)
+    ego2points = np.eye(4)
+    if points_camera is not None:
+        ego2points = inverse_rigid(points_camera.ego2global) @ frame.ego2global
+    key_camera = frame.camera(config.key_camera)
+    key2global = frame.ego2global if key_camera is None else key_camera.ego2global
+    return NetworkPoses(inverse_rigid(key2global), ego2points, lidar=False)

@@ -1,0 +1,100 @@
+"""Model presets: config/model/<name>.yaml, read into ModelConfig."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, fields
+from typing import Any
+
+import yaml
+
+from effocc_ros.errors import InputError
+from effocc_ros.networks.config import MODALITIES, Grid, ModelConfig
+from effocc_ros.resources import resource_path
+
+FOLDER = "config/model"
+_GRIDS = ("grid", "bev", "voxels")
+
+
+def preset_names() -> tuple[str, ...]:
+    """Return the names of all shipped presets, sorted."""
+    return tuple(sorted(file.stem for file in resource_path(FOLDER).glob("*.yaml")))
+
+
+def load_preset(name: str) -> ModelConfig:
+    """Read a shipped preset.
+
+    Args:
+        name: One of :func:`preset_names`.
+
+    Raises:
+        InputError: There is no such preset.
+    """
+    names = preset_names()
+    if name not in names:
+        raise InputError(
+            "model preset",
+            found=repr(name),
+            expected=f"one of {', '.join(names)}",
+            do="See `effocc models`",
+            reason="unknown_preset",
+        )
+    text = resource_path(f"{FOLDER}/{name}.yaml").read_text(encoding="utf-8")
+    return config_from_mapping({"name": name, **yaml.safe_load(text)}, what=f"preset {name}")
+
+
+def config_from_mapping(values: Mapping[str, Any], what: str) -> ModelConfig:
+    """Build a ModelConfig from plain values, as YAML and JSON give them.
+
+    Args:
+        values: Field names and values; lists stand for tuples, mappings for grids.
+        what: What an error shall call the source.
+
+    Raises:
+        InputError: A field is missing or unknown, or a value does not fit its field.
+    """
+    known = {field.name: field for field in fields(ModelConfig)}
+    missing = [
+        name for name, field in known.items() if field.default is MISSING and name not in values
+    ]
+    unknown = [name for name in values if name not in known]
+    if missing or unknown:
+        raise InputError(
+            what,
+            found=f"unknown fields {unknown}, missing fields {missing}",
+            expected="the fields of ModelConfig",
+            reason="bad_config",
+        )
+    values = {name: _tuples(value) for name, value in values.items()}
+    for name in _GRIDS:
+        if values.get(name) is not None:
+            values[name] = _grid(values[name], f"{what}, field {name}")
+    config = ModelConfig(**values)
+    if config.modality not in MODALITIES:
+        raise InputError(
+            f"{what}, field modality",
+            found=repr(config.modality),
+            expected=f"one of {', '.join(MODALITIES)}",
+            reason="bad_config",
+        )
+    return config
+
+
+def config_to_mapping(config: ModelConfig) -> dict[str, Any]:
+    """Return the plain values of a ModelConfig, such that config_from_mapping gives it back."""
+    return asdict(config)
+
+
+def _grid(values: Any, what: str) -> Grid:
+    names = [field.name for field in fields(Grid)]
+    right = isinstance(values, Mapping) and sorted(values) == sorted(names)
+    if not right or any(len(values[name]) != 3 for name in names):
+        raise InputError(
+            what,
+            found=repr(values),
+            expected=f"a mapping of {', '.join(names)}, three numbers each",
+            reason="bad_config",
+        )
+    return Grid(**{name: tuple(values[name]) for name in names})
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,131 @@
+"""Rigs: which topics and frames a vehicle's sensors have."""
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from effocc_ros.errors import InputError
+from effocc_ros.resources import resource_path
+
+FOLDER = "config/rig"
+
+
+@dataclass(frozen=True)
+class CameraTopics:
+    """Topics of one camera.
+
+    Attributes:
+        name: The camera's name in the model presets, for example ``CAM_FRONT``.
+        image: Topic of its images.
+        camera_info: Topic of its CameraInfo; empty where there is none.
+        compressed: True for sensor_msgs/CompressedImage, False for sensor_msgs/Image.
+        offset_s: Seconds by which its stamps lie after the LiDAR's.
+    """
+
+    name: str
+    image: str
+    camera_info: str = ""
+    compressed: bool = True
+    offset_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Rig:
+    """A vehicle, or the bags of one converter.
+
+    Attributes:
+        name: Preset or file name.
+        cameras: Its cameras.
+        points: Topic of the LiDAR's PointCloud2; empty where there is none.
+        lidar: The LiDAR's name.
+        base_frame: tf frame of the vehicle.
+        fixed_frame: tf frame that does not move with it; empty where ego motion is unknown.
+        reliability: ``reliable`` or ``best_effort``, as the publishers offer.
+        max_extrapolation_s: How far an ego pose may be carried on: bags with few poses need more.
+        intensity_scale: Factor that brings the LiDAR's intensity to 0..255.
+        calibration: File with intrinsics or sensor poses, or None. A relative path counts from
+            the rig file.
+    """
+
+    name: str
+    cameras: tuple[CameraTopics, ...]
+    points: str = ""
+    lidar: str = "LIDAR_TOP"
+    base_frame: str = "base_link"
+    fixed_frame: str = "map"
+    reliability: str = "reliable"
+    max_extrapolation_s: float = 0.1
+    intensity_scale: float = 1.0
+    calibration: Path | None = field(default=None)
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Every sensor topic of the rig."""
+        names = [topic for camera in self.cameras for topic in (camera.image, camera.camera_info)]
+        return tuple(name for name in (*names, self.points) if name)
+
+
+def rig_names() -> tuple[str, ...]:
+    """Return the names of the shipped rigs, sorted."""
+    return tuple(sorted(file.stem for file in resource_path(FOLDER).glob("*.yaml")))
+
+
+def load_rig(name_or_path: str | Path) -> Rig:
+    """Read a shipped rig by its name, or a rig file.
+
+    Args:
+        name_or_path: ``nuscenes``, for example, or the path of a YAML file with the same keys.
+
+    Raises:
+        InputError: There is no such rig, or its file is not of this form.
+    """
+    names = rig_names()
+    shipped = str(name_or_path) in names
+    path = resource_path(f"{FOLDER}/{name_or_path}.yaml") if shipped else Path(name_or_path)
+    if not path.is_file():
+        raise InputError(
+            "rig",
+            found=f"'{name_or_path}'",
+            expected=f"one of {', '.join(names)}, or the path of a rig file",
+            do="Copy one of config/rig to begin your own",
+            reason="unknown_rig",
+        )
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise _bad(path, str(error).replace("\n", " "), "YAML") from error
+    return _rig(path, values)
+
+
+def _rig(path: Path, values: Any) -> Rig:
+    if not isinstance(values, dict) or not isinstance(values.get("cameras", {}), dict):
+        raise _bad(path, repr(values), "a mapping with cameras by name")
+    values = {"cameras": {}, **values}
+    _check_keys(path, values, Rig)
+    cameras = []
+    for name, camera in values.pop("cameras").items():
+        if not isinstance(camera, dict) or not camera.get("image"):
+            raise _bad(path, f"camera {name}: {camera}", "its topics: image, camera_info")
+        _check_keys(path, camera, CameraTopics)
+        cameras.append(CameraTopics(**{"name": name, **camera}))
+    rig = Rig(**{"name": path.stem, **values, "cameras": tuple(cameras)})
+    if rig.reliability not in ("reliable", "best_effort"):
+        raise _bad(path, f"reliability {rig.reliability}", "reliable or best_effort")
+    if not rig.topics:
+        raise _bad(path, "no camera and no points", "at least one sensor")
+    if rig.calibration is None:
+        return rig
+    return Rig(**{**vars(rig), "calibration": path.parent / rig.calibration})
+
+
+def _check_keys(path: Path, values: dict, kind: type) -> None:
+    known = [each.name for each in fields(kind)]
+    unknown = [key for key in values if key not in known]
+    if unknown:
+        raise _bad(path, f"unknown key {', '.join(map(str, unknown))}", ", ".join(known))
+
+
+def _bad(path: Path, found: str, expected: str) -> InputError:
+    return InputError(f"rig file {path}", found=found, expected=expected, reason="bad_rig")

@@ -1,0 +1,1 @@
+"""A procedural street and the sensors that drive through it."""

@@ -1,0 +1,24 @@
+"""Names of the Occ3D classes that the street is built of."""
+
+from effocc_ros.occupancy import OCC3D_NUSCENES
+
+(
+    OTHERS,
+    BARRIER,
+    BICYCLE,
+    BUS,
+    CAR,
+    CONSTRUCTION_VEHICLE,
+    MOTORCYCLE,
+    PEDESTRIAN,
+    TRAFFIC_CONE,
+    TRAILER,
+    TRUCK,
+    DRIVEABLE_SURFACE,
+    OTHER_FLAT,
+    SIDEWALK,
+    TERRAIN,
+    MANMADE,
+    VEGETATION,
+    FREE,
+) = range(len(OCC3D_NUSCENES.names))

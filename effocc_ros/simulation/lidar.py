@@ -1,0 +1,166 @@
+"""A spinning LiDAR in the street."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from effocc_ros.geometry import inverse_rigid
+from effocc_ros.simulation.agents import Agent
+from effocc_ros.simulation.raycast import Surface
+from effocc_ros.simulation.rig import LIDAR_RATE, LidarMount
+from effocc_ros.simulation.shading import Look, albedo
+
+RANGE_NOISE = 0.012
+"""Standard deviation of the range in metres."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One turn of the LiDAR, its returns corrected for the car's motion.
+
+    Attributes:
+        points: (N, 5) float32: x, y, z in metres in the LiDAR frame at the end of the turn,
+            intensity 0..255, ring.
+        label: (N,) uint8 true class of each return.
+        moving: (N,) true for returns from moving agents.
+    """
+
+    points: NDArray[np.float32]
+    label: NDArray[np.uint8]
+    moving: NDArray[np.bool_]
+
+
+@dataclass
+class _Hits:
+    """First hits of all rays, arrays of length N."""
+
+    distance: NDArray[np.float32]
+    label: NDArray[np.uint8]
+    brightness: NDArray[np.float32]
+    facing: NDArray[np.float32]
+    glossy: NDArray[np.bool_]
+    moving: NDArray[np.bool_]
+
+
+def sweep(
+    static: Surface,
+    agents: Sequence[Agent],
+    lidar: LidarMount,
+    ego_pose: Callable[[float], NDArray],
+    end: float,
+    rng: np.random.Generator,
+) -> Sweep:
+    """Turn the LiDAR once.
+
+    Every column of beams fires from where the car is at that moment; the returns are given in the
+    sensor's frame at the end of the turn, as nuScenes gives them.
+
+    Args:
+        static: What never moves.
+        agents: What moves.
+        lidar: The sensor.
+        ego_pose: (4, 4) pose of the car at a time in seconds.
+        end: Time of the end of the turn.
+        rng: Source of noise and dropouts.
+    """
+    begin = end - 1.0 / LIDAR_RATE
+    fraction = (np.arange(lidar.columns) + 0.5) / lidar.columns
+    first, last = ego_pose(begin) @ lidar.sensor2ego, ego_pose(end) @ lidar.sensor2ego
+    # Between neighbours 50 ms apart a straight blend is a rotation to 1e-5.
+    poses = first + fraction[:, None, None] * (last - first)
+    local = _beams(lidar, fraction)
+    directions = np.einsum("cij,crj->cri", poses[:, :3, :3], local)
+    directions = directions.reshape(-1, 3).astype(np.float32)
+    rings = len(lidar.elevations)
+    origins = np.repeat(poses[:, :3, 3], rings, axis=0).astype(np.float32)
+    fired = np.repeat(begin + fraction * (end - begin), rings)
+    hits = _cast(static, agents, origins, directions, fired)
+    ring = np.tile(np.arange(rings, dtype=np.float32), lidar.columns)
+
+    reach = hits.distance
+    noisy = reach + rng.normal(0, RANGE_NOISE, len(reach)).astype(np.float32)
+    intensity = 150 * hits.brightness * (0.3 + 0.7 * hits.facing)
+    intensity *= rng.uniform(0.85, 1.15, len(reach))
+    # A return is lost when too little light comes back, and off glass more often.
+    signal = (0.04 + hits.brightness) * (0.15 + hits.facing) * (60.0 / np.maximum(reach, 1)) ** 2
+    lost = rng.random(len(reach)) < 0.02 + 0.5 * np.exp(-3.0 * signal) + 0.55 * hits.glossy
+    keep = np.isfinite(reach) & (reach < lidar.max_range) & (reach > 1.0) & ~lost
+    world = origins[keep] + directions[keep] * noisy[keep, None]
+    map2lidar = inverse_rigid(last)
+    points = world @ map2lidar[:3, :3].T + map2lidar[:3, 3]
+    columns = [points, np.clip(np.round(intensity[keep]), 0, 255)[:, None], ring[keep, None]]
+    return Sweep(
+        np.concatenate(columns, axis=1).astype(np.float32), hits.label[keep], hits.moving[keep]
+    )
+
+
+def _beams(lidar: LidarMount, fraction: NDArray) -> NDArray[np.float64]:
+    """Directions (columns, rings, 3) in the LiDAR frame; the head turns clockwise."""
+    yaw = lidar.start_yaw - 2 * np.pi * fraction[:, None]
+    up = lidar.elevations[None]
+    in_ego = np.stack(
+        np.broadcast_arrays(np.cos(up) * np.cos(yaw), np.cos(up) * np.sin(yaw), np.sin(up)), axis=-1
+    )
+    return in_ego @ lidar.sensor2ego[:3, :3]
+
+
+def _cast(static, agents, origins, directions, fired) -> _Hits:
+    faces = static.faces(origins, directions)
+    distance = static.distance(faces, origins, directions)
+    hits = _Hits(
+        distance,
+        static.mesh.label[faces],
+        np.zeros(len(faces), np.float32),
+        np.zeros(len(faces), np.float32),
+        np.zeros(len(faces), bool),
+        np.zeros(len(faces), bool),
+    )
+    _describe(hits, static, np.flatnonzero(faces >= 0), faces[faces >= 0], origins, directions)
+    middle = float(fired.mean())
+    for agent in agents:
+        _, pose = agent.at(middle)
+        radius = max(shape.radius for shape in agent.shapes) + 0.5
+        center = pose[:3, :3] @ agent.shapes[0].center + pose[:3, 3]
+        rays = _near(center, radius, origins, directions)
+        if not len(rays):
+            continue
+        shape, pose = agent.at(float(fired[rays].mean()))
+        back = inverse_rigid(pose).astype(np.float32)
+        start = origins[rays] @ back[:3, :3].T + back[:3, 3]
+        along = directions[rays] @ back[:3, :3].T
+        found = shape.faces(start, along)
+        reach = shape.distance(found, start, along)
+        nearer = (found >= 0) & (reach < hits.distance[rays])
+        hit = rays[nearer]
+        hits.distance[hit] = reach[nearer]
+        hits.label[hit] = shape.mesh.label[found[nearer]]
+        hits.moving[hit] = True
+        _describe(hits, shape, hit, found[nearer], start[nearer], along[nearer], sparse=True)
+    return hits
+
+
+def _near(center: NDArray, radius: float, origins: NDArray, directions: NDArray) -> NDArray:
+    """Rays that pass a point within a radius, not further than 100 m."""
+    offset = center.astype(np.float32) - origins
+    if float(np.abs(offset[0]).max()) > 100.0:
+        return np.zeros(0, np.int64)
+    ahead = np.einsum("ni,ni->n", offset, directions)
+    miss = np.einsum("ni,ni->n", offset, offset) - ahead**2
+    return np.flatnonzero((miss < radius**2) & (ahead > -radius))
+
+
+def _describe(hits, surface, rays, faces, origins, directions, sparse=False) -> None:
+    """Fill brightness, incidence and gloss of the hit rays."""
+    if not len(rays):
+        return
+    start, along = (origins, directions) if sparse else (origins[rays], directions[rays])
+    reach = hits.distance[rays]
+    points = np.ascontiguousarray((start + along * reach[:, None]).T)
+    nothing = np.zeros((2, len(rays)), np.float32)
+    colors, _ = albedo(surface, faces, points, np.maximum(reach * 0.002, 0.01), nothing)
+    hits.brightness[rays] = colors.mean(axis=0)
+    normal = surface.normals[:, faces]
+    hits.facing[rays] = np.abs(np.einsum("in,ni->n", normal, along))
+    hits.glossy[rays] = Look.of(surface).gloss[faces] > 0.5

@@ -1,0 +1,122 @@
+"""The sensors of a nuScenes car, with round numbers: where they sit and when they fire."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+CAMERA_RATE = 12.0
+LIDAR_RATE = 20.0
+KEYFRAME_RATE = 2.0
+FULL_SIZE = (900, 1600)
+
+_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
+"""Columns: the optical axes (right, down, forward) of a camera that looks along ego x."""
+
+
+@dataclass(frozen=True, eq=False)
+class CameraMount:
+    """A pinhole camera on the car.
+
+    Attributes:
+        name: For example ``CAM_FRONT``.
+        image_size: (height, width) in pixels.
+        intrinsics: (3, 3) pinhole matrix; pixel centres have whole coordinates.
+        sensor2ego: (4, 4), optical frame to ego frame.
+        offset_s: When it fires, in seconds after the start of a LiDAR sweep.
+    """
+
+    name: str
+    image_size: tuple[int, int]
+    intrinsics: NDArray[np.float64]
+    sensor2ego: NDArray[np.float64]
+    offset_s: float
+
+    @cached_property
+    def rays(self) -> NDArray[np.float32]:
+        """(H, W, 3) directions of the pixel centres in the optical frame, depth 1."""
+        height, width = self.image_size
+        x = (np.arange(width) - self.intrinsics[0, 2]) / self.intrinsics[0, 0]
+        y = (np.arange(height) - self.intrinsics[1, 2]) / self.intrinsics[1, 1]
+        x, y = np.meshgrid(x, y)
+        return np.stack([x, y, np.ones_like(x)], axis=-1).astype(np.float32)
+
+    @cached_property
+    def lengths(self) -> NDArray[np.float32]:
+        """(H * W,) lengths of the rays."""
+        return np.linalg.norm(self.rays, axis=2).ravel()
+
+
+@dataclass(frozen=True)
+class LidarMount:
+    """A spinning LiDAR on the car; x right, y forward, z up.
+
+    Attributes:
+        name: For example ``LIDAR_TOP``.
+        sensor2ego: (4, 4), LiDAR frame to ego frame.
+        elevations: (32,) radians of the beams, ring 0 lowest.
+        columns: Firings in one turn.
+        start_yaw: Heading in the ego frame at which a sweep starts, radians; it turns clockwise.
+        max_range: Metres.
+    """
+
+    name: str
+    sensor2ego: NDArray[np.float64]
+    elevations: NDArray[np.float64]
+    columns: int = 1084
+    start_yaw: float = float(np.radians(105.4))
+    max_range: float = 100.0
+
+
+@dataclass(frozen=True)
+class SensorRig:
+    """All sensors of the car."""
+
+    cameras: tuple[CameraMount, ...]
+    lidar: LidarMount
+
+
+# name: yaw in degrees, place (x, y, z) in metres, focal length in pixels of 1600 x 900, trigger
+_CAMERAS = {
+    "CAM_FRONT_LEFT": (55.0, (1.52, 0.49, 1.51), 1266.0, 0.007),
+    "CAM_FRONT": (0.0, (1.70, 0.0, 1.51), 1266.0, 0.015),
+    "CAM_FRONT_RIGHT": (-55.0, (1.55, -0.49, 1.50), 1266.0, 0.022),
+    "CAM_BACK_LEFT": (110.0, (1.04, 0.48, 1.59), 1266.0, 0.049),
+    "CAM_BACK": (180.0, (0.03, 0.0, 1.57), 809.0, 0.040),
+    "CAM_BACK_RIGHT": (-110.0, (1.02, -0.48, 1.56), 1266.0, 0.031),
+}
+
+
+def _turn(yaw: float) -> NDArray[np.float64]:
+    return np.array([[np.cos(yaw), -np.sin(yaw), 0], [np.sin(yaw), np.cos(yaw), 0], [0, 0, 1.0]])
+
+
+def nuscenes_rig(image_size: tuple[int, int] = (396, 704)) -> SensorRig:
+    """Build the rig with cameras of an image size (height, width).
+
+    The field of view is that of 1600 x 900; another aspect ratio crops or adds rows at the
+    middle.
+    """
+    height, width = image_size
+    scale = width / FULL_SIZE[1]
+    cameras = []
+    for name, (yaw, place, focal, offset) in _CAMERAS.items():
+        sensor2ego = np.eye(4)
+        sensor2ego[:3, :3] = _turn(np.radians(yaw)) @ _OPTICAL
+        sensor2ego[:3, 3] = place
+        intrinsics = np.array(
+            [[focal * scale, 0, (width - 1) / 2], [0, focal * scale, (height - 1) / 2], [0, 0, 1.0]]
+        )
+        # nuScenes cameras look a little down: the horizon lies above the middle row.
+        cameras.append(CameraMount(name, (height, width), intrinsics, sensor2ego, offset))
+    lidar2ego = np.eye(4)
+    lidar2ego[:3, :3] = _turn(-np.pi / 2)
+    lidar2ego[:3, 3] = (0.94, 0.0, 1.84)
+    lidar = LidarMount("LIDAR_TOP", lidar2ego, np.radians(np.linspace(-30.67, 10.67, 32)))
+    return SensorRig(tuple(cameras), lidar)
+
+
+def with_lidar_columns(rig: SensorRig, columns: int) -> SensorRig:
+    """Return the rig with another number of LiDAR firings in a turn."""
+    return replace(rig, lidar=replace(rig.lidar, columns=columns))

@@ -1,0 +1,60 @@
+"""The centre line of a road and the strip of land along it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+@dataclass(frozen=True)
+class CenterLine:
+    """A smooth line in the plane, given by its heading at equal steps.
+
+    Points beside it have the coordinates (s, d): arc length along the line and distance to its
+    left, both in metres.
+
+    Attributes:
+        step: Distance between samples in metres.
+        samples: (N, 3) x, y in metres and heading in radians.
+    """
+
+    step: float
+    samples: NDArray[np.float64]
+
+    @property
+    def length(self) -> float:
+        """Length of the line in metres."""
+        return self.step * (len(self.samples) - 1)
+
+    def _at(self, s: ArrayLike) -> NDArray[np.float64]:
+        known = np.arange(len(self.samples)) * self.step
+        s = np.asarray(s, np.float64)
+        return np.stack([np.interp(s, known, column) for column in self.samples.T], axis=-1)
+
+    def heading(self, s: ArrayLike) -> NDArray[np.float64]:
+        """Return the heading in radians at arc length ``s``."""
+        return self._at(s)[..., 2]
+
+    def point(self, s: ArrayLike, d: ArrayLike) -> NDArray[np.float64]:
+        """Return the place (..., 2) in metres of the coordinates (s, d)."""
+        x, y, heading = np.moveaxis(self._at(s), -1, 0)
+        return np.stack([x - d * np.sin(heading), y + d * np.cos(heading)], axis=-1)
+
+
+def curved_line(curvature: ArrayLike, length: float, step: float = 1.0) -> CenterLine:
+    """Integrate a line through the origin, heading along x there.
+
+    Args:
+        curvature: Knots of the curvature in 1/m, spread evenly over the length.
+        length: Length in metres.
+        step: Sampling distance in metres.
+    """
+    s = np.arange(0.0, length + step, step)
+    knots = np.linspace(0, length, len(np.atleast_1d(curvature)))
+    turn = np.interp(s, knots, np.atleast_1d(curvature))
+    heading = np.concatenate([[0.0], np.cumsum((turn[1:] + turn[:-1]) / 2 * step)])
+    middle = (heading[1:] + heading[:-1]) / 2
+    places = np.concatenate(
+        [np.zeros((1, 2)), np.cumsum(step * np.stack([np.cos(middle), np.sin(middle)], 1), 0)]
+    )
+    return CenterLine(step, np.column_stack([places, heading]))

@@ -1,0 +1,196 @@
+"""From a trigger to a Frame: find every sensor's pose, decode, put the sweeps together."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from effocc_ros.calibration import SensorCalibration
+from effocc_ros.errors import InputError
+from effocc_ros.frame import Camera, Frame, PointCloud
+from effocc_ros.stream.camera_models import CameraModel
+from effocc_ros.stream.config import StreamConfig
+from effocc_ros.stream.images import Fallback, decode_image
+from effocc_ros.stream.problem import Problem
+from effocc_ros.stream.sweep_buffer import RawSweep, SweepBuffer
+from effocc_ros.stream.synchronizer import Trigger
+from effocc_ros.stream.transform_buffer import TransformBuffer
+from effocc_ros.sweeps import Sweep, aggregate_sweeps
+
+Report = Callable[[Problem], None]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A moment of which all poses are known, and nothing is decoded yet.
+
+    Attributes:
+        stamp: Of the reference, nanoseconds.
+        ego2global: (4, 4) ego pose at ``stamp``.
+        cameras: Cameras whose ``image`` is still a message, with their models.
+        sweeps: The reference sweep and earlier ones, newest first; empty without a LiDAR.
+    """
+
+    stamp: int
+    ego2global: NDArray[np.float64]
+    cameras: tuple[tuple[Camera, CameraModel], ...] = field(repr=False)
+    sweeps: tuple[Sweep, ...] = field(repr=False)
+
+
+class Assembler:
+    """Makes Frames.
+
+    Args:
+        config: Names of frames and sensors, calibration, number of sweeps.
+        transforms: Poses over time.
+        sweeps: Earlier sweeps.
+        fallback: Decodes images of encodings that are not known here.
+
+    Attributes:
+        models: Camera name -> newest CameraInfo.
+    """
+
+    def __init__(
+        self,
+        config: StreamConfig,
+        transforms: TransformBuffer,
+        sweeps: SweepBuffer,
+        fallback: Fallback | None = None,
+    ):
+        self._config = config
+        self._transforms = transforms
+        self._sweeps = sweeps
+        self._fallback = fallback
+        self.models: dict[str, CameraModel] = {}
+
+    def locate(self, trigger: Trigger, report: Report) -> Scene:
+        """Find where everything was: quick, and the only part that reads the buffers.
+
+        A camera or an earlier sweep whose pose cannot be known is reported and left out.
+
+        Raises:
+            InputError: The ego pose or the reference sweep's pose cannot be known.
+        """
+        cameras = []
+        for name, (stamp, message) in trigger.images.items():
+            try:
+                cameras.append(self._locate_camera(name, stamp, message))
+            except InputError as error:
+                report(Problem.of(name, error))
+        return Scene(
+            stamp=trigger.stamp,
+            ego2global=self._ego2global(trigger.stamp),
+            cameras=tuple(cameras),
+            sweeps=self._locate_sweeps(trigger.reference, report),
+        )
+
+    def build(self, scene: Scene, report: Report) -> Frame:
+        """Decode the images and put the sweeps together.
+
+        An image that cannot be decoded is reported and left out.
+
+        Raises:
+            InputError: No camera and no LiDAR is left.
+        """
+        cameras = []
+        for camera, model in scene.cameras:
+            try:
+                image = decode_image(camera.image, camera.name, self._fallback)
+            except InputError as error:
+                report(Problem.of(camera.name, error))
+                continue
+            intrinsics = model.intrinsics_for(image)
+            cameras.append(replace(camera, image=image, intrinsics=intrinsics))
+        if not cameras and not scene.sweeps:
+            raise InputError(
+                f"frame at {scene.stamp}",
+                found="no camera and no LiDAR that can be used",
+                expected="at least one",
+                do="See the complaints about each of them",
+                reason="no_inputs",
+            )
+        return Frame(
+            stamp=scene.stamp,
+            frame_id=self._config.base_frame,
+            cameras=tuple(cameras),
+            cloud=self._cloud(scene.sweeps),
+            ego2global=scene.ego2global,
+        )
+
+    def _cloud(self, sweeps: tuple[Sweep, ...]) -> PointCloud | None:
+        if not sweeps:
+            return None
+        reference, *earlier = sweeps
+        points = aggregate_sweeps(reference, earlier, count=self._config.sweeps)
+        return PointCloud(points, reference.sensor2ego, self._config.lidar)
+
+    def _locate_camera(self, name: str, stamp: int, message: Any) -> tuple[Camera, CameraModel]:
+        model = self._model(name)
+        frame_id = message.header.frame_id.lstrip("/") or model.frame_id
+        camera = Camera(
+            name=name,
+            image=message,
+            intrinsics=model.intrinsics,
+            sensor2ego=self._sensor2ego(name, stamp, frame_id),
+            ego2global=self._ego2global(stamp),
+            stamp=stamp,
+        )
+        return camera, model
+
+    def _model(self, name: str) -> CameraModel:
+        known = self._config.calibration.get(name, SensorCalibration())
+        if known.intrinsics is not None:
+            return CameraModel(known.intrinsics, known.size or (0, 0))
+        if name not in self.models:
+            raise InputError(
+                f"camera {name}",
+                found="no CameraInfo yet",
+                expected="one before its images are used",
+                do="Publish it, remap the camera_info topic, or give a calibration file",
+                reason="no_camera_info",
+            )
+        return self.models[name]
+
+    def _sensor2ego(self, name: str, stamp: int, frame_id: str) -> NDArray[np.float64]:
+        known = self._config.calibration.get(name, SensorCalibration())
+        if known.sensor2base is not None:
+            return known.sensor2base
+        if not frame_id:
+            raise InputError(
+                f"header.frame_id of {name}",
+                found="an empty text",
+                expected="the tf frame of the sensor",
+                do="Set it in the driver, or give a calibration file that says where it is",
+                reason="empty_frame_id",
+            )
+        return self._transforms.mounting(self._config.base_frame, frame_id, stamp)
+
+    def _ego2global(self, stamp: int) -> NDArray[np.float64]:
+        if not self._config.fixed_frame:
+            return np.eye(4)
+        return self._transforms.lookup(self._config.fixed_frame, self._config.base_frame, stamp)
+
+    def _locate_sweeps(self, reference: RawSweep | None, report: Report) -> tuple[Sweep, ...]:
+        if reference is None:
+            return ()
+        sweeps = [self._locate_sweep(reference)]
+        # Without ego motion an earlier sweep would only blur the reference.
+        earlier = self._sweeps.before(reference.stamp) if self._config.fixed_frame else []
+        for sweep in earlier:
+            try:
+                sweeps.append(self._locate_sweep(sweep))
+            except InputError as error:
+                # All older ones are further outside of what tf tells.
+                report(Problem.of(f"{self._config.lidar} sweeps", error))
+                break
+        return tuple(sweeps)
+
+    def _locate_sweep(self, sweep: RawSweep) -> Sweep:
+        return Sweep(
+            points=sweep.points,
+            sensor2ego=self._sensor2ego(self._config.lidar, sweep.stamp, sweep.frame_id),
+            ego2global=self._ego2global(sweep.stamp),
+            stamp=sweep.stamp,
+        )

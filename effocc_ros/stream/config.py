@@ -1,0 +1,35 @@
+"""How a stream of messages becomes Frames."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from effocc_ros.calibration import SensorCalibration
+from effocc_ros.stream.synchronizer import SyncConfig
+
+
+@dataclass(frozen=True)
+class StreamConfig:
+    """Settings of a :class:`~effocc_ros.stream.stream.Stream`.
+
+    Attributes:
+        sync: Cameras and how their images are matched.
+        lidar: Name of the LiDAR.
+        anchor: Camera whose images make the frames; empty: the LiDAR's sweeps make them.
+        base_frame: tf frame of the vehicle, the ego frame of all Frames.
+        fixed_frame: tf frame that does not move with the vehicle; empty: ego motion is unknown,
+            and earlier sweeps are not used.
+        sweeps: Earlier sweeps per frame.
+        max_extrapolation: Seconds beyond the known ego poses, at most.
+        intensity_scale: Factor that brings the LiDAR's intensity to 0..255.
+        calibration: Sensor name -> what a file says of it; it goes before CameraInfo and tf.
+    """
+
+    sync: SyncConfig
+    lidar: str = "LIDAR_TOP"
+    anchor: str = ""
+    base_frame: str = "base_link"
+    fixed_frame: str = "map"
+    sweeps: int = 9
+    max_extrapolation: float = 0.1
+    intensity_scale: float = 1.0
+    calibration: Mapping[str, SensorCalibration] = field(default_factory=dict)

@@ -1,0 +1,26 @@
+"""Stamps of message headers."""
+
+from typing import Any
+
+from effocc_ros.errors import InputError
+
+NANOSECONDS = 1_000_000_000
+
+
+def stamp_of(message: Any, source: str) -> int:
+    """Return a message's header stamp in nanoseconds.
+
+    Raises:
+        InputError: The stamp is zero: nobody filled it in.
+    """
+    stamp = message.header.stamp
+    nanoseconds = int(stamp.sec) * NANOSECONDS + int(stamp.nanosec)
+    if nanoseconds <= 0:
+        raise InputError(
+            f"header.stamp of {source}",
+            found=f"{stamp.sec}.{int(stamp.nanosec):09d}",
+            expected="the time at which the sensor measured",
+            do="Let the driver stamp its messages; sensors cannot be matched without",
+            reason="zero_stamp",
+        )
+    return nanoseconds

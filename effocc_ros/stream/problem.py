@@ -1,0 +1,25 @@
+"""What the stream has to say about a message that it cannot use."""
+
+from dataclasses import dataclass
+
+from effocc_ros.errors import InputError
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One message, or one moment, that could not be used as it should.
+
+    Attributes:
+        source: The input at fault: a camera's name, a LiDAR's, ``tf``.
+        reason: Short snake_case name under which it is counted.
+        text: One line for people: what was found, what was expected, what to do.
+    """
+
+    source: str
+    reason: str
+    text: str
+
+    @staticmethod
+    def of(source: str, error: InputError) -> "Problem":
+        """Make a Problem of an error that a message caused."""
+        return Problem(source, error.reason, str(error))

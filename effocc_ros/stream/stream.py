@@ -1,0 +1,225 @@
+"""Messages in, Frames out; no ROS in between.
+
+The node and the bag path both put messages in with ``add_*``, ask :meth:`Stream.poll` which
+moments are complete, and turn the ones they want into Frames with :meth:`Stream.assemble`.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from effocc_ros.errors import InputError
+from effocc_ros.frame import Frame
+from effocc_ros.geometry import rigid
+from effocc_ros.stream.assembler import Assembler
+from effocc_ros.stream.camera_models import camera_model
+from effocc_ros.stream.clouds import decode_cloud
+from effocc_ros.stream.config import StreamConfig
+from effocc_ros.stream.headers import NANOSECONDS, stamp_of
+from effocc_ros.stream.images import Fallback, check_image
+from effocc_ros.stream.problem import Problem
+from effocc_ros.stream.statistics import InputCounter, StreamStatistics, plain
+from effocc_ros.stream.sweep_buffer import RawSweep, SweepBuffer
+from effocc_ros.stream.synchronizer import Synchronizer, Trigger
+from effocc_ros.stream.transform_buffer import TransformBuffer
+
+TRANSFORM_CACHE = 10.0
+"""Seconds of tf history."""
+
+
+class Stream:
+    """Takes sensor messages and makes Frames of them.
+
+    Messages may come from one thread while another polls and assembles. A message that cannot be
+    used is reported once, counted, and changes nothing else.
+
+    Args:
+        config: Sensors, frames and matching.
+        on_problem: Called with each :class:`Problem`, in the thread that met it.
+        fallback: Decodes images of encodings that are not known here, as cv_bridge can.
+    """
+
+    def __init__(
+        self,
+        config: StreamConfig,
+        on_problem: Callable[[Problem], None] = lambda problem: None,
+        fallback: Fallback | None = None,
+    ):
+        self.config = config
+        self._on_problem, self._fallback = on_problem, fallback
+        self._lock = threading.Lock()
+        self._synchronizer = Synchronizer(config.sync)
+        self._transforms = TransformBuffer(TRANSFORM_CACHE, config.max_extrapolation)
+        self._sweeps = SweepBuffer(config.sweeps)
+        self._assembler = Assembler(config, self._transforms, self._sweeps, fallback)
+        names = (*config.sync.cameras, config.lidar)
+        self._inputs = {name: InputCounter() for name in names}
+        self._frames_out = 0
+        self._drops: Counter[str] = Counter()
+        self._rejected: Counter[str] = Counter()
+
+    def add_image(self, camera: str, message: Any, now: float) -> None:
+        """Take an Image or CompressedImage in; it is decoded only if a Frame uses it.
+
+        Args:
+            camera: The camera's name.
+            message: sensor_msgs Image or CompressedImage.
+            now: Seconds on the caller's monotonic clock.
+        """
+        try:
+            stamp = stamp_of(message, camera)
+            check_image(message, camera, self._fallback)
+        except InputError as error:
+            self._report(Problem.of(camera, error))
+            return
+        with self._lock:
+            self._inputs[camera].count(stamp, now)
+            self._synchronizer.add_image(camera, stamp, message)
+            if camera == self.config.anchor:
+                self._synchronizer.add_reference(stamp, None, now)
+
+    def add_camera_info(self, camera: str, message: Any) -> None:
+        """Take a CameraInfo in; the newest one holds."""
+        try:
+            model = camera_model(message, camera)
+        except InputError as error:
+            self._report(Problem.of(camera, error))
+            return
+        with self._lock:
+            known = self._assembler.models.get(camera)
+            self._assembler.models[camera] = model
+        if model.distorted and (known is None or not known.distorted):
+            text = (
+                f"CameraInfo of {camera}: found lens distortion; expected rectified images. "
+                "Distortion is not corrected here: use the rectified topic of image_proc."
+            )
+            self._report(Problem(camera, "distorted_image", text))
+
+    def add_points(self, message: Any, now: float) -> None:
+        """Take a PointCloud2 in; it makes a Frame unless an anchor camera does.
+
+        Args:
+            message: sensor_msgs PointCloud2.
+            now: Seconds on the caller's monotonic clock.
+        """
+        lidar = self.config.lidar
+        try:
+            stamp = stamp_of(message, lidar)
+            points, lost = decode_cloud(message, lidar, self.config.intensity_scale)
+        except InputError as error:
+            self._report(Problem.of(lidar, error))
+            return
+        if lost:
+            text = (
+                f"cloud of {lidar}: found {lost} points that are not finite; expected numbers. "
+                "They are left out, the others are used."
+            )
+            self._report(Problem(lidar, "nan_points", text))
+        sweep = RawSweep(stamp, message.header.frame_id.lstrip("/"), points)
+        with self._lock:
+            self._inputs[lidar].count(stamp, now)
+            self._sweeps.add(sweep)
+            if not self.config.anchor:
+                self._synchronizer.add_reference(stamp, sweep, now)
+
+    def add_transforms(self, message: Any, static: bool) -> None:
+        """Take a TFMessage in.
+
+        Args:
+            message: tf2_msgs TFMessage.
+            static: True for /tf_static.
+        """
+        for transform in message.transforms:
+            try:
+                self._add_transform(transform, static)
+            except InputError as error:
+                self._report(Problem.of("tf", error))
+
+    def poll(self, now: float) -> list[Trigger]:
+        """Return the moments that need not wait any longer, oldest first; quick.
+
+        Args:
+            now: Seconds on the same clock as the messages'.
+        """
+        with self._lock:
+            return self._synchronizer.ready(now, self._settled)
+
+    def flush(self) -> list[Trigger]:
+        """Return all moments that still wait: the messages have come to an end."""
+        return self.poll(float("inf"))
+
+    def assemble(self, trigger: Trigger) -> Frame | None:
+        """Decode and put together what belongs to a trigger; the slow part.
+
+        Returns:
+            The Frame, or None where it cannot be made; then the reason was reported and counted.
+        """
+        problems: list[Problem] = []
+        frame = None
+        try:
+            with self._lock:
+                scene = self._assembler.locate(trigger, problems.append)
+            frame = self._assembler.build(scene, problems.append)
+        except InputError as error:
+            self.drop(trigger, error.reason)
+            problems.append(Problem.of("frame", error))
+        for problem in problems:
+            self._report(problem)
+        with self._lock:
+            self._frames_out += frame is not None
+        return frame
+
+    def drop(self, trigger: Trigger, reason: str) -> None:
+        """Count a trigger that the caller does not want, or could not finish."""
+        with self._lock:
+            self._drops[reason] += 1
+
+    def statistics(self) -> StreamStatistics:
+        """Return the counts as they are now."""
+        with self._lock:
+            return StreamStatistics(
+                inputs={name: each.statistics() for name, each in self._inputs.items()},
+                frames_in=self._synchronizer.taken_in,
+                frames_out=self._frames_out,
+                drops=plain(self._drops + self._synchronizer.drops),
+                rejected=plain(self._rejected),
+            )
+
+    def clear(self) -> None:
+        """Forget images and sweeps; transforms and camera models stay."""
+        with self._lock:
+            self._synchronizer.clear()
+            self._sweeps.clear()
+
+    def _settled(self, stamp: int) -> bool:
+        fixed, base = self.config.fixed_frame, self.config.base_frame
+        return not fixed or self._transforms.covers(fixed, base, stamp)
+
+    def _add_transform(self, transform: Any, static: bool) -> None:
+        place, turn = transform.transform.translation, transform.transform.rotation
+        parent, child = transform.header.frame_id, transform.child_frame_id
+        quaternion = np.array([turn.w, turn.x, turn.y, turn.z])
+        translation = np.array([place.x, place.y, place.z])
+        length = np.linalg.norm(quaternion)
+        if not np.isfinite(translation).all() or not abs(length - 1.0) < 0.1:
+            raise InputError(
+                f"tf {parent} <- {child}",
+                found=f"quaternion of length {length:.3g}, translation {translation.tolist()}",
+                expected="a unit quaternion and finite metres",
+                do="Look at who publishes it",
+                reason="bad_transform",
+            )
+        header = transform.header.stamp
+        stamp = int(header.sec) * NANOSECONDS + int(header.nanosec)
+        with self._lock:
+            self._transforms.add(
+                parent, child, stamp, rigid(quaternion / length, translation), static
+            )
+
+    def _report(self, problem: Problem) -> None:
+        with self._lock:
+            self._rejected[f"{problem.source}.{problem.reason}"] += 1
+        self._on_problem(problem)

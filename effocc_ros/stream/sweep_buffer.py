@@ -1,0 +1,61 @@
+"""The LiDAR sweeps of the last second or two."""
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from effocc_ros.stream.headers import NANOSECONDS
+
+JUMP_BACK = NANOSECONDS
+
+
+@dataclass(frozen=True)
+class RawSweep:
+    """One decoded sweep in its sensor's frame.
+
+    Attributes:
+        stamp: Nanoseconds.
+        frame_id: tf frame of the sensor; empty when the message named none.
+        points: (N, 4) float32 x, y, z in metres and intensity.
+    """
+
+    stamp: int
+    frame_id: str
+    points: NDArray[np.float32]
+
+
+class SweepBuffer:
+    """Keeps the newest sweeps.
+
+    Args:
+        count: Earlier sweeps that a frame uses.
+        max_age_s: Sweeps older than this against the reference are not used.
+        pending: Further sweeps kept, for references that still wait for their images.
+    """
+
+    def __init__(self, count: int, max_age_s: float = 2.0, pending: int = 20):
+        self._count = count
+        self._max_age = round(max_age_s * NANOSECONDS)
+        self._sweeps: deque[RawSweep] = deque(maxlen=count + pending)
+
+    def add(self, sweep: RawSweep) -> None:
+        """Take a sweep in; a jump back in time forgets the others."""
+        if self._sweeps and sweep.stamp < self._sweeps[-1].stamp - JUMP_BACK:
+            self._sweeps.clear()
+        self._sweeps.append(sweep)
+
+    def before(self, stamp: int) -> list[RawSweep]:
+        """Return the sweeps that a reference at ``stamp`` uses, newest first."""
+        fitting = {
+            sweep.stamp: sweep
+            for sweep in self._sweeps
+            if stamp - self._max_age <= sweep.stamp < stamp
+        }
+        newest = sorted(fitting, reverse=True)[: self._count]
+        return [fitting[each] for each in newest]
+
+    def clear(self) -> None:
+        """Forget all sweeps."""
+        self._sweeps.clear()

@@ -1,0 +1,190 @@
+"""A tree of tf frames over time: interpolates, and refuses to guess far.
+
+Fed with tf messages, it serves the node and the bag path alike.
+"""
+
+from bisect import bisect_left, insort
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from effocc_ros.errors import InputError
+from effocc_ros.geometry import interpolate_rigid, inverse_rigid
+from effocc_ros.stream.headers import NANOSECONDS
+
+JUMP_BACK = NANOSECONDS
+"""An edge whose stamp falls back further than this was restarted, as by a bag in a loop."""
+
+
+@dataclass
+class _Edge:
+    """What is known of one child frame: child-to-parent poses, oldest first."""
+
+    parent: str
+    static: bool
+    stamps: list[int] = field(default_factory=list)
+    poses: dict[int, NDArray[np.float64]] = field(default_factory=dict)
+
+
+class TransformBuffer:
+    """Poses of frames in each other at any time that is covered.
+
+    Args:
+        cache_s: Seconds of history kept per edge.
+        max_extrapolation_s: How far beyond the known stamps a pose may be asked for. Beyond the
+            newest the last motion goes on at its speed; before the oldest the oldest pose holds.
+    """
+
+    def __init__(self, cache_s: float = 10.0, max_extrapolation_s: float = 0.1):
+        self._cache = round(cache_s * NANOSECONDS)
+        self._reach = round(max_extrapolation_s * NANOSECONDS)
+        self._edges: dict[str, _Edge] = {}
+
+    def add(
+        self, parent: str, child: str, stamp: int, pose: NDArray[np.float64], static: bool = False
+    ) -> None:
+        """Take one transform in.
+
+        Args:
+            parent: Parent frame.
+            child: Child frame.
+            stamp: Nanoseconds; of no meaning for a static edge.
+            pose: (4, 4) child to parent.
+            static: True for an edge that holds at all times.
+
+        Raises:
+            InputError: A frame has no name, or the edge would close a loop.
+        """
+        parent, child = parent.lstrip("/"), child.lstrip("/")
+        self._check_names(parent, child)
+        edge = self._edges.get(child)
+        if edge is None or edge.parent != parent or edge.static != static:
+            self._edges[child] = edge = _Edge(parent, static)
+        if static:
+            edge.stamps, edge.poses = [0], {0: pose}
+            return
+        if edge.stamps and stamp < edge.stamps[-1] - JUMP_BACK:
+            edge.stamps, edge.poses = [], {}
+        if stamp not in edge.poses:
+            insort(edge.stamps, stamp)
+        edge.poses[stamp] = pose
+        while edge.stamps[0] < edge.stamps[-1] - self._cache:
+            del edge.poses[edge.stamps.pop(0)]
+
+    def lookup(self, target: str, source: str, stamp: int) -> NDArray[np.float64]:
+        """Return the (4, 4) transform from ``source`` to ``target`` at ``stamp``.
+
+        Raises:
+            InputError: A frame is unknown, the two are not connected, or the stamp lies too far
+                beyond what is known.
+        """
+        return self._chain(target, source, lambda child: self._pose_at(child, stamp))
+
+    def mounting(self, target: str, source: str, stamp: int) -> NDArray[np.float64]:
+        """Return the transform between two frames that do not move in each other.
+
+        Some bags tell where a sensor sits only now and then; as it is bolted on, the pose known
+        nearest in time holds, however far it is.
+
+        Raises:
+            InputError: A frame is unknown, or the two are not connected.
+        """
+        return self._chain(target, source, lambda child: self._nearest_pose(child, stamp))
+
+    def covers(self, target: str, source: str, stamp: int) -> bool:
+        """Return whether the transform is known up to ``stamp`` without extrapolation."""
+        try:
+            up, down = self._path(target, source)
+        except InputError:
+            return False
+        edges = (self._edges[child] for child in (*up, *down))
+        return all(edge.static or edge.stamps[-1] >= stamp for edge in edges)
+
+    def _check_names(self, parent: str, child: str) -> None:
+        if not parent or not child:
+            raise InputError(
+                "tf",
+                found=f"a transform from '{child}' to '{parent}'",
+                expected="names for both frames",
+                do="Look at who publishes it",
+                reason="empty_frame_id",
+            )
+        if child in self._ancestors(parent):
+            raise InputError(
+                "tf",
+                found=f"'{parent}' below '{child}' and '{child}' below '{parent}'",
+                expected="a tree without loops",
+                do="Stop one of the two publishers",
+                reason="tf_loop",
+            )
+
+    def _ancestors(self, frame: str) -> list[str]:
+        """The frame itself, its parent, and so on up to the root."""
+        names = [frame]
+        while names[-1] in self._edges:
+            names.append(self._edges[names[-1]].parent)
+        return names
+
+    def _path(self, target: str, source: str) -> tuple[list[str], list[str]]:
+        """Children of the edges from ``source`` up to the meeting point, and from ``target``."""
+        up = self._ancestors(source.lstrip("/"))
+        down = self._ancestors(target.lstrip("/"))
+        meeting = next((name for name in up if name in down), None)
+        if meeting is None:
+            raise self._not_connected(up, down)
+        return up[: up.index(meeting)], down[: down.index(meeting)]
+
+    def _chain(self, target: str, source: str, pose) -> NDArray[np.float64]:
+        up, down = self._path(target, source)
+        source2meeting, target2meeting = np.eye(4), np.eye(4)
+        for child in up:
+            source2meeting = pose(child) @ source2meeting
+        for child in down:
+            target2meeting = pose(child) @ target2meeting
+        return inverse_rigid(target2meeting) @ source2meeting
+
+    def _pose_at(self, child: str, stamp: int) -> NDArray[np.float64]:
+        edge = self._edges[child]
+        if edge.static or stamp in edge.poses:
+            return edge.poses[0 if edge.static else stamp]
+        stamps = edge.stamps
+        beyond = max(stamps[0] - stamp, stamp - stamps[-1])
+        if beyond > self._reach:
+            raise self._too_far(child, edge, stamp, beyond)
+        if stamp < stamps[0] or len(stamps) == 1:
+            return self._nearest_pose(child, stamp)
+        after = min(bisect_left(stamps, stamp), len(stamps) - 1)
+        first, second = stamps[after - 1], stamps[after]
+        fraction = (stamp - first) / (second - first)
+        return interpolate_rigid(edge.poses[first], edge.poses[second], fraction)
+
+    def _nearest_pose(self, child: str, stamp: int) -> NDArray[np.float64]:
+        edge = self._edges[child]
+        after = bisect_left(edge.stamps, stamp)
+        near = edge.stamps[max(after - 1, 0) : after + 1]
+        return edge.poses[min(near, key=lambda known: abs(known - stamp))]
+
+    def _too_far(self, child: str, edge: _Edge, stamp: int, beyond: int) -> InputError:
+        known = " to ".join(f"{edge.stamps[i] / NANOSECONDS:.3f}" for i in (0, -1))
+        return InputError(
+            f"tf {edge.parent} <- {child}",
+            found=f"transforms from {known} s, {beyond / NANOSECONDS:.3f} s away from what is "
+            f"needed at {stamp / NANOSECONDS:.3f} s",
+            expected=f"at most {self._reach / NANOSECONDS:.3f} s",
+            do="Publish it more often or sooner, or raise max_extrapolation",
+            reason="tf_extrapolation",
+        )
+
+    def _not_connected(self, up: list[str], down: list[str]) -> InputError:
+        known = {*self._edges, *(edge.parent for edge in self._edges.values())}
+        unknown = [names[0] for names in (up, down) if names[0] not in known]
+        found = f"no transform that names '{unknown[0]}'" if unknown else "two separate trees"
+        frames = ", ".join(sorted(known)) or "none"
+        return InputError(
+            f"tf {down[0]} <- {up[0]}",
+            found=f"{found} (frames known: {frames})",
+            expected="a chain of transforms between the two",
+            do="Publish it on /tf or /tf_static, or correct base_frame and fixed_frame",
+            reason="tf_missing" if unknown else "tf_disconnected",
+        )

@@ -1,0 +1,103 @@
+"""Several LiDAR sweeps as one cloud: ego motion taken out, time lags written in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from effocc_ros.errors import InputError
+from effocc_ros.geometry import inverse_rigid
+
+CLOSE_METRES = 1.0
+"""Earlier returns nearer than this to their sensor, in x and in y, are the vehicle itself."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One turn of a LiDAR, and where the LiDAR was.
+
+    Attributes:
+        points: (N, 4 or more): x, y, z in metres in the LiDAR's own frame, intensity 0..255.
+            Further columns (a ring number, for example) are ignored.
+        sensor2ego: (4, 4) float64, LiDAR frame to ego frame.
+        ego2global: (4, 4) float64, ego pose at ``stamp``.
+        stamp: Nanoseconds since the epoch.
+    """
+
+    points: NDArray
+    sensor2ego: NDArray[np.float64]
+    ego2global: NDArray[np.float64]
+    stamp: int
+
+    def __post_init__(self):
+        if self.points.ndim != 2 or self.points.shape[1] < 4:
+            raise InputError(
+                "Sweep.points",
+                found=f"shape {self.points.shape}",
+                expected="(N, 4 or more): x, y, z, intensity",
+                reason="bad_points",
+            )
+
+
+def aggregate_sweeps(
+    reference: Sweep,
+    earlier: Sequence[Sweep] = (),
+    *,
+    count: int = 9,
+    pad_empty: bool = True,
+) -> NDArray[np.float32]:
+    """Put earlier sweeps into the reference sweep's ego frame and append them to it.
+
+    The reference sweep keeps its close points and has lag 0. The others follow newest first,
+    without close points, at most ``count`` of them. Where EFFOcc draws 9 of 10 sweeps at random,
+    the newest are taken here, so that one scene always gives one cloud.
+
+    Args:
+        reference: The sweep that gives the Frame its stamp and its ego frame.
+        earlier: Sweeps before it, in any order.
+        count: How many earlier sweeps to use; 0 for models that see one sweep.
+        pad_empty: Where there is no earlier sweep at all, append the reference ``count`` times
+            without its close points, as the networks saw the first frame of a scene in training.
+
+    Returns:
+        (N, 5) float32: x, y, z in metres in the ego frame at the reference stamp, intensity, and
+        the lag in seconds (>= 0).
+
+    Raises:
+        InputError: A sweep in ``earlier`` is not older than the reference.
+    """
+    newest = sorted(earlier, key=lambda sweep: sweep.stamp, reverse=True)[: max(count, 0)]
+    if newest and newest[0].stamp >= reference.stamp:
+        raise InputError(
+            "earlier sweeps",
+            found=f"stamp {newest[0].stamp}",
+            expected=f"stamps before the reference sweep's {reference.stamp}",
+            do="Give only sweeps that are older than the reference",
+            reason="sweep_not_earlier",
+        )
+    global2ego = inverse_rigid(reference.ego2global)
+    parts = [_moved(reference.points, reference.sensor2ego, lag=0.0)]
+    if not newest and pad_empty and count > 0:
+        copy = _moved(_without_close(reference.points), reference.sensor2ego, lag=0.0)
+        parts += [copy] * count
+    for sweep in newest:
+        sensor2reference = global2ego @ sweep.ego2global @ sweep.sensor2ego
+        lag = (reference.stamp - sweep.stamp) * 1e-9
+        parts.append(_moved(_without_close(sweep.points), sensor2reference, lag))
+    return np.concatenate(parts)
+
+
+def _without_close(points: NDArray) -> NDArray:
+    far = (np.abs(points[:, 0]) >= CLOSE_METRES) | (np.abs(points[:, 1]) >= CLOSE_METRES)
+    return points[far]
+
+
+def _moved(points: NDArray, sensor2ego: NDArray, lag: float) -> NDArray[np.float32]:
+    """(N, 5) float32 points in the ego frame; moved in float64, for poses can be kilometres."""
+    moved = np.empty((len(points), 5), np.float32)
+    place = points[:, :3].astype(np.float64)
+    moved[:, :3] = place @ sensor2ego[:3, :3].T + sensor2ego[:3, 3]
+    moved[:, 3] = points[:, 3]
+    moved[:, 4] = lag
+    return moved

@@ -1,0 +1,38 @@
+import pytest
+from helpers.small_nuscenes import SCENE, VERSION, make_small_nuscenes
+
+from effocc_ros.bags.reader import BagReader
+from effocc_ros.cli import main
+
+
+@pytest.fixture
+def root(tmp_path):
+    return make_small_nuscenes(tmp_path / "nuscenes")
+
+
+def test_nuscenes2bag_writes_a_bag_and_counts_its_messages(root, capsys):
+    out = root.parent / "bag"
+    verb = ["nuscenes2bag", str(root), str(out), "--version", VERSION, "--scene", SCENE]
+    assert main(verb) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[-1] == f"written: {out}"
+    assert [line.split() for line in printed if line.startswith("/LIDAR_TOP")] == [
+        ["/LIDAR_TOP", "2"]
+    ]
+    with BagReader(out) as bag:
+        assert bag.message_count == 12
+
+
+def test_nuscenes2bag_keeps_to_keyframes_when_told(root):
+    out = root.parent / "bag"
+    verb = ["nuscenes2bag", str(root), str(out), f"--version={VERSION}", f"--scene={SCENE}"]
+    main([*verb, "--keyframes"])
+    with BagReader(out) as bag:
+        assert bag.topics["/LIDAR_TOP"].count == 1
+
+
+def test_bad_input_is_one_line_and_exit_code_2(root, capsys):
+    assert main(["nuscenes2bag", str(root), str(root.parent / "bag")]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("effocc nuscenes2bag: nuScenes tables")
+    assert VERSION in said

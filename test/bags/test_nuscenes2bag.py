@@ -1,0 +1,197 @@
+import numpy as np
+import pytest
+from helpers.small_nuscenes import (
+    INTRINSICS,
+    SCENE,
+    START_US,
+    VERSION,
+    make_small_nuscenes,
+    read_table,
+    write_table,
+)
+
+from effocc_ros.bags.nuscenes import (
+    PoseEvent,
+    SensorCalibration,
+    SensorEvent,
+    nuscenes_to_bag,
+    write_nuscenes_bag,
+)
+from effocc_ros.bags.reader import BagReader
+from effocc_ros.errors import InputError
+
+
+@pytest.fixture
+def root(tmp_path):
+    return make_small_nuscenes(tmp_path / "nuscenes")
+
+
+def convert(root, **options):
+    path = root.parent / "bag"
+    nuscenes_to_bag(root, path, version=VERSION, scene=SCENE, **options)
+    with BagReader(path) as bag:
+        return [(m.topic, m.log_time // 1000 - START_US, m.decode()) for m in bag.messages()]
+
+
+def refused(root) -> InputError:
+    with pytest.raises(InputError) as caught:
+        convert(root)
+    assert [path.name for path in root.parent.iterdir()] == ["nuscenes"]
+    return caught.value
+
+
+def test_samples_and_sweeps_come_in_the_order_of_time_each_after_its_ego_pose(root):
+    assert [message[:2] for message in convert(root)] == [
+        ("/tf_static", 0),
+        ("/tf", 0),
+        ("/LIDAR_TOP", 0),
+        ("/tf", 40_000),
+        ("/CAM_FRONT/camera_info", 40_000),
+        ("/CAM_FRONT/image_rect_compressed", 40_000),
+        ("/tf", 45_000),
+        ("/tf", 50_000),
+        ("/LIDAR_TOP", 50_000),
+        ("/tf", 120_000),
+        ("/CAM_FRONT/camera_info", 120_000),
+        ("/CAM_FRONT/image_rect_compressed", 120_000),
+    ]
+
+
+def test_keyframes_alone_can_be_asked_for(root):
+    topics = [topic for topic, _, _ in convert(root, sweeps=False)]
+    assert topics.count("/LIDAR_TOP") == 1
+    assert topics.count("/CAM_FRONT/image_rect_compressed") == 1
+    assert topics.count("/tf") == 5
+
+
+def test_jpeg_bytes_pass_through_unchanged_under_their_own_stamp_and_frame(root):
+    image = next(m for topic, _, m in convert(root) if topic.endswith("image_rect_compressed"))
+    assert image.data.tobytes() == b"\xff\xd8 jpeg 1"
+    assert image.format == "jpeg"
+    assert image.header.frame_id == "CAM_FRONT"
+    assert image.header.stamp.sec * 10**6 + image.header.stamp.nanosec // 1000 == START_US + 40_000
+
+
+def test_points_are_x_y_z_intensity_ring_in_float32(root):
+    cloud = [m for topic, _, m in convert(root) if topic == "/LIDAR_TOP"][1]
+    assert [(f.name, f.offset, f.datatype) for f in cloud.fields] == [
+        ("x", 0, 7),
+        ("y", 4, 7),
+        ("z", 8, 7),
+        ("intensity", 12, 7),
+        ("ring", 16, 7),
+    ]
+    assert (cloud.width, cloud.point_step, cloud.header.frame_id) == (3, 20, "LIDAR_TOP")
+    assert cloud.data.view("<f4").tolist() == list(range(15))
+
+
+def test_the_camera_is_described_and_every_sensor_placed(root):
+    messages = convert(root)
+    info = next(m for topic, _, m in messages if topic.endswith("camera_info"))
+    assert info.k.reshape(3, 3).tolist() == INTRINSICS
+    assert (info.height, info.width) == (900, 1600)
+    places = messages[0][2].transforms
+    assert [(t.header.frame_id, t.child_frame_id, t.transform.translation.x) for t in places] == [
+        ("base_link", "LIDAR_TOP", 1.0),
+        ("base_link", "CAM_FRONT", 0.0),
+    ]
+
+
+def test_every_ego_pose_is_on_tf_also_those_of_radars(root):
+    poses = [m.transforms[0] for topic, _, m in convert(root) if topic == "/tf"]
+    assert [t.transform.translation.x for t in poses] == [0.0, 0.4, 0.45, 0.5, 1.2]
+    assert {(t.header.frame_id, t.child_frame_id) for t in poses} == {("map", "base_link")}
+
+
+def test_a_missing_file_is_named(root):
+    (root / "sweeps/CAM_FRONT/4.jpg").unlink()
+    error = refused(root)
+    assert error.what == f"nuScenes file {root / 'sweeps/CAM_FRONT/4.jpg'}"
+    assert error.found == "No such file or directory"
+
+
+def test_a_lidar_file_of_a_wrong_length_is_named(root):
+    (root / "samples/LIDAR_TOP/0.pcd.bin").write_bytes(bytes(59))
+    error = refused(root)
+    assert "samples/LIDAR_TOP/0.pcd.bin" in error.what
+    assert error.found == "59 bytes"
+
+
+@pytest.mark.parametrize("table", ["scene", "sample", "sensor", "ego_pose", "sample_data"])
+def test_a_missing_table_is_named(root, table):
+    path = root / VERSION / f"{table}.json"
+    path.unlink()
+    assert refused(root).what == f"nuScenes table {path}"
+
+
+def test_a_broken_table_is_named(root):
+    path = root / VERSION / "ego_pose.json"
+    path.write_text('[{"token": ')
+    assert refused(root).what == f"nuScenes table {path}"
+
+
+def test_a_token_that_leads_nowhere_is_named(root):
+    write_table(root, "ego_pose", read_table(root, "ego_pose")[1:])
+    error = refused(root)
+    assert error.what.startswith("sample_data data-0")
+    assert error.found == "the token pose-0, which ego_pose.json does not have"
+
+
+def test_a_row_without_a_field_is_named(root):
+    rows = read_table(root, "sample_data")
+    del rows[2]["filename"]
+    write_table(root, "sample_data", rows)
+    error = refused(root)
+    assert error.what.startswith("sample_data data-2")
+    assert "'filename'" in error.found
+
+
+def test_an_unknown_scene_is_answered_with_those_that_are_there(root):
+    with pytest.raises(InputError, match="scene-0001, scene-0002"):
+        nuscenes_to_bag(root, root.parent / "bag", version=VERSION, scene="scene-0099")
+
+
+def test_an_unknown_version_is_answered_with_those_that_are_there(root):
+    with pytest.raises(InputError, match=r"versions there: v1\.0-tiny"):
+        nuscenes_to_bag(root, root.parent / "bag", version="v1.0-mini")
+
+
+def test_a_scene_without_data_is_said(root):
+    write_table(root, "sample_data", [])
+    assert refused(root).reason == "empty_scene"
+
+
+def test_two_places_of_one_sensor_are_refused(root):
+    places = read_table(root, "calibrated_sensor")
+    write_table(
+        root,
+        "calibrated_sensor",
+        [*places, {**places[1], "token": "moved", "translation": [9.0, 0.0, 0.0]}],
+    )
+    rows = read_table(root, "sample_data")
+    rows[3]["calibrated_sensor_token"] = "moved"
+    write_table(root, "sample_data", rows)
+    assert refused(root).reason == "two_calibrations"
+
+
+def lidar() -> SensorCalibration:
+    return SensorCalibration("LIDAR_TOP", np.eye(4))
+
+
+def test_events_from_memory_become_the_same_kind_of_bag(tmp_path):
+    points = np.array([[1, 2, 3, 40, 5], [6, 7, 8, 90, 10]], np.float64)
+    events = [PoseEvent(10, np.eye(4)), SensorEvent(10, "LIDAR_TOP", points)]
+    counts = write_nuscenes_bag(tmp_path / "bag", events, [lidar()])
+    assert counts == {"/LIDAR_TOP": 1, "/tf": 1, "/tf_static": 1}
+    with BagReader(tmp_path / "bag") as bag:
+        (cloud,) = bag.messages(["/LIDAR_TOP"])
+        assert cloud.decode().data.view("<f4").reshape(2, 5).tolist() == points.tolist()
+
+
+def test_events_out_of_order_and_of_unknown_sensors_are_refused(tmp_path):
+    poses = [PoseEvent(10, np.eye(4)), PoseEvent(9, np.eye(4))]
+    with pytest.raises(InputError, match="stamp 9 ns after 10 ns"):
+        write_nuscenes_bag(tmp_path / "bag", poses, [lidar()])
+    with pytest.raises(InputError, match="sensor SONAR; expected one of LIDAR_TOP"):
+        write_nuscenes_bag(tmp_path / "bag", [SensorEvent(1, "SONAR", b"")], [lidar()])
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,178 @@
+import hashlib
+
+import numpy as np
+import pytest
+from helpers.tiny_model import make_tiny_checkpoint
+from helpers.toy_drive import PERIOD, START, drive, make_toy_bag, static_poses
+
+from effocc_ros.bags.process import ProcessOptions, process_bag
+from effocc_ros.bags.reader import BagReader
+from effocc_ros.bags.writer import BagWriter
+from effocc_ros.cli import main
+from effocc_ros.errors import InputError
+
+CAMERAS = 6
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    return make_tiny_checkpoint(tmp_path_factory.mktemp("model") / "tiny.safetensors")
+
+
+@pytest.fixture(scope="module")
+def toy_bag(tmp_path_factory):
+    return make_toy_bag(tmp_path_factory.mktemp("toy") / "drive", moments=8)
+
+
+def options(checkpoint, **others) -> ProcessOptions:
+    return ProcessOptions(
+        **{"model": str(checkpoint), "device": "cpu", "interval_s": 0.3, **others}
+    )
+
+
+def write_bag(path, sent):
+    with BagWriter(path) as writer:
+        for one in sent:
+            writer.write_raw(one.topic, one.msgtype, one.raw, one.log_time)
+    return path
+
+
+def decoded(path, topic):
+    with BagReader(path) as bag:
+        return [message.decode() for message in bag.messages([topic])]
+
+
+def stamp_of(message) -> int:
+    return message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+
+
+@pytest.fixture(scope="module")
+def processed(toy_bag, checkpoint, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out") / "occupancy"
+    return process_bag(toy_bag, out, options(checkpoint))
+
+
+def test_one_frame_comes_out_per_interval_also_the_last(processed):
+    assert (processed.frames_in, processed.frames_out, dict(processed.drops)) == (3, 3, {})
+    stamps = [stamp_of(m) for m in decoded(processed.bag, "/effocc/occupancy")]
+    assert stamps == [START, START + 3 * PERIOD, START + 6 * PERIOD]
+
+
+def test_every_frame_saw_all_six_cameras_and_the_lidar(processed):
+    for m in decoded(processed.bag, "/effocc/occupancy"):
+        assert len(m.inputs) == CAMERAS + 1
+        assert m.header.frame_id == "base_link"
+        assert m.model == "tiny"
+        assert m.mode == "fusion"
+
+
+def test_the_cloud_holds_the_occupied_voxels_of_its_grid(processed):
+    pairs = zip(
+        decoded(processed.bag, "/effocc/occupancy"),
+        decoded(processed.bag, "/effocc/points"),
+        strict=True,
+    )
+    for grid, cloud in pairs:
+        labels = grid.labels.reshape(grid.shape)
+        points = cloud.data.reshape(-1, cloud.point_step)
+        places = points[:, :12].copy().view("<f4")
+        index = ((places - [-40.0, -40.0, -1.0]) / 0.4).astype(int)
+        assert len(points) > 0
+        assert np.array_equal(labels[tuple(index.T)], points[:, 16])
+        assert not (points[:, 16] == grid.free_label).any()
+
+
+def test_tf_is_carried_over_and_stays_latched(processed, toy_bag):
+    with BagReader(toy_bag) as source, BagReader(processed.bag) as out:
+        assert list(out.topics) == ["/effocc/occupancy", "/effocc/points", "/tf", "/tf_static"]
+        assert out.topics["/tf_static"].latched
+        for topic in ("/tf", "/tf_static"):
+            pairs = zip(source.messages([topic]), out.messages([topic]), strict=True)
+            assert all(bytes(a.raw) == bytes(b.raw) for a, b in pairs)
+
+
+def test_the_same_input_gives_the_same_file(toy_bag, checkpoint, processed, tmp_path):
+    again = process_bag(toy_bag, tmp_path / "occupancy", options(checkpoint))
+    digests = {
+        hashlib.sha256((path / "occupancy.mcap").read_bytes()).hexdigest()
+        for path in (processed.bag, again.bag)
+    }
+    assert len(digests) == 1
+
+
+def test_inputs_are_copied_when_asked(toy_bag, checkpoint, tmp_path):
+    process_bag(toy_bag, tmp_path / "out", options(checkpoint, interval_s=10, copy_inputs=True))
+    with BagReader(toy_bag) as source, BagReader(tmp_path / "out") as out:
+        assert set(out.topics) == {*source.topics, "/effocc/occupancy", "/effocc/points"}
+        assert out.message_count == source.message_count + 2
+
+
+def test_the_table_says_what_happened(processed):
+    lines = processed.table().splitlines()
+    rows = {line[:17].strip(): line.split("  ")[-1].strip() for line in lines}
+    assert rows["model"] == "tiny"
+    assert (rows["frames in"], rows["frames out"]) == ("3", "3")
+    assert {"assemble", "preprocess", "network", "write", "total"} <= set(rows)
+    assert all(value > 0 for value in processed.milliseconds.values())
+
+
+def test_a_broken_message_is_counted_and_the_run_goes_on(checkpoint, tmp_path, caplog):
+    sent = drive(2)
+    with BagWriter(tmp_path / "in") as writer:
+        for one in sent:
+            broken = one.topic == "/CAM_BACK/camera_info" or one.topic.startswith("/CAM_BACK/")
+            raw = one.raw[:50] if broken else one.raw
+            writer.write_raw(one.topic, one.msgtype, raw, one.log_time)
+    result = process_bag(tmp_path / "in", tmp_path / "out", options(checkpoint))
+    assert result.drops["bad_message"] == 4
+    assert result.frames_out == 1
+    (occupancy,) = decoded(result.bag, "/effocc/occupancy")
+    assert "CAM_BACK" not in occupancy.inputs
+    said = [r.message for r in caplog.records if "/CAM_BACK/image_rect_compressed" in r.message]
+    assert len(said) == 1
+
+
+def test_a_camera_that_the_bag_lacks_is_said_and_masked(checkpoint, tmp_path, caplog):
+    sent = [one for one in drive(1) if not one.topic.startswith("/CAM_FRONT/")]
+    write_bag(tmp_path / "in", sent)
+    result = process_bag(tmp_path / "in", tmp_path / "out", options(checkpoint))
+    (occupancy,) = decoded(result.bag, "/effocc/occupancy")
+    assert "CAM_FRONT" not in occupancy.inputs
+    assert len(occupancy.inputs) == CAMERAS
+    assert "/CAM_FRONT/image_rect_compressed is not in bag" in caplog.text
+
+
+def test_frames_without_tf_are_dropped_by_name(checkpoint, tmp_path):
+    sent = [one for one in drive(2) if not one.topic.startswith("/tf")]
+    write_bag(tmp_path / "in", sent)
+    result = process_bag(tmp_path / "in", tmp_path / "out", options(checkpoint))
+    assert result.frames_out == 0
+    assert sum(result.drops.values()) >= 1
+
+
+def test_a_bag_of_other_topics_is_refused(checkpoint, tmp_path):
+    write_bag(tmp_path / "in", [static_poses()])
+    with pytest.raises(InputError, match="those of rig nuscenes: ") as caught:
+        process_bag(tmp_path / "in", tmp_path / "out", options(checkpoint))
+    assert caught.value.reason == "wrong_rig"
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_output_may_not_touch_the_input(toy_bag, checkpoint):
+    for target in (toy_bag, toy_bag / "inside"):
+        with pytest.raises(InputError, match="in or around the input bag"):
+            process_bag(toy_bag, target, options(checkpoint, overwrite=True))
+
+
+def test_the_verb_processes_a_bag_and_prints_the_table(toy_bag, checkpoint, tmp_path, capsys):
+    arguments = ["process", str(toy_bag), str(tmp_path / "out"), "--model", str(checkpoint)]
+    assert main([*arguments, "--interval", "10", "--device", "cpu", "--confidence"]) == 0
+    assert "frames out" in capsys.readouterr().out
+    (occupancy,) = decoded(tmp_path / "out", "/effocc/occupancy")
+    assert len(occupancy.confidence) == len(occupancy.labels)
+
+
+def test_a_model_that_does_not_exist_leaves_no_bag(toy_bag, tmp_path, capsys):
+    assert main(["process", str(toy_bag), str(tmp_path / "out"), "--model", "gpt"]) == 2
+    assert "gpt" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,48 @@
+"""Where optional reference data is found, and the list of what was skipped."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def shared_root() -> Path:
+    return Path(os.environ.get("EFFOCC_SHARED") or REPOSITORY.parent / "shared")
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def reference_dir() -> Path:
+    folder = shared_root() / "reference"
+    if not (folder / "parity").is_dir():
+        pytest.skip(f"reference vectors absent: no {_said(folder)}/parity (set EFFOCC_SHARED)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    folder = shared_root() / "data"
+    if not folder.is_dir():
+        pytest.skip(f"recorded data absent: no {_said(folder)} (set EFFOCC_SHARED)")
+    return folder
+
+
+def _said(folder: Path) -> str:
+    return os.path.relpath(folder, REPOSITORY)
+
+
+def pytest_terminal_summary(terminalreporter):
+    skipped = terminalreporter.stats.get("skipped", [])
+    if not skipped:
+        terminalreporter.write_line("no test was skipped")
+        return
+    terminalreporter.section(f"skipped: {len(skipped)}")
+    for report in skipped:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        terminalreporter.write_line(f"{report.nodeid}: {str(reason).removeprefix('Skipped: ')}")

@@ -1,0 +1,24 @@
+"""Read a node's diagnostics in a test."""
+
+from diagnostic_msgs.msg import DiagnosticArray
+
+
+def told(diagnostics: list[DiagnosticArray], key: str) -> str:
+    """Return the newest value of a key, empty when it was never told."""
+    for message in reversed(diagnostics):
+        for status in message.status:
+            for pair in status.values:
+                if pair.key == key:
+                    return pair.value
+    return ""
+
+
+def drops(diagnostics: list[DiagnosticArray]) -> dict[str, int]:
+    """Return the newest count of every drop reason."""
+    counts = {}
+    for message in diagnostics:
+        for status in message.status:
+            for pair in status.values:
+                if pair.key.startswith("drop."):
+                    counts[pair.key.removeprefix("drop.")] = int(pair.value)
+    return counts

@@ -1,0 +1,216 @@
+"""Start the real nodes as processes, talk to them over DDS, and end them."""
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+
+import rclpy
+from helpers.toy_drive import Sent
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import DurabilityPolicy, QoSProfile
+
+from effocc_ros.nodes.rig_parameters import rig_arguments
+from effocc_ros.nodes.transport import ros_environment
+from effocc_ros.rig import load_rig
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+_counter = itertools.count(os.getpid())
+
+
+def next_domain() -> int:
+    """Return a ROS domain that no other test of this run uses: 1 to 101 work everywhere."""
+    return next(_counter) % 101 + 1
+
+
+class RosProcess:
+    """One node in a process of its own, with a clean environment and a log file."""
+
+    def __init__(self, module: str, domain: int, arguments: list[str], log: Path):
+        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        ours = {k: v for k, v in ros_environment(domain).items() if k.startswith(("ROS", "RMW"))}
+        environment = {
+            **kept,
+            **ours,
+            "FASTDDS_BUILTIN_TRANSPORTS": ros_environment()["FASTDDS_BUILTIN_TRANSPORTS"],
+            "PYTHONPATH": f"{REPOSITORY}:/tmp/w/g_stub",
+            "OMP_NUM_THREADS": "1",
+        }
+        self.log = log
+        with log.open("wb") as sink:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", f"effocc_ros.nodes.{module}", "--ros-args", *arguments],
+                env=environment,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                cwd=log.parent,
+            )
+
+    @property
+    def text(self) -> str:
+        """What it has said so far."""
+        return self.log.read_text(errors="replace")
+
+    def wait_for_text(self, text: str, seconds: float = 60.0) -> None:
+        """Wait until it has said something."""
+        self._wait(lambda: text in self.text, f"'{text}'", seconds)
+
+    def _wait(self, done: Callable[[], bool], what: str, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not done():
+            code = self.process.poll()
+            assert code is None, f"ended with {code} before {what}:\n{self.text}"
+            assert time.monotonic() < deadline, f"no {what} within {seconds} s:\n{self.text}"
+            time.sleep(0.02)
+
+    def signal(self, number: signal.Signals, seconds: float = 30.0) -> int:
+        """Send a signal and return the exit code."""
+        self.process.send_signal(number)
+        return self.wait(seconds)
+
+    def wait(self, seconds: float) -> int:
+        """Wait for its end and return the exit code."""
+        return self.process.wait(seconds)
+
+    def kill(self) -> None:
+        """End it, however it feels about it."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+class Peer:
+    """The test's own node: it listens, sends and asks while an executor runs in a thread."""
+
+    def __init__(self, domain: int):
+        os.environ.update(
+            FASTDDS_BUILTIN_TRANSPORTS=ros_environment()["FASTDDS_BUILTIN_TRANSPORTS"]
+        )
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context, domain_id=domain)
+        self.node = Node("peer", context=self.context)
+        self._executor = SingleThreadedExecutor(context=self.context)
+        self._executor.add_node(self.node)
+        self._running = True
+        self._thread = threading.Thread(target=self._spin)
+        self._thread.start()
+
+    def _spin(self) -> None:
+        while self._running:
+            self._executor.spin_once(timeout_sec=0.05)
+
+    def listen(self, kind: type, topic: str, qos: QoSProfile | int = 10) -> list:
+        """Subscribe; return the list into which messages come."""
+        messages = []
+        self.node.create_subscription(kind, topic, messages.append, qos)
+        return messages
+
+    def ask(self, kind: type, service: str, request, seconds: float = 60.0):
+        """Call a service and return its answer."""
+        client = self.node.create_client(kind, service)
+        assert client.wait_for_service(seconds), f"no service {service}"
+        future = client.call_async(request)
+        wait_until(future.done, f"answer of {service}", seconds)
+        self.node.destroy_client(client)
+        return future.result()
+
+    def close(self) -> None:
+        """End the thread and the context."""
+        self._running = False
+        self._thread.join()
+        self._executor.shutdown()
+        self.node.destroy_node()
+        rclpy.shutdown(context=self.context)
+
+
+def wait_until(done: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
+    """Wait for something to become true."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, f"no {what} within {seconds} s"
+        time.sleep(0.02)
+
+
+@contextmanager
+def ros_stage(folder: Path) -> Iterator["Stage"]:
+    """Give a ROS domain of its own; whatever runs there at the end is killed."""
+    stage = Stage(folder, next_domain())
+    try:
+        yield stage
+    finally:
+        stage.close()
+
+
+class Stage:
+    """A ROS domain with its processes and the test's own node."""
+
+    def __init__(self, folder: Path, domain: int):
+        self._folder, self.domain = folder, domain
+        self._processes: list[RosProcess] = []
+        self._publishers: dict[str, Publisher] = {}
+        self.peer = Peer(domain)
+
+    def start(self, module: str, **parameters) -> RosProcess:
+        """Start ``effocc_ros.nodes.<module>`` with parameters."""
+        return self._start(module, _given(parameters))
+
+    def start_node(self, active: bool = True, **parameters) -> RosProcess:
+        """Start the occupancy node for the toy drive and nuScenes bags; wait until it is up."""
+        parameters = {"reliability": "reliable", "device": "cpu", "threads": 1, **parameters}
+        node = self._start("occ_node", rig_arguments(load_rig("nuscenes")) + _given(parameters))
+        if active:
+            node.wait_for_text("active:")
+        return node
+
+    def _start(self, module: str, arguments: list[str]) -> RosProcess:
+        log = self._folder / f"{module}-{len(self._processes)}.log"
+        process = RosProcess(module, self.domain, arguments, log)
+        self._processes.append(process)
+        return process
+
+    def send(self, messages: Iterable[Sent]) -> None:
+        """Publish messages to the node, first waiting for it to listen to each topic."""
+        for sent in messages:
+            publisher = self._publisher(sent.topic, sent.msgtype)
+            publisher.publish(sent.raw)
+
+    def _publisher(self, topic: str, msgtype: str) -> Publisher:
+        if topic not in self._publishers:
+            package, _, name = msgtype.split("/")
+            qos = QoSProfile(depth=100)
+            if topic == "/tf_static":
+                qos.durability = DurabilityPolicy.TRANSIENT_LOCAL
+            kind = getattr(import_module(f"{package}.msg"), name)
+            publisher = self.peer.node.create_publisher(kind, topic, qos)
+            wait_until(publisher.get_subscription_count, f"listener of {topic}")
+            self._publishers[topic] = publisher
+        return self._publishers[topic]
+
+    def close(self) -> None:
+        """Kill the processes and end the node."""
+        for process in self._processes:
+            process.kill()
+        self.peer.close()
+
+
+def _given(parameters: dict) -> list[str]:
+    return [
+        text for name, value in parameters.items() for text in ("-p", f"{name}:={_yaml(value)}")
+    ]
+
+
+def _yaml(value) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_yaml, value))}]"
+    return str(value)

@@ -1,0 +1,100 @@
+"""Parameters over DDS: described, refused with a reason, changed while the node runs."""
+
+import signal
+
+import pytest
+from helpers.ros_processes import wait_until
+from helpers.toy_drive import START, moment, static_poses
+from rcl_interfaces.srv import DescribeParameters, GetParameters, SetParameters
+from rclpy.parameter import Parameter
+
+from effocc_ros.msg import SemanticOccupancy
+from effocc_ros.nodes.to_message import stamp_of
+
+pytestmark = pytest.mark.integration
+
+
+def test_values_that_do_not_fit_are_refused_with_the_reason_and_change_nothing(
+    stage, tiny_models
+):
+    stage.start_node(model=tiny_models["lidar"])
+    for name, value, reason in (
+        ("model", "nonsense_r99", "nonsense_r99"),
+        ("device", "cuda:7", "read-only"),
+        ("grid_min_height", 5.0, "grid_min_height, grid_max_height: found 5.0 m, 2.2 m"),
+        ("grid_max_height", 1000.0, "1000.0"),
+        ("sweeps", 3, "read-only"),
+    ):
+        before = get(stage, name)
+        answer = set_parameter(stage, name, value)
+        assert not answer.successful
+        assert reason in answer.reason
+        assert get(stage, name) == before
+
+
+def test_a_parameter_says_its_range_and_what_it_is_for(stage, tiny_models):
+    stage.start_node(model=tiny_models["lidar"])
+    request = DescribeParameters.Request(names=["tolerance", "precision"])
+    answer = stage.peer.ask(DescribeParameters, "/occ_node/describe_parameters", request)
+    tolerance, precision = answer.descriptors
+    assert tolerance.floating_point_range[0].to_value == 10.0
+    assert tolerance.read_only
+    assert "float16" in precision.additional_constraints
+    assert precision.description
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"sweeps": 1000}, "sweeps"),
+        ({"tolerance": "wide"}, "tolerance"),
+        ({"precision": "float8"}, "one of: float32, float16, bfloat16"),
+        ({"synchronizer": "approximate"}, "message_filters"),
+        ({"calibration": "/no/such/file.yaml"}, "/no/such/file.yaml"),
+    ],
+)
+def test_a_bad_start_value_ends_the_node_with_one_clear_line(
+    stage, tiny_models, parameters, said
+):
+    node = stage.start_node(active=False, model=tiny_models["lidar"], **parameters)
+    assert node.wait(60) != 0
+    assert said in node.text
+    assert "Traceback" not in node.text
+
+
+def test_the_model_changes_between_two_frames_while_the_drive_goes_on(stage, tiny_models):
+    occupancies = stage.peer.listen(SemanticOccupancy, "/occ_node/output/occupancy")
+    node = stage.start_node(model=tiny_models["fusion"], diagnostics_period=0.2)
+    stage.send([static_poses()])
+
+    def drive_on(number: int) -> SemanticOccupancy:
+        stage.send(moment(number))
+        stamp = START + number * 100_000_000
+        wait_until(
+            lambda: any(stamp_of(each.header.stamp) == stamp for each in occupancies),
+            f"frame {number}",
+        )
+        return occupancies[-1]
+
+    assert drive_on(0).mode == "fusion"
+    for number, modality in enumerate(("vision", "fusion", "lidar"), start=1):
+        answer = set_parameter(stage, "model", str(tiny_models[modality]))
+        assert answer.successful, answer.reason
+        message = drive_on(number)
+        assert (message.mode, message.model) == (modality, f"tiny_{modality}")
+    refused = set_parameter(stage, "model", str(node.log))
+    assert not refused.successful
+    assert str(node.log) in refused.reason
+    assert drive_on(4).mode == "lidar"
+    assert len(occupancies) == 5
+    assert node.signal(signal.SIGINT) == 0
+
+
+def set_parameter(stage, name: str, value):
+    request = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
+    return stage.peer.ask(SetParameters, "/occ_node/set_parameters", request).results[0]
+
+
+def get(stage, name: str):
+    request = GetParameters.Request(names=[name])
+    return stage.peer.ask(GetParameters, "/occ_node/get_parameters", request).values[0]

@@ -1,0 +1,131 @@
+"""Results become ROS messages that say the same."""
+
+from array import array
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy absent: neither ROS 2 nor its wheels are here")
+
+from visualization_msgs.msg import Marker
+
+from effocc_ros.geometry import VoxelGrid
+from effocc_ros.nodes.to_message import (
+    byte_field,
+    cloud_message,
+    grid_message,
+    marker_message,
+    occupancy_message,
+    stamp_message,
+    stamp_of,
+)
+from effocc_ros.occupancy import OCC3D_NUSCENES, SemanticOccupancy
+
+STAMP = 1_532_402_927_647_951_000
+GRID = VoxelGrid(lower=(-1.0, 2.0, -1.0), voxel_size=(0.4, 0.4, 0.4), shape=(5, 4, 3))
+CAR, ROAD, FREE = 4, 11, OCC3D_NUSCENES.free
+
+
+def small_occupancy(confidence=None):
+    """Return a grid with two road voxels and one car voxel."""
+    labels = np.full(GRID.shape, FREE, np.uint8)
+    labels[0, 0, 0] = labels[4, 3, 0] = ROAD
+    labels[2, 1, 2] = CAR
+    return SemanticOccupancy(
+        stamp=STAMP,
+        frame_id="base_link",
+        grid=GRID,
+        labels=labels,
+        classes=OCC3D_NUSCENES,
+        confidence=confidence,
+        model="fusion_tiny",
+        trained=True,
+        mode="fusion",
+        inputs=("CAM_FRONT", "LIDAR_TOP"),
+    )
+
+
+def test_a_stamp_survives_the_way_there_and_back():
+    assert stamp_of(stamp_message(STAMP)) == STAMP
+    assert stamp_message(STAMP).nanosec == 647_951_000
+
+
+def test_the_labels_of_the_message_are_the_grid():
+    occupancy = small_occupancy()
+    message = occupancy_message(occupancy)
+    labels = np.frombuffer(message.labels, np.uint8).reshape(message.shape)
+    assert np.array_equal(labels, occupancy.labels)
+    assert len(message.confidence) == 0
+
+
+def test_labels_that_are_not_contiguous_keep_their_order():
+    occupancy = small_occupancy()
+    turned = np.asfortranarray(occupancy.labels)
+    assert byte_field(turned).tobytes() == occupancy.labels.tobytes()
+
+
+def test_the_message_says_all_that_a_reader_needs():
+    confidence = np.arange(60, dtype=np.uint8).reshape(GRID.shape)
+    message = occupancy_message(small_occupancy(confidence))
+    assert stamp_of(message.header.stamp) == STAMP
+    assert message.header.frame_id == "base_link"
+    origin = message.origin
+    assert (origin.position.x, origin.position.y, origin.position.z) == (-1.0, 2.0, -1.0)
+    assert origin.orientation.w == 1.0
+    assert list(message.voxel_size) == [0.4, 0.4, 0.4]
+    assert message.free_label == FREE
+    assert message.class_names[CAR] == "car"
+    assert tuple(message.class_colors[3 * CAR : 3 * CAR + 3]) == OCC3D_NUSCENES.colors[CAR]
+    assert bytes(message.confidence) == bytes(range(60))
+    assert (message.model, message.trained, message.mode) == ("fusion_tiny", True, "fusion")
+    assert list(message.inputs) == ["CAM_FRONT", "LIDAR_TOP"]
+
+
+def test_large_fields_are_arrays_that_rclpy_takes_without_looking():
+    assert isinstance(byte_field(np.zeros(3, np.uint8)), array)
+    assert byte_field(np.array([-1, 100], np.int8), "b").tolist() == [-1, 100]
+
+
+def test_the_cloud_holds_centre_label_and_colour_of_each_voxel():
+    message = cloud_message(small_occupancy())
+    assert (message.height, message.width, message.point_step) == (1, 3, 18)
+    offsets = {field.name: (field.offset, field.datatype) for field in message.fields}
+    assert offsets == {
+        "x": (0, 7),
+        "y": (4, 7),
+        "z": (8, 7),
+        "rgb": (12, 7),
+        "label": (16, 2),
+        "confidence": (17, 2),
+    }
+    data = np.frombuffer(message.data, np.uint8).reshape(3, 18)
+    xyz = data[:, :12].copy().view(np.float32)
+    car = data[:, 16] == CAR
+    np.testing.assert_allclose(xyz[car][0], (0.0, 2.6, 0.0), atol=1e-6)
+    blue, green, red, _ = data[car][0, 12:16]
+    assert (red, green, blue) == OCC3D_NUSCENES.colors[CAR]
+
+
+def test_the_grid_has_x_fastest_and_lies_at_the_corner():
+    cells = np.array([[0, 100, -1, 0, 0]] + [[-1] * 5] * 3, np.int8)
+    message = grid_message(small_occupancy(), cells)
+    assert (message.info.width, message.info.height) == (5, 4)
+    assert message.info.resolution == pytest.approx(0.4)
+    assert (message.info.origin.position.x, message.info.origin.position.y) == (-1.0, 2.0)
+    assert list(message.data[:5]) == [0, 100, -1, 0, 0]
+
+
+def test_markers_begin_with_a_clean_slate_and_hold_one_list_per_class():
+    forget, *lists = marker_message(small_occupancy()).markers
+    assert forget.action == Marker.DELETEALL
+    assert {(marker.ns, len(marker.points)) for marker in lists} == {
+        ("car", 1),
+        ("driveable_surface", 2),
+    }
+    assert all(marker.type == Marker.CUBE_LIST for marker in lists)
+    assert all(marker.scale.x == 0.4 and marker.color.a == 1.0 for marker in lists)
+
+
+def test_markers_outside_the_height_band_are_left_out():
+    _, *lists = marker_message(small_occupancy(), z_min=-0.5).markers
+    assert [marker.ns for marker in lists] == ["car"]

@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+
+from effocc_ros.errors import InputError
+from effocc_ros.geometry import VoxelGrid
+from effocc_ros.occupancy import OCC3D_NUSCENES, SemanticOccupancy
+from effocc_ros.occupancy_views import (
+    FLAT_CLASSES,
+    POINT,
+    cubes_per_class,
+    labelled_points,
+    navigation_grid,
+    packed_colors,
+)
+
+CAR, ROAD, SIDEWALK, TREE, FREE = 4, 11, 13, 16, 17
+GRID = VoxelGrid(lower=(-1.0, -2.0, -1.0), voxel_size=(0.5, 0.5, 0.5), shape=(3, 4, 8))
+
+
+def occupancy_of(voxels: dict, confidence=None) -> SemanticOccupancy:
+    labels = np.full(GRID.shape, FREE, np.uint8)
+    for index, label in voxels.items():
+        labels[index] = label
+    return SemanticOccupancy(0, "base_link", GRID, labels, OCC3D_NUSCENES, confidence=confidence)
+
+
+def test_a_voxel_becomes_a_point_at_its_centre_with_colour_label_and_confidence():
+    confidence = np.full(GRID.shape, 7, np.uint8)
+    confidence[2, 1, 0] = 200
+    points = labelled_points(occupancy_of({(2, 1, 0): CAR}, confidence))
+    assert points.dtype == POINT
+    assert points.tolist()[0][:3] == (0.25, -1.25, -0.75)
+    assert points["rgb"].view(np.uint32).tolist() == [0x0082FF]
+    assert points["label"].tolist() == [CAR]
+    assert points["confidence"].tolist() == [200]
+
+
+def test_points_without_confidence_claim_none():
+    assert labelled_points(occupancy_of({(0, 0, 0): CAR}))["confidence"].tolist() == [0]
+
+
+def test_an_empty_grid_gives_an_empty_cloud():
+    assert labelled_points(occupancy_of({})).shape == (0,)
+    assert cubes_per_class(occupancy_of({})) == ()
+
+
+def test_a_voxel_shut_in_by_others_is_in_no_view():
+    solid = {(x, y, z): CAR for x in range(3) for y in range(3) for z in range(3)}
+    occupancy = occupancy_of(solid)
+    assert len(labelled_points(occupancy)) == 26
+    assert [len(cubes.centers) for cubes in cubes_per_class(occupancy)] == [26]
+
+
+def test_colours_are_packed_blue_lowest():
+    packed = packed_colors(np.array([[1, 2, 3], [255, 255, 255]], np.uint8))
+    assert packed.dtype == np.float32
+    assert packed.view(np.uint32).tolist() == [0x010203, 0xFFFFFF]
+
+
+def test_cubes_come_class_by_class_with_name_and_colour():
+    car, tree = cubes_per_class(occupancy_of({(0, 0, 0): TREE, (2, 3, 7): CAR, (0, 2, 0): CAR}))
+    assert (car.label, car.name, car.color) == (CAR, "car", (0, 130, 255))
+    assert car.centers.tolist() == [[-0.75, -0.75, -0.75], [0.25, -0.25, 2.75]]
+    assert (tree.name, len(tree.centers)) == ("vegetation", 1)
+
+
+def test_the_map_has_rows_along_y_and_tells_free_occupied_and_unknown_apart():
+    # z centres: -0.75 -0.25 0.25 0.75 1.25 1.75 2.25 2.75
+    grid = navigation_grid(
+        occupancy_of({(0, 1, 2): ROAD, (2, 0, 2): ROAD, (2, 0, 3): CAR, (1, 3, 4): TREE})
+    )
+    assert grid.dtype == np.int8
+    assert grid.tolist() == [
+        [-1, -1, 100],
+        [0, -1, -1],
+        [-1, -1, -1],
+        [-1, 100, -1],
+    ]
+
+
+def test_what_hangs_above_the_band_is_not_in_the_way():
+    grid = navigation_grid(occupancy_of({(0, 0, 1): ROAD, (0, 0, 6): TREE, (1, 0, 7): TREE}))
+    assert grid[0, :2].tolist() == [0, -1]
+
+
+def test_the_ends_of_the_band_belong_to_it():
+    occupancy = occupancy_of({(0, 0, 2): CAR, (1, 0, 5): CAR})
+    assert navigation_grid(occupancy, 0.25, 1.75)[0, :2].tolist() == [100, 100]
+    assert navigation_grid(occupancy, 0.26, 1.74)[0, :2].tolist() == [-1, -1]
+
+
+def test_what_lies_below_the_band_and_is_no_ground_is_unknown():
+    assert navigation_grid(occupancy_of({(0, 0, 0): CAR}))[0, 0] == -1
+
+
+def test_flat_ground_on_which_the_vehicle_may_not_drive_is_occupied():
+    occupancy = occupancy_of({(0, 0, 1): SIDEWALK, (1, 0, 1): ROAD})
+    grid = navigation_grid(occupancy, drivable=("driveable_surface",))
+    assert grid[0, :2].tolist() == [100, 0]
+    assert navigation_grid(occupancy)[0, :2].tolist() == [0, 0]
+
+
+def test_the_highest_flat_voxel_decides_what_the_ground_is():
+    occupancy = occupancy_of({(0, 0, 0): ROAD, (0, 0, 1): SIDEWALK})
+    assert navigation_grid(occupancy, drivable=("driveable_surface",))[0, 0] == 100
+
+
+def test_a_band_below_the_grid_leaves_the_map_unknown():
+    grid = navigation_grid(occupancy_of({(0, 0, 0): ROAD}), z_min=-9.0, z_max=-8.0)
+    assert (grid == -1).all()
+
+
+def test_an_unknown_class_name_and_an_empty_band_are_refused():
+    with pytest.raises(InputError, match="lawn"):
+        navigation_grid(occupancy_of({}), flat=("lawn", *FLAT_CLASSES))
+    with pytest.raises(InputError, match=r"z_min 2.0 m, z_max 1.0 m"):
+        navigation_grid(occupancy_of({}), z_min=2.0, z_max=1.0)

@@ -1,0 +1,138 @@
+"""package.xml, CMakeLists.txt, setup.cfg and the requirement files tell the same story."""
+
+import ast
+import configparser
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from xml.etree import ElementTree
+
+import pytest
+
+import effocc_ros
+from effocc_ros.cli import VERBS
+
+
+def defines(repository, module, function):
+    base = repository / module.replace(".", "/")
+    file = base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
+    if not file.is_file():
+        return False
+    body = ast.parse(file.read_text()).body
+    return any(isinstance(node, ast.FunctionDef) and node.name == function for node in body)
+
+
+@pytest.fixture(scope="module")
+def setup_cfg(repository):
+    parser = configparser.ConfigParser()
+    parser.read(repository / "setup.cfg")
+    return parser
+
+
+@pytest.fixture(scope="module")
+def cmake(repository):
+    return (repository / "CMakeLists.txt").read_text()
+
+
+def cmake_list(cmake, start, end):
+    return re.search(rf"{start}(.*?){end}", cmake, re.DOTALL).group(1).split()
+
+
+def pinned(file):
+    return set(re.findall(r"^([a-z0-9-]+)==", file.read_text(), re.MULTILINE))
+
+
+def test_package_xml_and_the_code_have_one_name_version_and_licence(repository, setup_cfg, cmake):
+    package = ElementTree.parse(repository / "package.xml").getroot()
+    assert package.findtext("name") == setup_cfg["metadata"]["name"] == "effocc_ros"
+    assert f"project({package.findtext('name')})" in cmake
+    assert package.findtext("version") == effocc_ros.__version__
+    assert setup_cfg["metadata"]["version"] == "attr: effocc_ros.__version__"
+    assert package.findtext("license") == setup_cfg["metadata"]["license"] == "Apache-2.0"
+    assert "Apache License" in (repository / "LICENSE").read_text()
+
+
+def test_every_console_script_exists(repository, setup_cfg):
+    scripts = setup_cfg["options.entry_points"]["console_scripts"].split("\n")
+    targets = [line.split("=")[1].strip() for line in scripts if line]
+    assert len(targets) == 3
+    for target in targets:
+        assert defines(repository, *target.split(":")), target
+
+
+@pytest.mark.parametrize("node", ["occ_node", "bag_player"])
+def test_every_executable_has_a_node_with_a_main(repository, node):
+    assert defines(repository, "effocc_ros.nodes.executables", node)
+    assert defines(repository, f"effocc_ros.nodes.{node}", "main")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_a_module_that_registers_it(repository, verb):
+    assert defines(repository, VERBS[verb].module, "register")
+
+
+def test_colcon_installs_every_script_and_each_can_be_run(repository, cmake):
+    programs = cmake_list(cmake, r"install\(PROGRAMS", "DESTINATION")
+    assert sorted(programs) == sorted(
+        f"scripts/{f.name}" for f in (repository / "scripts").iterdir()
+    )
+    for program in programs:
+        assert os.access(repository / program, os.X_OK), program
+        imported = re.search(r"from (\S+) import (\w+)", (repository / program).read_text())
+        assert defines(repository, *imported.groups()), program
+
+
+def test_colcon_builds_every_message_and_installs_folders_that_exist(repository, cmake):
+    built = re.findall(r'"msg/(\w+)\.msg"', cmake)
+    assert sorted(built) == sorted(file.stem for file in (repository / "msg").glob("*.msg"))
+    for folder in cmake_list(cmake, r"install\(DIRECTORY\n", "DESTINATION"):
+        assert any((repository / folder).iterdir()), f"{folder} is empty: git would lose it"
+
+
+def test_every_code_folder_is_a_package_that_pip_finds(repository):
+    folders = {file.parent for file in (repository / "effocc_ros").rglob("*.py")}
+    assert [str(f) for f in sorted(folders) if not (f / "__init__.py").is_file()] == []
+
+
+def test_every_requirement_has_one_version_in_the_constraints(repository):
+    lines = (repository / "requirements.txt").read_text().lower().splitlines()
+    names = {line for line in lines if line and not line.startswith(("#", "-c "))}
+    assert "torch" in names
+    assert names - pinned(repository / "constraints.txt") == set()
+
+
+def test_pip_and_the_lock_agree_on_the_runtime_requirements(repository, setup_cfg):
+    options = setup_cfg["options"]["install_requires"].lower().split("\n")
+    needed = {re.match(r"[a-z0-9-]+", line).group() for line in options if line}
+    assert needed - pinned(repository / "constraints.txt") == set()
+
+
+def test_every_ros_wheel_is_locked_with_hashes(repository):
+    text = (repository / "requirements-ros.txt").read_text()
+    blocks = re.split(r"^(?=\S)", re.sub(r"^#.*\n", "", text, flags=re.MULTILINE), flags=re.M)
+    blocks = [block for block in blocks if block.strip()]
+    wanted = re.findall(r"^(ros-[a-z-]+)", (repository / "requirements-ros.in").read_text(), re.M)
+    locked = {block.split("==")[0] for block in blocks}
+    assert set(wanted) - locked == set()
+    for block in blocks:
+        assert re.fullmatch(
+            r"ros-[a-z0-9-]+==[\d.]+( \\\n    --hash=sha256:[0-9a-f]{64})+\n", block
+        )
+
+
+def test_a_wheel_carries_the_code_and_the_shared_files(repository, tmp_path):
+    command = [sys.executable, "setup.py", "--quiet"]
+    command += ["build", "--build-base", str(tmp_path / "build")]
+    command += ["egg_info", "--egg-base", str(tmp_path)]
+    command += ["bdist_wheel", "--dist-dir", str(tmp_path), "--bdist-dir", str(tmp_path / "wheel")]
+    subprocess.run(command, cwd=repository, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "effocc_ros/nodes/executables.py" in names
+    share = f"effocc_ros-{effocc_ros.__version__}.data/data/share/effocc_ros"
+    assert f"{share}/package.xml" in names
+    assert f"{share}/msg/SemanticOccupancy.msg" in names
+    for file in (repository / "config").rglob("*.yaml"):
+        assert f"{share}/{file.relative_to(repository)}" in names

@@ -1,0 +1,211 @@
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from helpers.deterministic_fill import fill
+
+from effocc_ros.checkpoints import make_card, save_checkpoint
+from effocc_ros.errors import InputError
+from effocc_ros.frame import NUSCENES_CAMERAS, Camera, Frame, PointCloud
+from effocc_ros.geometry import VoxelGrid, rigid
+from effocc_ros.networks.config import Grid
+from effocc_ros.networks.effocc import EffOcc
+from effocc_ros.occupancy import OCC3D_NUSCENES
+from effocc_ros.predictor import Predictor, choose_device
+from effocc_ros.preprocess import preprocess
+from effocc_ros.presets import load_preset
+from effocc_ros.visualization.chase_view import look_at
+
+# The shape of the shipped networks at a thousandth of their work.
+SMALL = replace(
+    load_preset("fusion_r18"),
+    name="small",
+    grid=Grid((-19.2, -19.2, -1.0), (0.8, 0.8, 0.4), (48, 48, 16)),
+    bev=Grid((-19.2, -19.2, -1.0), (0.8, 0.8, 6.4), (48, 48, 1)),
+    voxels=Grid((-19.2, -19.2, -1.0), (0.1, 0.1, 0.16), (384, 384, 40)),
+    image_size=(64, 176),
+    image_width=8,
+    image_channels=16,
+    bev_channels=8,
+    voxel_widths=(4, 4, 8, 8),
+    fused_channels=16,
+    trunk_widths=(8, 16),
+    trunk_layers=2,
+    trunk_channels=16,
+    encoder_widths=(8, 16, 32),
+    encoder_channels=16,
+    head_channels=16,
+    head_hidden=32,
+)
+CONFIGS = {
+    "fusion": SMALL,
+    "vision": replace(
+        SMALL, name="small_vision", modality="vision", image_stages=(2, 3), image_downsample=16
+    ),
+    "lidar": replace(SMALL, name="small_lidar", modality="lidar", cameras=()),
+}
+
+
+def checkpoint(folder, config, trained=True):
+    network = fill(EffOcc(config))
+    path = folder / f"{config.name}_weights.safetensors"
+    save_checkpoint(path, config, network.state_dict(), make_card(config, trained=trained))
+    return path
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("checkpoints")
+    return {modality: checkpoint(folder, config) for modality, config in CONFIGS.items()}
+
+
+@pytest.fixture(scope="module")
+def fusion(checkpoints):
+    return Predictor(checkpoints["fusion"], device="cpu")
+
+
+def frame(cameras=NUSCENES_CAMERAS, lidar=True):
+    rng = np.random.default_rng(5)
+    made = []
+    for number, name in enumerate(cameras):
+        yaw = np.deg2rad(60 * number)
+        pose = look_at((1.0, 0, 1.5), (1 + np.cos(yaw), np.sin(yaw), 1.4))
+        image = rng.integers(0, 256, (72, 160, 3), np.uint8)
+        intrinsics = np.array([[130.0, 0, 80], [0, 130, 40], [0, 0, 1]])
+        made.append(Camera(name, image, intrinsics, pose, np.eye(4), 0))
+    cloud = None
+    if lidar:
+        points = rng.uniform((-20, -20, -1, 0, 0), (20, 20, 4, 255, 0.5), (3000, 5))
+        cloud = PointCloud(points.astype(np.float32), rigid((1, 0, 0, 0), (1, 0, 1.8)))
+    return Frame(123_456_789, "base_link", tuple(made), cloud, np.eye(4))
+
+
+def test_the_result_says_where_it_stands_and_what_it_is_made_of(fusion):
+    result = fusion.predict(frame())
+    assert (result.stamp, result.frame_id) == (123_456_789, "base_link")
+    assert result.grid == VoxelGrid((-19.2, -19.2, -1.0), (0.8, 0.8, 0.4), (48, 48, 16))
+    assert result.classes is OCC3D_NUSCENES
+    assert (result.model, result.trained, result.mode) == ("small_weights", True, "fusion")
+    assert result.inputs == (*NUSCENES_CAMERAS, "LIDAR_TOP")
+    assert result.confidence is None
+    assert result.labels.flags.c_contiguous
+    assert len(np.unique(result.labels)) > 1
+
+
+def test_the_labels_are_those_of_the_network_on_the_preprocessed_frame(fusion, checkpoints):
+    network = fill(EffOcc(SMALL))
+    with torch.no_grad():
+        logits = network(**preprocess(frame(), SMALL).keywords())
+    expected = logits.argmax(dim=-1)[0].numpy()
+    # Folding of the normalisations moves logits by 1e-6.
+    assert (fusion.predict(frame()).labels == expected).mean() > 0.999
+
+
+def test_the_same_frame_gives_the_same_voxels(fusion, checkpoints):
+    first = fusion.predict(frame())
+    fusion.predict(frame(cameras=NUSCENES_CAMERAS[:3]))
+    again = fusion.predict(frame())
+    other = Predictor(checkpoints["fusion"], device="cpu", confidence=True).predict(frame())
+    np.testing.assert_array_equal(first.labels, again.labels)
+    np.testing.assert_array_equal(first.labels, other.labels)
+    assert other.confidence.shape == first.labels.shape
+    assert other.confidence.min() >= 255 // 18
+
+
+def test_every_stage_is_timed(fusion):
+    fusion.predict(frame())
+    assert list(fusion.timings) == ["preprocess", "network", "output"]
+    assert all(milliseconds > 0 for milliseconds in fusion.timings.values())
+
+
+@pytest.mark.parametrize(
+    ("cameras", "lidar", "inputs"),
+    [
+        (NUSCENES_CAMERAS, False, NUSCENES_CAMERAS),
+        ((), True, ("LIDAR_TOP",)),
+        (("CAM_BACK", "CAM_DRIVER"), True, ("CAM_BACK", "LIDAR_TOP")),
+    ],
+)
+def test_fusion_runs_on_what_there_is(fusion, cameras, lidar, inputs):
+    result = fusion.predict(frame(cameras, lidar))
+    assert (result.mode, result.inputs) == ("fusion", inputs)
+    assert (result.labels != fusion.predict(frame()).labels).any()
+
+
+@pytest.mark.parametrize(
+    ("modality", "cameras", "lidar", "found"),
+    [
+        ("vision", (), True, "LIDAR_TOP"),
+        ("vision", ("CAM_DRIVER",), False, "CAM_DRIVER"),
+        ("lidar", NUSCENES_CAMERAS, False, "CAM_FRONT_LEFT"),
+        ("fusion", (), False, "no sensor"),
+    ],
+)
+def test_a_frame_without_the_needed_sensor_is_refused(
+    checkpoints, modality, cameras, lidar, found
+):
+    predictor = Predictor(checkpoints[modality], device="cpu")
+    with pytest.raises(InputError, match=f"found {found}") as error:
+        predictor.predict(frame(cameras, lidar))
+    assert error.value.reason == "no_usable_input"
+
+
+def test_vision_and_lidar_name_only_what_they_see(checkpoints):
+    vision = Predictor(checkpoints["vision"], device="cpu").predict(frame())
+    lidar = Predictor(checkpoints["lidar"], device="cpu").predict(frame())
+    assert (vision.mode, vision.inputs) == ("vision", NUSCENES_CAMERAS)
+    assert (lidar.mode, lidar.inputs) == ("lidar", ("LIDAR_TOP",))
+
+
+def test_a_network_in_the_lidar_frame_says_so(tmp_path):
+    path = checkpoint(tmp_path, replace(SMALL, name="in_lidar", frame="lidar"), trained=False)
+    result = Predictor(path, device="cpu").predict(frame())
+    assert result.frame_id == "LIDAR_TOP"
+    assert not result.trained
+
+
+def test_a_preset_has_random_weights_always_the_same_and_says_so(caplog):
+    state = torch.get_rng_state()
+    with caplog.at_level(logging.WARNING, "effocc_ros.predictor"):
+        first = Predictor("fusion_r18", device="cpu")
+    assert "the weights are random" in caplog.text
+    assert (first.name, first.trained) == ("fusion_r18", False)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(99)
+    second = Predictor("fusion_r18", device="cpu")
+    ours, theirs = (p._network.state_dict() for p in (first, second))
+    assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+
+
+def test_a_closed_predictor_holds_no_network(checkpoints):
+    with Predictor(checkpoints["fusion"], device="cpu") as predictor:
+        predictor.predict(frame())
+    with pytest.raises(RuntimeError, match="small_weights was closed"):
+        predictor.predict(frame())
+
+
+def test_an_unknown_model_is_refused_with_the_presets():
+    with pytest.raises(InputError, match=r"found 'fusion_r19'.*fusion_r18") as error:
+        Predictor("fusion_r19")
+    assert error.value.reason == "unknown_model"
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_half_precision_is_refused_on_a_cpu(checkpoints, precision):
+    with pytest.raises(InputError, match="ten times slower"):
+        Predictor(checkpoints["fusion"], device="cpu", precision=precision)
+
+
+def test_unknown_precisions_and_devices_are_refused(checkpoints):
+    with pytest.raises(InputError, match="one of float32, bfloat16, float16"):
+        Predictor(checkpoints["fusion"], device="cpu", precision="int8")
+    for name in ("gpu", "cuda:x", "cuda:99", "cpu:1", ""):
+        with pytest.raises(InputError, match="device"):
+            choose_device(name)
+
+
+def test_auto_takes_the_cpu_where_there_is_no_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device("auto") == torch.device("cpu")

@@ -2,16 +2,29 @@
 
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, fields
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
 
 from effocc_ros.errors import InputError
-from effocc_ros.networks.config import MODALITIES, Grid, ModelConfig
+from effocc_ros.networks.config import IMAGE_BACKBONES, IMAGE_NECKS, MODALITIES, Grid, ModelConfig
 from effocc_ros.resources import resource_path
 
 FOLDER = "config/model"
 _GRIDS = ("grid", "bev", "voxels")
+_CHOICES = {
+    "modality": MODALITIES,
+    "frame": ("ego", "lidar"),
+    "image_backbone": IMAGE_BACKBONES,
+    "image_neck": IMAGE_NECKS,
+}
+_NEEDED = {
+    "fusion": ("cameras", "bev", "voxels"),
+    "vision": ("cameras", "bev"),
+    "lidar": ("voxels",),
+}
+"""Fields that a modality cannot do without."""
 
 
 def preset_names() -> tuple[str, ...]:
@@ -67,14 +80,17 @@ def config_from_mapping(values: Mapping[str, Any], what: str) -> ModelConfig:
     for name in _GRIDS:
         if values.get(name) is not None:
             values[name] = _grid(values[name], f"{what}, field {name}")
+    for name, hint in get_type_hints(ModelConfig).items():
+        if name in values and not _fits(values[name], hint):
+            raise _bad_field(what, name, values[name], str(getattr(hint, "__name__", hint)))
     config = ModelConfig(**values)
-    if config.modality not in MODALITIES:
-        raise InputError(
-            f"{what}, field modality",
-            found=repr(config.modality),
-            expected=f"one of {', '.join(MODALITIES)}",
-            reason="bad_config",
-        )
+    for name, choices in _CHOICES.items():
+        if getattr(config, name) not in choices:
+            raise _bad_field(what, name, getattr(config, name), f"one of {', '.join(choices)}")
+    for name in _NEEDED[config.modality]:
+        if not getattr(config, name):
+            expected = f"a value, for this is a {config.modality} network"
+            raise _bad_field(what, name, getattr(config, name), expected)
     return config
 
 
@@ -98,3 +114,27 @@ def _grid(values: Any, what: str) -> Grid:
 
 def _tuples(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """True if a value is of an annotated type, all the way into tuples."""
+    if get_origin(hint) is UnionType:
+        return any(_fits(value, option) for option in get_args(hint))
+    if get_origin(hint) is tuple:
+        items = get_args(hint)
+        if not isinstance(value, tuple):
+            return False
+        if items[-1] is Ellipsis:
+            return all(_fits(item, items[0]) for item in value)
+        return len(value) == len(items) and all(map(_fits, value, items))
+    if hint is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, hint)
+
+
+def _bad_field(what: str, name: str, found: Any, expected: str) -> InputError:
+    return InputError(
+        f"{what}, field {name}", found=repr(found), expected=expected, reason="bad_config"
+    )

@@ -37,7 +37,9 @@ def _said(folder: Path) -> str:
     return os.path.relpath(folder, REPOSITORY)
 
 
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_terminal_summary(terminalreporter):
+    yield  # The list comes last, where it is seen.
     skipped = terminalreporter.stats.get("skipped", [])
     if not skipped:
         terminalreporter.write_line("no test was skipped")

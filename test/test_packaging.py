@@ -68,6 +68,24 @@ def test_every_executable_has_a_node_with_a_main(repository, node):
     assert defines(repository, f"effocc_ros.nodes.{node}", "main")
 
 
+def test_package_xml_names_every_package_that_nodes_and_launch_files_import(repository):
+    package = ElementTree.parse(repository / "package.xml").getroot()
+    named = {element.text for element in package if element.tag.endswith("depend")}
+    keys = {"cv2": "opencv", "yaml": "yaml", "numpy": "numpy", "torch": "torch", "tqdm": "tqdm"}
+    without_key = {"effocc_ros", "rosbags", "safetensors"}  # README tells how to get them
+    files = [
+        *(repository / "effocc_ros/nodes").glob("*.py"),
+        *(repository / "launch").glob("*.py"),
+    ]
+    pattern = r"^ *(?:from|import) (\w+)"
+    imported = {name for f in files for name in re.findall(pattern, f.read_text(), re.MULTILINE)}
+    imported -= sys.stdlib_module_names | without_key
+    assert "rclpy" in imported
+    assert {
+        f"python3-{keys[name]}" if name in keys else name for name in imported
+    } - named == set()
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_a_module_that_registers_it(repository, verb):
     assert defines(repository, VERBS[verb].module, "register")

@@ -60,7 +60,7 @@ def _relative_paths(metadata: Path) -> list[str]:
         f"bag metadata {metadata}",
         found=found,
         expected="rosbag2_bagfile_information with a list of relative_file_paths",
-        do=f"write it anew: ros2 bag reindex {metadata.parent}",
+        do=f"Write it anew: ros2 bag reindex {metadata.parent}",
         reason="bad_metadata",
     )
 
@@ -69,10 +69,10 @@ def _refuse_folder(path: Path) -> None:
     parts = sorted(file.name for file in path.iterdir() if file.suffix in SUFFIXES)
     if parts:
         found = f"no metadata.yaml beside {_some(parts)}"
-        advice = f"write it: ros2 bag reindex {path}; or give the file {path / parts[0]}"
+        advice = f"Write it: ros2 bag reindex {path}; or give the file {path / parts[0]}"
     else:
         found = "a folder without metadata.yaml and without .mcap or .db3 files"
-        advice = "give the folder that ros2 bag record made"
+        advice = "Give the folder that ros2 bag record made"
     raise InputError(
         f"bag {path}",
         found=found,
@@ -90,7 +90,7 @@ def _refuse_parts(path: Path, files: tuple[Path, ...], missing: list[str]) -> No
         found=f"{len(there)} of the {len(files)} parts that metadata.yaml lists; "
         f"missing: {_some(missing)}",
         expected="all of them in the folder",
-        do="put them back; or make metadata.yaml fit what is there: "
+        do="Put them back; or make metadata.yaml fit what is there: "
         f"ros2 bag reindex {path}{alone}",
         reason="missing_parts",
     )

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from effocc_ros.bags.typestore import OCCUPANCY_TYPE, base_typestore
 from effocc_ros.errors import InputError
-from effocc_ros.geometry import quaternion_of
-from effocc_ros.occupancy import SemanticOccupancy
+from effocc_ros.geometry import VoxelGrid, quaternion_of
+from effocc_ros.occupancy import ClassList, SemanticOccupancy
 
 NANOSECONDS = 1_000_000_000
 
@@ -192,6 +192,33 @@ def occupancy_message(occupancy: SemanticOccupancy) -> Any:
         trained=occupancy.trained,
         mode=occupancy.mode,
         inputs=list(occupancy.inputs),
+    )
+
+
+def read_occupancy(message: Any) -> SemanticOccupancy:
+    """Read an ``effocc_ros/msg/SemanticOccupancy``, rosbags' or rclpy's."""
+    stamp, shape = message.header.stamp, tuple(int(count) for count in message.shape)
+    corner = message.origin.position
+    palette = np.asarray(message.class_colors).reshape(-1, 3)
+    confidence = np.frombuffer(message.confidence, np.uint8)
+    return SemanticOccupancy(
+        stamp=stamp.sec * NANOSECONDS + stamp.nanosec,
+        frame_id=message.header.frame_id,
+        grid=VoxelGrid(
+            (corner.x, corner.y, corner.z), tuple(map(float, message.voxel_size)), shape
+        ),
+        labels=np.frombuffer(message.labels, np.uint8).reshape(shape),
+        classes=ClassList(
+            name="message",
+            names=tuple(message.class_names),
+            colors=tuple(tuple(map(int, color)) for color in palette),
+            free=int(message.free_label),
+        ),
+        confidence=confidence.reshape(shape) if confidence.size else None,
+        model=message.model,
+        trained=bool(message.trained),
+        mode=message.mode,
+        inputs=tuple(message.inputs),
     )
 
 

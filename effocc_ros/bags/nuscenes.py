@@ -30,7 +30,7 @@ BASE_FRAME = "base_link"
 
 
 @dataclass(frozen=True)
-class SensorCalibration:
+class MountedSensor:
     """Where a sensor sits and, for a camera, how it sees.
 
     Attributes:
@@ -52,7 +52,7 @@ class SensorEvent:
 
     Attributes:
         stamp: Nanoseconds since the epoch.
-        sensor: Name of a SensorCalibration.
+        sensor: Name of a MountedSensor.
         data: JPEG bytes of a camera; (N, 5) float32 x, y, z (metres, sensor frame), intensity
             (0..255), ring of a LiDAR.
     """
@@ -73,7 +73,7 @@ class PoseEvent:
 def write_nuscenes_bag(
     path: Path | str,
     events: Iterable[SensorEvent | PoseEvent],
-    calibration: Sequence[SensorCalibration],
+    calibration: Sequence[MountedSensor],
     *,
     overwrite: bool = False,
 ) -> dict[str, int]:
@@ -99,7 +99,7 @@ def write_nuscenes_bag(
 def write_events(
     writer: BagWriter,
     events: Iterable[SensorEvent | PoseEvent],
-    calibration: Sequence[SensorCalibration],
+    calibration: Sequence[MountedSensor],
 ) -> None:
     """Write events into an open bag, each at its own stamp; see ``write_nuscenes_bag``."""
     sensors = {sensor.name: sensor for sensor in calibration}
@@ -169,17 +169,17 @@ def nuscenes_to_bag(
     return write_nuscenes_bag(path, _loaded(bar), calibration, overwrite=overwrite)
 
 
-def scene_calibration(records: Iterable[SensorRecord]) -> tuple[SensorCalibration, ...]:
+def scene_calibration(records: Iterable[SensorRecord]) -> tuple[MountedSensor, ...]:
     """Return the one calibration that each sensor has in a scene.
 
     Raises:
         InputError: A sensor has two, which /tf_static could not say.
     """
-    found: dict[str, SensorCalibration] = {}
+    found: dict[str, MountedSensor] = {}
     for record in records:
         known = found.setdefault(
             record.sensor,
-            SensorCalibration(record.sensor, record.sensor2ego, record.intrinsics, record.size),
+            MountedSensor(record.sensor, record.sensor2ego, record.intrinsics, record.size),
         )
         if not np.array_equal(known.sensor2ego, record.sensor2ego):
             raise InputError(
@@ -203,7 +203,7 @@ def _loaded(steps: Iterable[PoseEvent | SensorRecord]) -> Iterator[PoseEvent | S
                 f"nuScenes file {step.file}",
                 found=error.strerror or str(error),
                 expected=f"the data of {step.sensor} at {step.stamp} ns",
-                do="unpack the archive that has it, or leave the sweeps out (--keyframes)",
+                do="Unpack the archive that has it, or leave the sweeps out (--keyframes)",
                 reason="missing_file",
             ) from error
         yield SensorEvent(step.stamp, step.sensor, _decoded(data, step))
@@ -217,13 +217,13 @@ def _decoded(data: bytes, record: SensorRecord) -> bytes | NDArray[np.float32]:
             f"nuScenes file {record.file}",
             found=f"{len(data)} bytes",
             expected=f"points of {NUSCENES_POINT.itemsize} bytes: x y z intensity ring, float32",
-            do="copy it again",
+            do="Copy it again",
             reason="bad_file",
         )
     return np.frombuffer(data, "<f4").reshape(-1, len(NUSCENES_POINT))
 
 
-def _write_places(writer: BagWriter, calibration: Sequence[SensorCalibration], stamp: int) -> None:
+def _write_places(writer: BagWriter, calibration: Sequence[MountedSensor], stamp: int) -> None:
     # One message, because a latched topic may keep no more than its last.
     places = [
         transform_message(stamp, BASE_FRAME, sensor.name, sensor.sensor2ego)
@@ -232,7 +232,7 @@ def _write_places(writer: BagWriter, calibration: Sequence[SensorCalibration], s
     writer.write("/tf_static", tf_message(places), stamp)
 
 
-def _write_measurement(writer: BagWriter, event: SensorEvent, sensor: SensorCalibration) -> None:
+def _write_measurement(writer: BagWriter, event: SensorEvent, sensor: MountedSensor) -> None:
     stamp, name = event.stamp, sensor.name
     if sensor.intrinsics is None:
         rows = np.ascontiguousarray(event.data, "<f4")

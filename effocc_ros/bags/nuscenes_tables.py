@@ -66,7 +66,7 @@ class NuscenesTables:
                 f"nuScenes tables {self.folder}",
                 found=f"no such folder; versions there: {', '.join(versions) or 'none'}",
                 expected="a folder of .json tables beside samples/ and sweeps/",
-                do="give the folder that holds samples/ as ROOT and its tables by --version",
+                do="Give the folder that holds samples/ as ROOT and its tables by --version",
                 reason="missing_tables",
             )
 
@@ -170,7 +170,7 @@ class NuscenesTables:
                 f"{what} in {self.folder}",
                 found=f"the token {token}, which {name}.json does not have",
                 expected=f"a token of {name}.json",
-                do="take all tables from one download",
+                do="Take all tables from one download",
                 reason="missing_token",
             )
         return table[token]
@@ -188,7 +188,7 @@ class NuscenesTables:
             f"nuScenes table {path}",
             found=found,
             expected="a table of the nuScenes schema",
-            do="unpack the metadata archive again",
+            do="Unpack the metadata archive again",
             reason=reason,
         )
 

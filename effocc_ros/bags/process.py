@@ -3,13 +3,13 @@
 import logging
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 from tqdm import tqdm
 
+from effocc_ros.bags.feeding import TF_TOPICS, feeding
 from effocc_ros.bags.messages import occupancy_message, point_cloud_message
 from effocc_ros.bags.process_result import ProcessResult
 from effocc_ros.bags.reader import BagMessage, BagReader
@@ -19,13 +19,12 @@ from effocc_ros.occupancy import SemanticOccupancy
 from effocc_ros.occupancy_views import labelled_points
 from effocc_ros.predictor import Predictor
 from effocc_ros.rig import Rig, load_rig
-from effocc_ros.stream import Problem, Stream, StreamConfig
+from effocc_ros.stream import Problem, Stream
 
 logger = logging.getLogger(__name__)
 
 OCCUPANCY_TOPIC = "/effocc/occupancy"
 POINTS_TOPIC = "/effocc/points"
-TF_TOPICS = ("/tf", "/tf_static")
 NANOSECONDS = 1_000_000_000
 
 
@@ -97,7 +96,8 @@ def process_bag(
             elapsed_s=time.perf_counter() - start,
             frames_in=statistics.frames_in,
             frames_out=writer.counts.get(OCCUPANCY_TOPIC, 0),
-            drops=dict(Counter(statistics.drops) + run.bad_messages),
+            drops=statistics.drops,
+            rejected={**statistics.rejected, **run.undecodable},
             milliseconds={name: median(values) for name, values in run.milliseconds.items()},
         )
 
@@ -114,13 +114,16 @@ class _Run:
         options: ProcessOptions,
     ):
         self.bag, self.writer, self.predictor = bag, writer, predictor
-        self.stream = Stream(_stream_config(rig, predictor, options), self._on_problem)
+        fed = feeding(bag, rig, predictor.config)
+        for topic in fed.absent:
+            logger.warning("%s is not in bag %s: going on without it", topic, bag.path)
+        config = fed.stream_config(predictor.config, options.interval_s)
+        self.stream = Stream(config, self._on_problem)
         self.count = 0
-        self.bad_messages: Counter[str] = Counter()
+        self.undecodable: Counter[str] = Counter()
         self.milliseconds: dict[str, list[float]] = defaultdict(list)
         self._said: set[tuple[str, str]] = set()
-        self._feeders = _feeders(self.stream, rig)
-        _check_topics(bag, rig)
+        self._feeders = fed.feeders(self.stream)
         copied = self._feeders if options.copy_inputs else TF_TOPICS
         self._copied = tuple(topic for topic in copied if topic in bag.topics)
         for topic in self._copied:
@@ -146,7 +149,7 @@ class _Run:
         try:
             decoded = message.decode()
         except InputError as error:
-            self.bad_messages[error.reason] += 1
+            self.undecodable[f"{message.topic}.{error.reason}"] += 1
             self._on_problem(Problem(message.topic, error.reason, str(error)))
         else:
             self._feeders[message.topic](decoded, message.log_time / NANOSECONDS)
@@ -188,43 +191,6 @@ class _Run:
             logger.warning("%s", problem.text)
 
 
-def _feeders(stream: Stream, rig: Rig) -> dict[str, Callable]:
-    """Return for every topic of a rig what takes its messages: (message, seconds) -> None."""
-
-    def image_feeder(name: str) -> Callable:
-        return lambda message, now: stream.add_image(name, message, now)
-
-    def info_feeder(name: str) -> Callable:
-        return lambda message, now: stream.add_camera_info(name, message)
-
-    feeders: dict[str, Callable] = {
-        "/tf_static": lambda message, now: stream.add_transforms(message, static=True),
-        "/tf": lambda message, now: stream.add_transforms(message, static=False),
-    }
-    for camera in rig.cameras:
-        feeders[camera.image] = image_feeder(camera.name)
-        if camera.camera_info:
-            feeders[camera.camera_info] = info_feeder(camera.name)
-    if rig.points:
-        feeders[rig.points] = stream.add_points
-    return feeders
-
-
-def _check_topics(bag: BagReader, rig: Rig) -> None:
-    sensors = [camera.image for camera in rig.cameras] + ([rig.points] if rig.points else [])
-    missing = [topic for topic in sensors if topic not in bag.topics]
-    if len(missing) == len(sensors):
-        raise InputError(
-            f"bag {bag.path}",
-            found=f"topics {', '.join(bag.topics) or '(none)'}",
-            expected=f"those of rig {rig.name}: {', '.join(sensors)}",
-            do="name the rig of this bag (--rig), a preset or a file of your own",
-            reason="wrong_rig",
-        )
-    for topic in missing:
-        logger.warning("%s is not in bag %s: going on without it", topic, bag.path)
-
-
 def _check_apart(source: Path, target: Path) -> None:
     inside, outside = source.resolve(), target.resolve()
     if inside == outside or outside in inside.parents or inside in outside.parents:
@@ -232,6 +198,6 @@ def _check_apart(source: Path, target: Path) -> None:
             f"output bag {target}",
             found="a place in or around the input bag",
             expected="a folder of its own",
-            do="choose another name",
+            do="Choose another name",
             reason="bad_output",
         )

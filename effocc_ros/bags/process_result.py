@@ -18,7 +18,8 @@ class ProcessResult:
         elapsed_s: Seconds that the run took.
         frames_in: Reference stamps that were to become frames.
         frames_out: Occupancy grids written.
-        drops: Frames and messages left out, by reason.
+        drops: Frames that came to nothing, by reason.
+        rejected: Messages that could not be used, by ``source.reason``.
         milliseconds: Median time of each stage per frame.
     """
 
@@ -31,6 +32,7 @@ class ProcessResult:
     frames_in: int
     frames_out: int
     drops: Mapping[str, int]
+    rejected: Mapping[str, int]
     milliseconds: Mapping[str, float]
 
     def table(self) -> str:
@@ -43,6 +45,7 @@ class ProcessResult:
             ("frames out", str(self.frames_out)),
         ]
         rows += [(f"dropped: {reason}", str(n)) for reason, n in sorted(self.drops.items())]
+        rows += [(f"rejected: {reason}", str(n)) for reason, n in sorted(self.rejected.items())]
         rows += [(stage, f"{value:.1f} ms") for stage, value in self.milliseconds.items()]
         rows.append(("written", str(self.bag)))
         width = max(len(name) for name, _ in rows)

@@ -251,7 +251,7 @@ class BagReader:
                 f"{topic} in bag {self.path}",
                 found=f"messages serialised as '{encoding}'",
                 expected="cdr, as ROS 2 writes",
-                do="record the bag with ros2 bag record",
+                do="Record the bag with ros2 bag record",
                 reason="foreign_bag",
             )
 
@@ -269,7 +269,7 @@ class BagReader:
             where,
             found=f"{found} of type {message.msgtype}, which is not known here",
             expected="a type of ROS 2, or a bag that carries its definition",
-            do="record as MCAP: it carries the definitions",
+            do="Record as MCAP: it carries the definitions",
             reason="unknown_type",
         )
 
@@ -279,7 +279,7 @@ class BagReader:
             f"bag {self.path}",
             found=f"damage in {file.name} ({said})",
             expected="a rosbag2 storage file that reads to its end",
-            do="copy it again; an MCAP file may be saved with mcap recover, a .db3 file with "
+            do="Copy it again; an MCAP file may be saved with mcap recover, a .db3 file with "
             "sqlite3's .recover",
             reason="damaged_bag",
         )

@@ -42,7 +42,7 @@ def identify(path: Path) -> str:
             f"bag {path}",
             found="a ROS 1 bag",
             expected=EXPECTED,
-            do=f"convert it: rosbags-convert --src {path.name} --dst {path.stem}",
+            do=f"Convert it: rosbags-convert --src {path.name} --dst {path.stem}",
             reason="ros1_bag",
         )
     found = (
@@ -52,7 +52,7 @@ def identify(path: Path) -> str:
         f"bag {path}",
         found=found,
         expected=EXPECTED,
-        do="give the folder of a rosbag2, or its .mcap or .db3 file",
+        do="Give the folder of a rosbag2, or its .mcap or .db3 file",
         reason="not_a_bag",
     )
 
@@ -72,7 +72,7 @@ def _check_mcap(path: Path) -> None:
             f"bag {path}",
             found=f"an MCAP file of {size} bytes without its end, as a crash leaves it",
             expected="a file that was closed",
-            do=f"save what is in it: mcap recover {path.name} -o recovered.mcap",
+            do=f"Save what is in it: mcap recover {path.name} -o recovered.mcap",
             reason="truncated_bag",
         )
 
@@ -80,14 +80,14 @@ def _check_mcap(path: Path) -> None:
 def _refuse_profile(path: Path, profile: str, encodings: tuple[str, ...]) -> None:
     schemas = f" and {', '.join(encodings)} schemas" if encodings else ""
     if profile == "ros1":
-        advice = "record it in ROS 2, or convert the ROS 1 bag with rosbags-convert"
+        advice = "Record it in ROS 2, or convert the ROS 1 bag with rosbags-convert"
     elif "protobuf" in encodings:
         advice = (
-            "protobuf messages (Foxglove's converters write them) cannot be played by ros2 bag "
+            "Protobuf messages (Foxglove's converters write them) cannot be played by ros2 bag "
             "either (ros2/rosbag2#1245): make the bag from the data set with effocc nuscenes2bag"
         )
     else:
-        advice = "write the file with ros2 bag record -s mcap"
+        advice = "Write the file with ros2 bag record -s mcap"
     raise InputError(
         f"bag {path}",
         found=f"an MCAP file with profile '{profile}'{schemas}",
@@ -146,6 +146,6 @@ def _check_sqlite(path: Path, head: bytes) -> None:
             f"bag {path}",
             found=f"a sqlite3 file of {size} bytes that says it has {page_size * page_count}",
             expected="a file that was closed and copied whole",
-            do=f"copy it again, or save what is in it: sqlite3 {path.name} .recover",
+            do=f"Copy it again, or save what is in it: sqlite3 {path.name} .recover",
             reason="truncated_bag",
         )

@@ -139,7 +139,7 @@ class BagWriter:
                 f"output bag {self.path}",
                 found=f"a name that ends in {self.path.suffix}",
                 expected="the name of a folder: a rosbag2 is a folder with metadata.yaml",
-                do=f"say {self.path.with_suffix('')}",
+                do=f"Say {self.path.with_suffix('')}",
                 reason="bad_output",
             )
         if not self.path.exists():
@@ -150,7 +150,7 @@ class BagWriter:
                 f"output bag {self.path}",
                 found="a bag there already" if is_bag else "something there that is no bag",
                 expected="a name that is free",
-                do="choose another name" + (", or ask to overwrite it" if is_bag else ""),
+                do="Choose another name" + (", or ask to overwrite it" if is_bag else ""),
                 reason="output_exists",
             )
 

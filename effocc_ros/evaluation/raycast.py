@@ -62,8 +62,10 @@ class Hits:
     """Where rays end in a grid.
 
     Attributes:
-        voxel: (R,) flat index of the first occupied voxel, or of the last one before the border.
-        depth: (R,) float32 metres from the origin to where the ray leaves that voxel.
+        voxel: (R,) flat index (C order) of the first occupied voxel, or of the last one before
+            the border; -1 for a ray that never enters the grid.
+        depth: (R,) float32 metres from the origin to where the ray leaves that voxel; 0 for a
+            ray that never enters.
     """
 
     voxel: NDArray[np.int64]
@@ -84,38 +86,123 @@ def cast(
     Args:
         first: (X, Y, Z) occupied voxels.
         second: The same of the other grid.
-        grid: Place and size of both.
-        origin: (3,) metres, inside the grid.
+        grid: Place and size of both; its voxels are cubes.
+        origin: (3,) metres.
         directions: (R, 3) unit vectors.
 
     Returns:
         Where the rays end in the first and in the second grid.
     """
     # A border around the grid tells a ray that it is out, without looking at its coordinates.
-    cells = np.pad(first * np.uint8(FIRST) | second * np.uint8(SECOND), 1, constant_values=BORDER)
-    strides = np.array([cells.shape[1] * cells.shape[2], cells.shape[2], 1])
-    rays = _Rays.start(grid, np.asarray(origin), directions, strides)
-    voxel = np.zeros((2, len(directions)), np.int64)
-    depth = np.zeros((2, len(directions)))
-    flat_cells, step = cells.ravel(), 0
-    while len(rays.number):
-        met = flat_cells[rays.cell]
-        left = rays.advance()
-        ended = np.flatnonzero(met & rays.wanted)
-        for bit, place in ((FIRST, 0), (SECOND, 1)):
-            these = ended[(met[ended] & rays.wanted[ended] & bit) > 0]
-            number = rays.number[these]
-            voxel[place, number] = left.cell[these]
-            depth[place, number] = left.depth[these]
-        rays.wanted[ended] &= ~met[ended]
-        out = np.flatnonzero(flat_cells[rays.cell] & BORDER)
-        for bit, place in ((FIRST, 0), (SECOND, 1)):
-            these = out[(rays.wanted[out] & bit) > 0]
-            number = rays.number[these]
-            voxel[place, number] = left.cell[these]
-            depth[place, number] = left.depth[these]
-        rays.wanted[out] = 0
+    solid = first * np.uint8(FIRST) | second * np.uint8(SECOND)
+    cells = np.pad(solid, 1, constant_values=np.uint8(BORDER))
+    numbers, cell, leaves, spacing, strides = _start(grid, origin, directions, cells.shape)
+    wanted = np.full(len(numbers), FIRST | SECOND, np.uint8)
+    ends = np.full((2, len(directions)), -1, np.int64)
+    depths = np.zeros((2, len(directions)))
+    flat = cells.ravel()
+    here = flat[cell]
+    step = 0
+    while len(numbers):
+        depth, following = _advance(cell, leaves, spacing, strides)
+        there = flat[following]
+        ended = np.where(there & BORDER, wanted, here & wanted)
+        if ended.any():
+            for place, bit in enumerate((FIRST, SECOND)):
+                these = np.flatnonzero(ended & bit)
+                ends[place, numbers[these]] = cell[these]
+                depths[place, numbers[these]] = depth[these]
+            wanted &= ~ended
+            # A ray that has met all stands still until it is taken out.
+            strides[:, wanted == 0] = 0
+            following = np.where(wanted == 0, cell, following)
+        cell, here = following, there
         step += 1
         if step % _COMPACT_EVERY == 0:
-            rays.keep(rays.wanted > 0)
-    return None
+            kept = np.flatnonzero(wanted)
+            numbers, cell, here, wanted = numbers[kept], cell[kept], here[kept], wanted[kept]
+            leaves, spacing, strides = leaves[:, kept], spacing[:, kept], strides[:, kept]
+    return tuple(
+        Hits(_without_border(voxel, cells.shape), np.float32(grid.voxel_size[0]) * distance)
+        for voxel, distance in zip(ends, depths.astype(np.float32), strict=True)
+    )
+
+
+def _start(
+    grid: VoxelGrid, origin: NDArray, directions: NDArray, padded: tuple[int, int, int]
+) -> tuple[NDArray, ...]:
+    """Where rays begin.
+
+    Returns:
+        Of the rays that enter the grid: number (n,); first cell (n,), flat in the padded grid;
+        distance (3, n) at which the ray next crosses a face of each axis, and distance between
+        such faces, in voxels; step (3, n) of the flat cell along each axis.
+    """
+    size = np.float64(np.float32(grid.voxel_size[0]))
+    # Rounded to float32 as the benchmark's code does, so that rays meet the same voxels.
+    start = ((np.asarray(origin, np.float64) - grid.lower) / size).astype(np.float32)
+    end = (np.asarray(origin, np.float64) + directions - grid.lower) / size
+    along = end.astype(np.float32).astype(np.float64) - start.astype(np.float64)
+    along = along.T / np.linalg.norm(along, axis=1)
+    start = start.astype(np.float64)[:, None]
+    forward = along >= 0
+    # Parallel to an axis, a ray never crosses its faces.
+    inverse = np.divide(1.0, along, out=np.full_like(along, _NEVER), where=along != 0)
+    index = np.broadcast_to(np.floor(start), along.shape)
+    extent = np.array(grid.shape)[:, None]
+    numbers = np.arange(along.shape[1])
+    if (index < 0).any() or (index >= extent).any():
+        index, enters = _entry(start, along, inverse, extent)
+        numbers = np.flatnonzero(enters)
+        index, along, inverse, forward = (
+            array[:, enters] for array in (index, along, inverse, forward)
+        )
+    leaves = np.where(along != 0, (index + forward - start) * inverse, _NEVER)
+    flat_steps = np.array([padded[1] * padded[2], padded[2], 1])[:, None]
+    cell = ((index + 1).astype(np.int64) * flat_steps).sum(axis=0)
+    return numbers, cell, leaves, np.abs(inverse), np.where(forward, flat_steps, -flat_steps)
+
+
+def _entry(
+    start: NDArray, along: NDArray, inverse: NDArray, extent: NDArray
+) -> tuple[NDArray, NDArray[np.bool_]]:
+    """First cell (3, R) of rays that come from outside, and which rays (R,) enter at all."""
+    faces = np.stack([-start * inverse, (extent - start) * inverse])
+    beside = (along == 0) & ((start < 0) | (start >= extent))
+    near = np.where(along == 0, -_NEVER, faces.min(axis=0))
+    far = np.where(along == 0, _NEVER, faces.max(axis=0))
+    entry = np.maximum(near.max(axis=0), 0.0)
+    enters = (entry < far.min(axis=0)) & ~beside.any(axis=0)
+    # On the axis of entry the place is a face; half a cell along the ray is within the cell.
+    place = start + along * entry
+    index = np.floor(place)
+    axis = near.argmax(axis=0)
+    rays = np.arange(along.shape[1])
+    index[axis, rays] = np.where(along[axis, rays] >= 0, 0, extent[axis, 0] - 1)
+    return np.clip(index, 0, extent - 1), enters
+
+
+def _advance(
+    cell: NDArray, leaves: NDArray, spacing: NDArray, strides: NDArray
+) -> tuple[NDArray, NDArray]:
+    """Move every ray to its next cell; returns where it left this one, and the next cell."""
+    x, y, z = leaves
+    x_before_y = x < y
+    nearest = np.minimum(x, y)
+    by_z = z <= nearest
+    by_x = x_before_y & ~by_z
+    by_y = ~(x_before_y | by_z)
+    depth = np.minimum(nearest, z)
+    following = cell + np.where(by_z, strides[2], np.where(by_x, strides[0], strides[1]))
+    for axis, crossed in enumerate((by_x, by_y, by_z)):
+        leaves[axis] += spacing[axis] * crossed
+    return depth, following
+
+
+def _without_border(cell: NDArray, padded: tuple[int, int, int]) -> NDArray[np.int64]:
+    """Flat cells of the padded grid to flat cells of the grid; -1 stays."""
+    _, height, depth = padded
+    x, rest = np.divmod(cell, height * depth)
+    y, z = np.divmod(rest, depth)
+    flat = ((x - 1) * (height - 2) + y - 1) * (depth - 2) + z - 1
+    return np.where(cell < 0, -1, flat)

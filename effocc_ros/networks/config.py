@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 MODALITIES = ("fusion", "vision", "lidar")
+IMAGE_BACKBONES = ("resnet18", "resnet50", "swin_b")
+IMAGE_NECKS = ("fpn", "concat")
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
 

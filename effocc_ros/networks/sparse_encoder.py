@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from effocc_ros.networks.rulebook import Rulebook
 from effocc_ros.networks.sparse_sites import Sites, Triple
+from effocc_ros.networks.threads import one_thread
 
 EPS, MOMENTUM = 1e-3, 0.01
 
@@ -110,6 +111,11 @@ class SparseEncoder(nn.Module):
         Returns:
             (B, C * Dz, Dy, Dx): heights stand side by side in the channels, height fastest.
         """
+        # On a GPU the number of CPU threads makes no difference.
+        with one_thread():
+            return self._encode(features, sites)
+
+    def _encode(self, features: Tensor, sites: Sites) -> Tensor:
         stages = list(self.encoder_layers.children())
         x = self.conv_input(features, sites.submanifold)
         for number, stage in enumerate(stages):

@@ -107,20 +107,21 @@ class BagPlayer:
         self.node.create_subscription(
             SemanticOccupancy,
             f"{settings.node}/output/occupancy",
-            lambda message: self._answered(stamp_of(message.header.stamp)),
+            self._published,
             10,
         )
         self.node.create_subscription(DiagnosticArray, "/diagnostics", self._diagnosed, 10)
 
+    def _published(self, message: SemanticOccupancy) -> None:
+        if self._lockstep is not None:
+            self._lockstep.published(stamp_of(message.header.stamp))
+
     def _diagnosed(self, message: DiagnosticArray) -> None:
         for status in message.status:
             for pair in status.values:
-                if pair.key == "handled_until" and status.name.startswith(self.settings.node):
-                    self._answered(int(pair.value))
-
-    def _answered(self, stamp: int) -> None:
-        if self._lockstep is not None:
-            self._lockstep.handled_until(stamp)
+                ours = status.name.startswith(self.settings.node)
+                if ours and pair.key == "handled_until" and self._lockstep is not None:
+                    self._lockstep.handled_until(int(pair.value))
 
     def _wait_for_listeners(self, publishers: dict[str, Publisher]) -> None:
         wanted = self.settings.wait_for

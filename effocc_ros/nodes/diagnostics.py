@@ -1,16 +1,21 @@
 """What the node tells /diagnostics about itself."""
 
+import math
 from dataclasses import dataclass
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from effocc_ros.nodes.to_message import header_message
 from effocc_ros.nodes.worker import WorkerReport
-from effocc_ros.stream import StreamStatistics
+from effocc_ros.stream import InputStatistics, StreamStatistics
 
 OVERRUNS_TO_WARN = 3
 OVERRUNS_TO_FAIL = 30
 """Frames in a row for which older triggers were thrown away."""
+
+SILENT_SECONDS = 1.0
+SILENT_PERIODS = 5.0
+"""An input counts as silent when it is older than a second and than five of its periods."""
 
 
 @dataclass(frozen=True)
@@ -94,18 +99,19 @@ def _frames(snapshot: Snapshot) -> tuple[bytes, str, dict]:
 
 def _inputs(snapshot: Snapshot) -> tuple[bytes, str, dict]:
     values, silent = {}, []
-    for name in snapshot.expected:
-        known = snapshot.statistics.inputs.get(name)
-        if known is None or not known.count:
+    inputs = snapshot.statistics.inputs
+    for name in dict.fromkeys((*snapshot.expected, *inputs)):
+        known = inputs.get(name)
+        values[f"{name}.count"] = known.count if known else 0
+        age = math.inf
+        if known and known.count:
+            age = snapshot.now - known.last_arrival
+            values[f"{name}.rate_hz"] = f"{known.rate:.2f}"
+            values[f"{name}.age_s"] = f"{age:.3f}"
+        if name in snapshot.expected and age > _patience(known):
             silent.append(name)
-            values[f"{name}.count"] = 0
-            continue
-        age = snapshot.now - known.last_arrival
-        values[f"{name}.count"] = known.count
-        values[f"{name}.rate_hz"] = f"{known.rate:.2f}"
-        values[f"{name}.age_s"] = f"{age:.3f}"
-        if age > max(SILENT_SECONDS, SILENT_PERIODS / max(known.rate, 1e-3)):
-            silent.append(name)
+    rejected = snapshot.statistics.rejected
+    values |= {f"rejected.{what}": count for what, count in sorted(rejected.items())}
     if silent:
         all_of_them = len(silent) == len(snapshot.expected)
         level = DiagnosticStatus.ERROR if all_of_them else DiagnosticStatus.WARN
@@ -115,6 +121,6 @@ def _inputs(snapshot: Snapshot) -> tuple[bytes, str, dict]:
     return DiagnosticStatus.OK, "all inputs come", values
 
 
-SILENT_SECONDS = 1.0
-SILENT_PERIODS = 5.0
-"""An input counts as silent when it is older than a second and than five of its periods."""
+def _patience(known: InputStatistics | None) -> float:
+    rate = known.rate if known else 0.0
+    return max(SILENT_SECONDS, SILENT_PERIODS / rate if rate else 0.0)

@@ -12,6 +12,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from tf2_msgs.msg import TFMessage
 
 from effocc_ros.nodes.approximate import ApproximateGate
+from effocc_ros.nodes.to_message import stamp_of
 from effocc_ros.stream import Stream
 
 RELIABILITY = {
@@ -30,6 +31,7 @@ class Intake:
         settings: Its parameters.
         stream: Takes the messages.
         wake: Called after each message that may complete a frame.
+        useless: Called with the stamp of a reference message that cannot be used.
         group: Callback group of all subscriptions.
     """
 
@@ -39,10 +41,11 @@ class Intake:
         settings: SimpleNamespace,
         stream: Stream,
         wake: Callable[[], None],
+        useless: Callable[[int], None],
         group: CallbackGroup,
     ):
         self._node, self._group = node, group
-        self._stream, self._wake = stream, wake
+        self._stream, self._wake, self._useless = stream, wake, useless
         self._subscriptions = []
         qos = QoSProfile(depth=settings.queue_depth, reliability=RELIABILITY[settings.reliability])
         image, points = self._image, self._points
@@ -75,11 +78,18 @@ class Intake:
         self._subscriptions.append(subscription)
 
     def _image(self, camera: str, message: Image | CompressedImage) -> None:
-        self._stream.add_image(camera, message, time.monotonic())
+        config = self._stream.config
+        if camera not in config.sync.cameras:
+            return  # the model has no place for it
+        usable = self._stream.add_image(camera, message, time.monotonic())
+        if camera == config.anchor and not usable:
+            self._useless(stamp_of(message.header.stamp))
         self._wake()
 
     def _points(self, message: PointCloud2) -> None:
-        self._stream.add_points(message, time.monotonic())
+        usable = self._stream.add_points(message, time.monotonic())
+        if not usable and not self._stream.config.anchor:
+            self._useless(stamp_of(message.header.stamp))
         self._wake()
 
     def _transforms(self, static: bool, message: TFMessage) -> None:

@@ -32,17 +32,20 @@ class Lockstep:
     """
 
     def __init__(self, interval: float, slack: float):
-        self._gate = KeyframeGate(interval)
+        self._interval, self._gate = interval, KeyframeGate(interval)
         self._slack = round(slack * NANOSECONDS)
         self._waiting: deque[tuple[int, int]] = deque()
-        self._newest = 0
+        self._newest = self._last_keyframe = 0
         self.keyframes = self.answered = 0
 
     def sent(self, stamp: int, bag_time: int) -> None:
         """Note that the reference sensor's message of this stamp went out at this bag time."""
+        if not stamp:
+            return  # nobody stamped it, and the node will not take it
         self._newest = max(self._newest, stamp)
         if self._gate.accepts(stamp):
             self.keyframes += 1
+            self._last_keyframe = stamp
             self._waiting.append((bag_time + self._slack, stamp))
 
     def due(self, bag_time: int | None) -> int | None:
@@ -69,6 +72,18 @@ class Lockstep:
         while self._waiting and self._waiting[0][1] <= stamp:
             self._waiting.popleft()
             self.answered += 1
+
+    def published(self, stamp: int) -> None:
+        """Note that the node made a frame of this stamp.
+
+        It may be one that was not waited for: where a keyframe's sweep cannot be used, the node
+        takes the next sweep, and the keyframes to come count from there.
+        """
+        self.handled_until(stamp)
+        if self._last_keyframe < stamp <= self._newest:
+            self._last_keyframe = stamp
+            self._gate = KeyframeGate(self._interval)
+            self._gate.accepts(stamp)
 
     def give_up(self) -> None:
         """Wait no more for the keyframe that is due."""

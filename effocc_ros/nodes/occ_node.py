@@ -126,6 +126,11 @@ class OccNode(LifecycleNode):
 
     def _change_model(self, settings: SimpleNamespace) -> None:
         predictor = load_model(settings.model, settings)
+        try:
+            stream_config(settings, predictor.config)
+        except InputError:
+            predictor.close()
+            raise
         if self._session is not None:
             self._session.swap(predictor)
         else:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
@@ -89,8 +90,10 @@ def _table() -> tuple[ParameterSpec, ...]:
         spec(
             "cameras",
             list(NUSCENES_CAMERAS),
-            "Camera names; camera X is read from ~/input/X/image and ~/input/X/camera_info.",
+            "Camera names; camera X is read from ~/input/X/image and ~/input/X/camera_info. One "
+            "empty name means that there is none.",
         ),
+        spec("lidar", "LIDAR_TOP", "Name of the LiDAR that is read from ~/input/points."),
         spec(
             "image_transport",
             "compressed",
@@ -237,9 +240,12 @@ def read_parameters(node: Node) -> SimpleNamespace:
     )
 
 
-def _plain(value):
-    # rclpy hands arrays out as array.array or list, by how they were set.
-    return list(value) if not isinstance(value, bool | int | float | str) else value
+def _plain(value: Any) -> Value:
+    # rclpy hands arrays out as array.array or list, by how they were set. An empty list cannot be
+    # given in ROS; a list of one empty text stands for it.
+    if isinstance(value, bool | int | float | str):
+        return value
+    return [item for item in value if item != ""]
 
 
 def check_values(values: Mapping[str, Value]) -> None:
@@ -269,7 +275,7 @@ def check_values(values: Mapping[str, Value]) -> None:
                 reason="bad_parameter",
             )
     cameras, offsets = values["cameras"], values["camera_offsets"]
-    if len(offsets) != len(cameras):
+    if cameras and len(offsets) != len(cameras):
         raise InputError(
             "parameter camera_offsets",
             found=f"{len(offsets)} offsets for {len(cameras)} cameras",

@@ -17,12 +17,16 @@ def rig_parameters(rig: Rig) -> dict:
         InputError: If some cameras are compressed and others are not.
     """
     parameters = {
-        "cameras": [camera.name for camera in rig.cameras],
+        # ROS has no way to give an empty list.
+        "cameras": [camera.name for camera in rig.cameras] or [""],
+        "lidar": rig.lidar,
         "image_transport": _image_transport(rig),
-        "camera_offsets": [float(camera.offset_s) for camera in rig.cameras],
+        "camera_offsets": [float(camera.offset_s) for camera in rig.cameras] or [0.0],
         "reliability": rig.reliability,
         "base_frame": rig.base_frame,
         "fixed_frame": rig.fixed_frame,
+        "max_extrapolation": float(rig.max_extrapolation_s),
+        "intensity_scale": float(rig.intensity_scale),
     }
     if rig.calibration:
         parameters["calibration"] = str(rig.calibration)

@@ -10,6 +10,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from effocc_ros.nodes.diagnostics import Snapshot, diagnostics_message
+from effocc_ros.nodes.image_fallback import image_fallback
 from effocc_ros.nodes.intake import Intake
 from effocc_ros.nodes.models import device_memory
 from effocc_ros.nodes.outputs import Outputs
@@ -44,14 +45,18 @@ class Session:
         self._report_throttle = Throttle(REPORT_SECONDS)
         self._lock = threading.Lock()
         self._problems: dict[str, None] = {}
-        self._stream = Stream(stream_config(settings, predictor.config), self._on_problem)
+        self._stream = Stream(
+            stream_config(settings, predictor.config), self._on_problem, image_fallback()
+        )
         self._worker = Worker(
             self._stream, predictor, outputs.publish, self._on_failure, self._on_drop
         )
         self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         # Sensor messages come in while the default group waits for a model to load.
         group = MutuallyExclusiveCallbackGroup()
-        self._intake = Intake(node, settings, self._stream, self._worker.wake, group)
+        self._intake = Intake(
+            node, settings, self._stream, self._worker.wake, self._on_useless, group
+        )
         # Steady: simulated time may stand still, and then the node must still speak.
         clock = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(
@@ -69,8 +74,12 @@ class Session:
         return self._worker.predictor
 
     def swap(self, predictor: Predictor) -> None:
-        """Let another network take over between two frames."""
-        self._worker.swap(predictor)
+        """Let another network take over between two frames.
+
+        Raises:
+            InputError: The sensors of this node cannot feed it.
+        """
+        self._worker.swap(predictor, stream_config(self._settings, predictor.config))
 
     def report(self) -> None:
         """Publish the diagnostics now."""
@@ -96,7 +105,9 @@ class Session:
         self._diagnostics.publish(diagnostics_message(snapshot, name, stamp))
 
     def _expected(self, predictor: Predictor) -> tuple[str, ...]:
-        return ()
+        config = self._stream.config
+        lidar = () if predictor.config.modality == "vision" else (config.lidar,)
+        return (*config.sync.cameras, *lidar)
 
     def _on_problem(self, problem: Problem) -> None:
         with self._lock:
@@ -111,6 +122,11 @@ class Session:
         if held is not None:
             more = f" ({held} more since the last such line)" if held else ""
             self._node.get_logger().warning(f"{text}{more}")
+
+    def _on_useless(self, stamp: int) -> None:
+        """A reference message that cannot be used ends here; whoever waits for it must hear."""
+        self._worker.note_handled(stamp)
+        self._on_drop()
 
     def _on_drop(self) -> None:
         if self._report_throttle.allow("drop", time.monotonic()) is not None:

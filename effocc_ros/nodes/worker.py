@@ -9,7 +9,7 @@ from statistics import median
 
 from effocc_ros.occupancy import SemanticOccupancy
 from effocc_ros.predictor import Predictor
-from effocc_ros.stream import Stream
+from effocc_ros.stream import Stream, StreamConfig, Trigger
 
 IDLE_SECONDS = 0.01
 """How late a wait for a slow camera may be noticed to be over."""
@@ -59,7 +59,7 @@ class Worker:
     ):
         self._stream = stream
         self._predictor = predictor
-        self._next_predictor: Predictor | None = None
+        self._next: tuple[Predictor, StreamConfig] | None = None
         self._publish, self._on_failure, self._on_drop = publish, on_failure, on_drop
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -80,6 +80,11 @@ class Worker:
         self._thread.join()
         self._take_over()
 
+    def note_handled(self, stamp: int) -> None:
+        """Note that a reference message of this stamp ended before it became a trigger."""
+        with self._lock:
+            self._handled_until = stamp
+
     def wake(self) -> None:
         """Say that a message has arrived."""
         self._wake.set()
@@ -88,14 +93,19 @@ class Worker:
     def predictor(self) -> Predictor:
         """The network that runs now, or takes over with the next frame."""
         with self._lock:
-            return self._next_predictor or self._predictor
+            return self._next[0] if self._next else self._predictor
 
-    def swap(self, predictor: Predictor) -> None:
-        """Let another network take over between two frames; the old one is closed then."""
+    def swap(self, predictor: Predictor, config: StreamConfig) -> None:
+        """Let another network take over between two frames; the old one is closed then.
+
+        Args:
+            predictor: The network.
+            config: What the stream makes its frames of.
+        """
         with self._lock:
-            overtaken, self._next_predictor = self._next_predictor, predictor
+            overtaken, self._next = self._next, (predictor, config)
         if overtaken is not None:
-            overtaken.close()
+            overtaken[0].close()
         self._wake.set()
 
     def report(self) -> WorkerReport:
@@ -131,14 +141,15 @@ class Worker:
 
     def _take_over(self) -> None:
         with self._lock:
-            if self._next_predictor is None:
+            if self._next is None:
                 return
-            replaced, self._predictor = self._predictor, self._next_predictor
-            self._next_predictor = None
+            replaced = self._predictor
+            (self._predictor, config), self._next = self._next, None
             self._stages.clear()
+        self._stream.reconfigure(config)
         replaced.close()
 
-    def _handle(self, trigger) -> bool:
+    def _handle(self, trigger: Trigger) -> bool:
         """Turn one trigger into a published occupancy; False when it ended as a drop."""
         start = time.monotonic()
         reason = "assemble_failed"

@@ -27,10 +27,13 @@ class Atlas:
     def __init__(self):
         self.index = {name: number for number, name in enumerate(MAKERS)}
         tiles = [
-            make(np.random.default_rng([11, number])) for number, make in enumerate(MAKERS.values())
+            make(np.random.default_rng([11, number]))
+            for number, make in enumerate(MAKERS.values())
         ]
         self.texels_per_metre = np.float32([[SIZE / m for m in tile.metres] for tile in tiles])
-        self._texels = np.concatenate([_pyramid(tile.texels) for tile in tiles]).view(np.uint32)[:, 0]
+        self._texels = np.concatenate([_pyramid(tile.texels) for tile in tiles]).view(np.uint32)[
+            :, 0
+        ]
 
     def sample(
         self, texture: NDArray, u: NDArray, v: NDArray, level: NDArray

@@ -6,7 +6,13 @@ from effocc_ros.simulation import classes as c
 from effocc_ros.simulation.mesh import Mesh, Paint, box, concatenate, quads
 
 FLOOR, BAY = 3.2, 3.0
-PLASTER = ((1.0, 0.98, 0.92), (0.95, 0.82, 0.60), (0.80, 0.86, 0.92), (0.93, 0.70, 0.58), (0.78, 0.85, 0.72))
+PLASTER = (
+    (1.0, 0.98, 0.92),
+    (0.95, 0.82, 0.60),
+    (0.80, 0.86, 0.92),
+    (0.93, 0.70, 0.58),
+    (0.78, 0.85, 0.72),
+)
 
 
 def _walls(x0, x1, y0, y1, z0, z1, paint: Paint, shift: tuple[float, float]) -> Mesh:
@@ -50,7 +56,9 @@ def house(rng: np.random.Generator, width: float, depth: float, floors: int) -> 
         parts.append(_gable(width, depth, top, rng.uniform(0.28, 0.42), wall))
     else:
         trim = Paint(c.MANMADE, "concrete", (0.9, 0.9, 0.9))
-        parts.append(box((width / 2, depth / 2, top + 0.2), (width + 0.5, depth + 0.5, 0.4), trim, True))
+        parts.append(
+            box((width / 2, depth / 2, top + 0.2), (width + 0.5, depth + 0.5, 0.4), trim, True)
+        )
         for _ in range(int(rng.integers(0, 3))):
             at = rng.uniform(0.2, 0.8, 2) * [width, depth]
             parts.append(box((*at, top + 1.0), (2.4, 2.0, 1.6), trim))

@@ -44,6 +44,24 @@ def _dither(height: int, width: int) -> NDArray[np.float32]:
     return np.stack([one, two]).astype(np.float32) - np.float32(0.5)
 
 
+def _columns(camera: CameraMount, pixels: NDArray) -> NDArray[np.float32]:
+    """Rays (3, N) of some pixels in the optical frame."""
+    return np.stack([np.take(row, pixels) for row in camera.columns])
+
+
+def _blocks(owner: NDArray[np.int16]):
+    """Yield each owner and its pixels, a block at a time."""
+    owner = owner.ravel()
+    order = np.argsort(owner, kind="stable")  # 16 bits: a radix sort
+    numbers = owner[order]
+    ends = np.append(np.flatnonzero(np.diff(numbers)) + 1, len(order))
+    start = 0
+    for end in ends:
+        for first in range(start, end, _BLOCK):
+            yield int(numbers[first]), order[first : min(first + _BLOCK, end)]
+        start = end
+
+
 class Photographer:
     """Turns views into pictures under the light of a scene.
 
@@ -83,21 +101,18 @@ class Photographer:
         window = slice(a, a + height), slice(b, b + width)
         dither = self._dither[(slice(None), *window)].reshape(2, -1)
         radiance = np.empty((3, height * width), np.float32)
-        owner = view.owner.ravel()
-        for number in np.flatnonzero(np.bincount(owner - SKY)) + SKY:
-            pixels = np.flatnonzero(owner == number)
-            for block in np.split(pixels, range(_BLOCK, len(pixels), _BLOCK)):
-                if number == SKY:
-                    radiance[:, block] = self._sky(view, camera, block)
-                else:
-                    radiance[:, block] = self._expose(
-                        view, camera, shadows, number, block, dither[:, block]
-                    )
+        for number, pixels in _blocks(view.owner):
+            if number == SKY:
+                light = self._sky(view, camera, pixels)
+            else:
+                light = self._expose(view, camera, shadows, number, pixels, dither)
+            for plane, values in zip(radiance, light, strict=True):
+                plane[pixels] = values
         return self._develop(radiance.reshape(3, height, width), self._noise[window])
 
     def _sky(self, view: View, camera: CameraMount, pixels: NDArray) -> NDArray[np.float32]:
-        unit = camera.rays.reshape(-1, 3)[pixels] / camera.lengths[pixels, None]
-        return self.light.sky(unit @ view.camera2map[:3, :3].T.astype(np.float32)).T
+        unit = _columns(camera, pixels) / np.take(camera.lengths, pixels)
+        return self.light.sky((view.camera2map[:3, :3].astype(np.float32) @ unit).T).T
 
     def _expose(
         self,
@@ -106,15 +121,15 @@ class Photographer:
         shadows: ShadowMap,
         number: int,
         pixels: NDArray,
-        jitter: NDArray,
+        dither: NDArray,
     ) -> NDArray[np.float32]:
         """Light (3, N) that arrives from the pixels (N,) of one owner."""
+        jitter = np.stack([np.take(row, pixels) for row in dither])
         surface, pose = (self.static, np.eye(4)) if number == STATIC else view.placed[number]
         camera2surface = (inverse_rigid(pose) @ view.camera2map).astype(np.float32)
-        faces = view.face.ravel()[pixels]
-        depth = view.depth.ravel()[pixels]
-        length = camera.lengths[pixels]
-        directions = camera2surface[:3, :3] @ camera.rays.reshape(-1, 3)[pixels].T
+        faces, depth = np.take(view.face, pixels), np.take(view.depth, pixels)
+        length = np.take(camera.lengths, pixels)
+        directions = camera2surface[:3, :3] @ _columns(camera, pixels)
         points = directions * depth
         points += camera2surface[:3, 3:]
         directions /= length

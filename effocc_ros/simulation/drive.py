@@ -9,7 +9,13 @@ from numpy.typing import NDArray
 from effocc_ros.simulation.cameras import Photographer
 from effocc_ros.simulation.lidar import Sweep, sweep
 from effocc_ros.simulation.occupancy import TrueOccupancy
-from effocc_ros.simulation.rig import CAMERA_RATE, KEYFRAME_RATE, LIDAR_RATE, CameraMount, nuscenes_rig
+from effocc_ros.simulation.rig import (
+    CAMERA_RATE,
+    KEYFRAME_RATE,
+    LIDAR_RATE,
+    CameraMount,
+    nuscenes_rig,
+)
 from effocc_ros.simulation.shadow import Shadows
 from effocc_ros.simulation.street import build_street
 from effocc_ros.simulation.visibility import View, look
@@ -59,7 +65,11 @@ class Drive:
         self._cameras = {camera.name: camera for camera in self.rig.cameras}
         self._shadows = Shadows(self.street.static, self.street.light.sun)
         self._photographer = Photographer(self.street.static, self.street.light, image_size)
-        self._truth = TrueOccupancy(self.street.static)
+        self._truth = TrueOccupancy(self.street.static, self._path())
+
+    def _path(self) -> NDArray[np.float64]:
+        times = np.arange(0.0, self.duration_s + 0.5, 0.25)
+        return np.array([self.street.ego.pose(time)[:2, 3] for time in times])
 
     def camera(self, name: str) -> CameraMount:
         """Return a camera by name."""

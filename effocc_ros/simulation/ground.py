@@ -88,7 +88,9 @@ class Ground:
     def _sheet(self, s0, s1, d0, d1, z, paint: Paint, uv=(0.0, 0.0), swap=False, bumpy=False):
         """A piece of ground; texture (u, v) = (d, s) + uv, or (s, d) + uv when swapped."""
         s = np.linspace(s0, s1, max(2, int(np.ceil((s1 - s0) / 4.0)) + 1))[None, :]
-        d = np.linspace(d0, d1, max(2, int(np.ceil((d1 - d0) / (5.0 if bumpy else 80.0))) + 1))[:, None]
+        d = np.linspace(d0, d1, max(2, int(np.ceil((d1 - d0) / (5.0 if bumpy else 80.0))) + 1))[
+            :, None
+        ]
         s, d = np.broadcast_arrays(s, d)
         height = z + (self.height(s, d) if bumpy else 0 * s)
         points = np.concatenate([self.line.point(s, d), height[..., None]], axis=-1)

@@ -101,7 +101,8 @@ def _beams(lidar: LidarMount, fraction: NDArray) -> NDArray[np.float64]:
     yaw = lidar.start_yaw - 2 * np.pi * fraction[:, None]
     up = lidar.elevations[None]
     in_ego = np.stack(
-        np.broadcast_arrays(np.cos(up) * np.cos(yaw), np.cos(up) * np.sin(yaw), np.sin(up)), axis=-1
+        np.broadcast_arrays(np.cos(up) * np.cos(yaw), np.cos(up) * np.sin(yaw), np.sin(up)),
+        axis=-1,
     )
     return in_ego @ lidar.sensor2ego[:3, :3]
 
@@ -118,14 +119,7 @@ def _cast(static, agents, origins, directions, fired) -> _Hits:
         np.zeros(len(faces), bool),
     )
     _describe(hits, static, np.flatnonzero(faces >= 0), faces[faces >= 0], origins, directions)
-    middle = float(fired.mean())
-    for agent in agents:
-        _, pose = agent.at(middle)
-        radius = max(shape.radius for shape in agent.shapes) + 0.5
-        center = pose[:3, :3] @ agent.shapes[0].center + pose[:3, 3]
-        rays = _near(center, radius, origins, directions)
-        if not len(rays):
-            continue
+    for agent, rays in _candidates(agents, float(fired.mean()), origins, directions):
         shape, pose = agent.at(float(fired[rays].mean()))
         back = inverse_rigid(pose).astype(np.float32)
         start = origins[rays] @ back[:3, :3].T + back[:3, 3]
@@ -141,14 +135,21 @@ def _cast(static, agents, origins, directions, fired) -> _Hits:
     return hits
 
 
-def _near(center: NDArray, radius: float, origins: NDArray, directions: NDArray) -> NDArray:
-    """Rays that pass a point within a radius, not further than 100 m."""
-    offset = center.astype(np.float32) - origins
-    if float(np.abs(offset[0]).max()) > 100.0:
-        return np.zeros(0, np.int64)
-    ahead = np.einsum("ni,ni->n", offset, directions)
-    miss = np.einsum("ni,ni->n", offset, offset) - ahead**2
-    return np.flatnonzero((miss < radius**2) & (ahead > -radius))
+def _candidates(agents, time: float, origins: NDArray, directions: NDArray):
+    """Yield agents with the rays that pass near them, at most 100 m away."""
+    middle = origins.mean(axis=0)
+    for agent in agents:
+        shape, pose = agent.at(time)
+        offset = (pose[:3, :3] @ shape.center + pose[:3, 3] - middle).astype(np.float32)
+        square = float(offset @ offset)
+        # Half a metre for the way of the car and half a metre for that of the agent.
+        radius = shape.radius + 1.0
+        if square > 100.0**2:
+            continue
+        ahead = directions @ offset
+        rays = np.flatnonzero((square - ahead * ahead < radius**2) & (ahead > -radius))
+        if len(rays):
+            yield agent, rays
 
 
 def _describe(hits, surface, rays, faces, origins, directions, sparse=False) -> None:

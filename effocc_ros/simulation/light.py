@@ -58,7 +58,9 @@ class Light:
         glow = np.clip(toward, 0, 1)[..., None]
         sky = sky + self.sunlight * (0.06 * glow**6 + 0.25 * glow**64 + 6.0 * (glow > 0.9998))
         cover = _cloud_cover(rng, elevation, azimuth, self.clouds)[..., None]
-        white = 0.55 * self.ambient + 0.16 * self.sunlight * (0.7 + 0.6 * glow**4) + 0.3 * self.horizon
+        white = (
+            0.55 * self.ambient + 0.16 * self.sunlight * (0.7 + 0.6 * glow**4) + 0.3 * self.horizon
+        )
         return (sky * (1 - cover) + white * cover).astype(np.float32)
 
     def sky(self, directions: NDArray) -> NDArray[np.float32]:
@@ -72,7 +74,10 @@ class Light:
         place = np.zeros((2, -(-count // fold) * fold), np.float32)
         place[0, :count], place[1, :count] = column, row
         colors = cv2.remap(
-            self.panorama, *place.reshape(2, -1, fold), cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP
+            self.panorama,
+            *place.reshape(2, -1, fold),
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_WRAP,
         )
         return colors.reshape(-1, 3)[:count]
 
@@ -121,7 +126,10 @@ def light_at(height: float, azimuth: float, clouds: float, seed: int) -> Light:
     horizon = day * np.array([0.72, 0.84, 0.98]) + (1 - day) * np.array([0.62, 0.36, 0.26])
     gray = np.full(3, 0.30 + 0.45 * day)
     overcast = float(np.clip((clouds - 0.5) / 0.5, 0, 1))
-    zenith, horizon = (1 - overcast) * zenith + overcast * gray, (1 - overcast) * horizon + overcast * gray
+    zenith, horizon = (
+        (1 - overcast) * zenith + overcast * gray,
+        (1 - overcast) * horizon + overcast * gray,
+    )
     ambient = (0.6 * zenith + 0.4 * horizon).mean()
     exposure = 1.05 / (ambient + 0.55 * sunlight.mean() * max(height, 0.35)) ** 0.8
     lamps = 0.15 + 1.6 * (1 - day) ** 4

@@ -91,9 +91,7 @@ def quads(corners: ArrayLike, paint: Paint, uv: ArrayLike | None = None) -> Mesh
         uv[:, 2:4, 1] = height[:, None]
     uv = np.asarray(uv)
     order = [0, 1, 2, 0, 2, 3]
-    return triangles(
-        corners[:, order].reshape(-1, 3, 3), uv[:, order].reshape(-1, 3, 2), paint
-    )
+    return triangles(corners[:, order].reshape(-1, 3, 3), uv[:, order].reshape(-1, 3, 2), paint)
 
 
 def grid(points: NDArray, uv: NDArray, paint: Paint) -> Mesh:
@@ -170,7 +168,11 @@ def cylinder(
 
 
 def ball(
-    center: ArrayLike, radius: ArrayLike, paint: Paint, detail: int = 6, rough: NDArray | None = None
+    center: ArrayLike,
+    radius: ArrayLike,
+    paint: Paint,
+    detail: int = 6,
+    rough: NDArray | None = None,
 ) -> Mesh:
     """Build an ellipsoid of ``detail`` belts.
 
@@ -185,8 +187,12 @@ def ball(
     azimuth = (np.arange(2 * detail) * np.pi / detail)[None]
     azimuth = azimuth + (np.arange(detail + 1) % 2)[:, None] * (np.pi / detail / 2)
     directions = np.stack(
-        [np.sin(polar) * np.cos(azimuth), np.sin(polar) * np.sin(azimuth),
-         np.broadcast_to(np.cos(polar), azimuth.shape)], axis=-1
+        [
+            np.sin(polar) * np.cos(azimuth),
+            np.sin(polar) * np.sin(azimuth),
+            np.broadcast_to(np.cos(polar), azimuth.shape),
+        ],
+        axis=-1,
     )
     length = np.ones(azimuth.shape)
     if rough is not None:

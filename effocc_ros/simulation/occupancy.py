@@ -23,16 +23,22 @@ class TrueOccupancy:
 
     Args:
         static: What never moves.
+        path: (K, 2) places of the car in the map that the labels will be asked for.
         grid: The voxels, in the ego frame.
     """
 
-    def __init__(self, static: Surface, grid: VoxelGrid = OCC3D_GRID):
+    def __init__(self, static: Surface, path: NDArray, grid: VoxelGrid = OCC3D_GRID):
         self.grid = grid
-        samples = sample_surface(static, grid.upper[2] + 0.5)
-        tile = np.floor(samples.points[:, :2] / TILE).astype(np.int64)
+        corners = static.mesh.vertices
+        middle = corners.mean(axis=1)[:, None, :2] - np.asarray(path, np.float32)[None, ::4]
+        near = np.linalg.norm(middle, axis=2).min(axis=1) < np.hypot(*grid.upper[:2]) + 4.0
+        samples = sample_surface(
+            static, near & (corners[..., 2].min(axis=1) < grid.upper[2] + 0.3)
+        )
+        tile = np.floor(samples.points[:2].T / TILE).astype(np.int64)
         order = np.lexsort((tile[:, 1], tile[:, 0]))
         tile = tile[order]
-        self._samples = Samples(*(part[order] for part in vars(samples).values()))
+        self._samples = _take(samples, order)
         starts = np.flatnonzero(np.any(np.diff(tile, axis=0, prepend=tile[:1] - 1), axis=1))
         self._starts = np.append(starts, len(tile))
         self._middle = (tile[starts] + 0.5) * TILE
@@ -54,9 +60,12 @@ class TrueOccupancy:
         reach = np.hypot(*self.grid.upper[:2]) + TILE
         near = np.hypot(*(self._middle - ego2map[:2, 3]).T) < reach
         pick = np.concatenate(
-            [np.arange(a, b) for a, b in zip(self._starts[:-1][near], self._starts[1:][near], strict=True)]
+            [
+                np.arange(a, b)
+                for a, b in zip(self._starts[:-1][near], self._starts[1:][near], strict=True)
+            ]
         )
-        groups = [(Samples(*(part[pick] for part in vars(self._samples).values())), map2ego)]
+        groups = [(_take(self._samples, pick), map2ego)]
         for surface, pose in placed:
             if np.hypot(*(pose[:2, 3] - ego2map[:2, 3])) < reach:
                 groups.append((self._samples_of(surface), map2ego @ pose))
@@ -68,29 +77,37 @@ class TrueOccupancy:
 
     def _samples_of(self, surface: Surface) -> Samples:
         if id(surface) not in self._agents:
-            self._agents[id(surface)] = sample_surface(surface, np.inf)
+            self._agents[id(surface)] = sample_surface(surface, np.ones(len(surface.mesh), bool))
         return self._agents[id(surface)]
 
     def _voxels(self, samples: Samples, transform: NDArray):
-        moved = samples.points @ transform[:3, :3].T.astype(np.float32)
-        moved += transform[:3, 3].astype(np.float32) - np.float32(self.grid.lower)
-        moved /= np.float32(self.grid.voxel_size)
-        index = np.floor(moved).astype(np.int32)
-        inside = np.all((index >= 0) & (index < self.grid.shape), axis=1)
-        flat = np.ravel_multi_index(index[inside].T, self.grid.shape)
+        scale = 1.0 / np.asarray(self.grid.voxel_size)
+        rotation = (transform[:3, :3] * scale[:, None]).astype(np.float32)
+        offset = ((transform[:3, 3] - self.grid.lower) * scale).astype(np.float32)
+        moved = rotation @ samples.points
+        moved += offset[:, None]
+        inside = np.ones(moved.shape[1], bool)
+        for row, size in zip(moved, self.grid.shape, strict=True):
+            inside &= (row >= 0) & (row < size)
+        x, y, z = moved[:, inside].astype(np.int32)
+        flat = (x * self.grid.shape[1] + y) * self.grid.shape[2] + z
         return flat, samples.label[inside], samples.weight[inside]
 
 
+def _take(samples: Samples, index: NDArray) -> Samples:
+    return Samples(samples.points[:, index], samples.label[index], samples.weight[index])
+
+
 def _heaviest(voxel, label, weight, shape) -> NDArray[np.uint8]:
-    """Give each voxel the label of the greatest total weight; the first one wins a tie."""
-    count = int(np.prod(shape))
-    result = np.full(count, OCC3D_NUSCENES.free, np.uint8)
-    best = np.zeros(count)
-    for number in range(OCC3D_NUSCENES.free):
-        chosen = label == number
-        if chosen.any():
-            total = np.bincount(voxel[chosen], weight[chosen], minlength=count)
-            better = total > best
-            result[better] = number
-            best[better] = total[better]
+    """Give each voxel the label of the greatest total weight, the lowest one at a tie."""
+    count, classes = int(np.prod(shape)), OCC3D_NUSCENES.free
+    result = np.full(count, classes, np.uint8)
+    result[voxel] = label
+    mixed = np.zeros(count, bool)
+    mixed[voxel[result[voxel] != label]] = True
+    number = np.cumsum(mixed) - 1
+    chosen = mixed[voxel]
+    key = number[voxel[chosen]] * classes + label[chosen]
+    total = np.bincount(key, weight[chosen], minlength=int(mixed.sum()) * classes)
+    result[mixed] = total.reshape(-1, classes).argmax(axis=1)
     return result.reshape(shape)

@@ -1,5 +1,7 @@
 """Pedestrians and two-wheelers at the origin: x forward, z up, lengths in metres."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from effocc_ros.simulation import classes as c
@@ -39,11 +41,16 @@ def person(
     parts = []
     for side in (-1, 1):
         step = side * swing
-        hip, knee = np.array([0, side * 0.10, 0.92]), np.array([0.45 * np.sin(step), side * 0.1, 0.5])
+        hip, knee = (
+            np.array([0, side * 0.10, 0.92]),
+            np.array([0.45 * np.sin(step), side * 0.1, 0.5]),
+        )
         lift = 0.12 * max(0.0, -np.sin(step)) if phase is not None else 0.0
         foot = np.array([0.9 * np.sin(step) - lift, side * 0.10, 0.06 + lift])
         parts += [limb(hip, knee, 0.095, legs), limb(knee, foot, 0.075, legs)]
-        parts.append(box(foot + [0.06, 0, -0.0], (0.26, 0.10, 0.11), Paint(label, tint=DARK), True))
+        parts.append(
+            box(foot + [0.06, 0, -0.0], (0.26, 0.10, 0.11), Paint(label, tint=DARK), True)
+        )
         shoulder = np.array([0, side * 0.21, 1.42])
         elbow = shoulder + [-0.3 * np.sin(step), side * 0.05, -0.28]
         hand = elbow + [-0.22 * np.sin(step) + 0.06, 0, -0.25]
@@ -56,19 +63,28 @@ def person(
     parts.append(loft(chest, cloth))
     parts.append(limb((0, 0, 1.47), (0.01, 0, 1.58), 0.06, face))
     parts.append(ball((0.02, 0, 1.65), (0.105, 0.09, 0.13), face, 5))
-    parts.append(ball((-0.005, 0, 1.69), (0.112, 0.1, 0.11), Paint(label, tint=(0.035, 0.022, 0.015)), 4))
+    parts.append(
+        ball((-0.005, 0, 1.69), (0.112, 0.1, 0.11), Paint(label, tint=(0.035, 0.022, 0.015)), 4)
+    )
     return concatenate(parts).transformed(np.diag([height / 1.78] * 3 + [1.0]))
 
 
 def _rider(label: int, shirt, trousers, skin, saddle, hands, feet, phase: float = 0.0) -> Mesh:
     """Build a seated person between saddle, handlebar and pedals (x, z)."""
     cloth, legs, face = (Paint(label, tint=t) for t in (shirt, trousers, skin))
-    hip, neck = np.array([saddle[0], 0, saddle[1] + 0.1]), np.array([saddle[0] + 0.28, 0, saddle[1] + 0.68])
+    hip, neck = (
+        np.array([saddle[0], 0, saddle[1] + 0.1]),
+        np.array([saddle[0] + 0.28, 0, saddle[1] + 0.68]),
+    )
     parts = [limb(hip, neck, 0.15, cloth, 1.05, 8), ball(neck + [0.07, 0, 0.2], 0.12, face, 5)]
-    parts.append(ball(neck + [0.06, 0, 0.26], (0.15, 0.12, 0.09), Paint(label, tint=(0.4, 0.4, 0.42)), 4))
+    parts.append(
+        ball(neck + [0.06, 0, 0.26], (0.15, 0.12, 0.09), Paint(label, tint=(0.4, 0.4, 0.42)), 4)
+    )
     for side in (-1, 1):
         turn = phase + (np.pi if side > 0 else 0)
-        foot = np.array([feet[0] + 0.15 * np.cos(turn), side * 0.12, feet[1] + 0.15 * np.sin(turn)])
+        foot = np.array(
+            [feet[0] + 0.15 * np.cos(turn), side * 0.12, feet[1] + 0.15 * np.sin(turn)]
+        )
         knee = (hip + foot) / 2 + [0.26, side * 0.05, 0.12]
         parts += [limb(hip + [0, side * 0.09, 0], knee, 0.09, legs), limb(knee, foot, 0.07, legs)]
         grip = np.array([hands[0], side * 0.25, hands[1]])
@@ -76,6 +92,7 @@ def _rider(label: int, shirt, trousers, skin, saddle, hands, feet, phase: float 
     return concatenate(parts)
 
 
+@lru_cache(maxsize=64)
 def bicycle(color, rider: tuple | None = None, phase: float = 0.0) -> Mesh:
     """Build a bicycle; ``rider`` gives shirt, trousers and skin of the person on it."""
     label = c.BICYCLE
@@ -94,6 +111,7 @@ def bicycle(color, rider: tuple | None = None, phase: float = 0.0) -> Mesh:
     return concatenate(parts)
 
 
+@lru_cache(maxsize=64)
 def motorcycle(color, rider: tuple | None = None) -> Mesh:
     """Build a motorcycle; ``rider`` gives shirt, trousers and skin of the person on it."""
     label = c.MOTORCYCLE
@@ -105,8 +123,12 @@ def motorcycle(color, rider: tuple | None = None) -> Mesh:
     parts.append(limb((-0.72, 0.12, 0.31), (0.0, 0.1, 0.4), 0.05, dark, 1, 5))
     parts += [limb((0.72, y, 0.31), (0.45, y, 1.02), 0.035, dark, 1, 5) for y in (-0.1, 0.1)]
     parts.append(limb((0.45, -0.36, 1.05), (0.45, 0.36, 1.05), 0.022, dark, 1, 5))
-    parts.append(box((0.6, 0, 0.92), (0.14, 0.2, 0.18), Paint(label, "lamp", (0.85, 0.85, 0.8)), True))
-    parts.append(box((-0.85, 0, 0.8), (0.08, 0.2, 0.1), Paint(label, "lamp", (0.5, 0.012, 0.01)), True))
+    parts.append(
+        box((0.6, 0, 0.92), (0.14, 0.2, 0.18), Paint(label, "lamp", (0.85, 0.85, 0.8)), True)
+    )
+    parts.append(
+        box((-0.85, 0, 0.8), (0.08, 0.2, 0.1), Paint(label, "lamp", (0.5, 0.012, 0.01)), True)
+    )
     if rider is not None:
         parts.append(_rider(label, *rider, (-0.35, 0.82), (0.42, 1.05), (0.0, 0.35)))
     return concatenate(parts)

@@ -43,9 +43,14 @@ class CameraMount:
         return np.stack([x, y, np.ones_like(x)], axis=-1).astype(np.float32)
 
     @cached_property
+    def columns(self) -> NDArray[np.float32]:
+        """(3, H * W) the same rays, one row per axis."""
+        return np.ascontiguousarray(self.rays.reshape(-1, 3).T)
+
+    @cached_property
     def lengths(self) -> NDArray[np.float32]:
         """(H * W,) lengths of the rays."""
-        return np.linalg.norm(self.rays, axis=2).ravel()
+        return np.linalg.norm(self.columns, axis=0)
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,11 @@ def nuscenes_rig(image_size: tuple[int, int] = (396, 704)) -> SensorRig:
         sensor2ego[:3, :3] = _turn(np.radians(yaw)) @ _OPTICAL
         sensor2ego[:3, 3] = place
         intrinsics = np.array(
-            [[focal * scale, 0, (width - 1) / 2], [0, focal * scale, (height - 1) / 2], [0, 0, 1.0]]
+            [
+                [focal * scale, 0, (width - 1) / 2],
+                [0, focal * scale, (height - 1) / 2],
+                [0, 0, 1.0],
+            ]
         )
         # nuScenes cameras look a little down: the horizon lies above the middle row.
         cameras.append(CameraMount(name, (height, width), intrinsics, sensor2ego, offset))

@@ -20,6 +20,9 @@ class Roadside:
 
     def __init__(self, rng: np.random.Generator, ground: Ground):
         self.rng, self.ground, self.parts = rng, ground, []
+        self._trees = [f.tree(rng, height) for height in np.linspace(5.5, 9.5, 7)]
+        self._trees += [f.conifer(rng, height) for height in (6.0, 9.0)]
+        self._bushes = [f.bush(rng, size) for size in (0.7, 0.9, 1.1, 1.4)]
 
     def put(self, mesh: Mesh, s: float, d: float, z: float = KERB, turn: float = 0.0) -> None:
         """Place a mesh, its x axis along the road and then turned by ``turn`` radians."""
@@ -27,6 +30,19 @@ class Roadside:
         if abs(d) > WALK:
             z += float(self.ground.height(s, d))
         self.parts.append(mesh.transformed(planar(x, y, yaw + turn, z)))
+
+    def put_tree(self, s: float, d: float, broad: bool = True) -> None:
+        """Place a tree, turned and stretched by chance; a street tree is a broad-leaved one."""
+        kind = self._trees[int(self.rng.integers(7 if broad else 9))]
+        size = self.rng.uniform(0.9, 1.1)
+        self.put(kind.transformed(np.diag([size, size, size, 1])), s, d, turn=self._turn())
+
+    def put_bush(self, s: float, d: float) -> None:
+        """Place a bush."""
+        self.put(self._bushes[int(self.rng.integers(4))], s, d, turn=self._turn())
+
+    def _turn(self) -> float:
+        return float(self.rng.uniform(0, 2 * np.pi))
 
     def along(self, block: Block, gap: tuple[float, float], margin: float = 5.0):
         """Yield arc lengths through a block at random distances."""
@@ -64,9 +80,7 @@ def _houses(road: Roadside, block: Block, side: int) -> None:
     while s < block.end - 12:
         if rng.random() < 0.14:  # a gap: a small park
             for _ in range(int(rng.integers(3, 6))):
-                at = s + rng.uniform(1, 13), side * rng.uniform(13, 24)
-                tall = rng.uniform(5, 10)
-                road.put((f.conifer if rng.random() < 0.3 else f.tree)(rng, tall), *at)
+                road.put_tree(s + rng.uniform(1, 13), side * rng.uniform(13, 24), broad=False)
             s += 15
             continue
         width = float(3 * rng.integers(3, 8))
@@ -85,13 +99,13 @@ def _greenery(road: Roadside, block: Block, side: int) -> None:
     rng, verge = road.rng, block.verge[(side + 1) // 2]
     if rng.random() < 0.75 or verge:
         for s in road.along(block, (8, 15), 10):
-            road.put(f.tree(rng, rng.uniform(5.5, 9.0)), s, side * 6.95)
+            road.put_tree(s, side * 6.95)
     if block.plaza[(side + 1) // 2]:
         return
     for s in road.along(block, (6, 16), 7):
         kind = rng.random()
         if kind < 0.5:
-            road.put(f.bush(rng, rng.uniform(0.7, 1.4)), s, side * (WALK + rng.uniform(0.9, 1.6)))
+            road.put_bush(s, side * (WALK + rng.uniform(0.9, 1.6)))
         elif kind < 0.8:
             road.put(f.hedge(rng, rng.uniform(3, 7)), s, side * (WALK + 0.6))
 
@@ -142,7 +156,9 @@ def _small_things(road: Roadside, block: Block, side: int) -> None:
     for s in road.along(block, (12, 30), 8):
         pick = rng.random()
         if pick < 0.45:
-            color = [(0.02, 0.10, 0.04), (0.02, 0.05, 0.16), (0.05, 0.05, 0.055)][int(rng.integers(3))]
+            color = [(0.02, 0.10, 0.04), (0.02, 0.05, 0.16), (0.05, 0.05, 0.055)][
+                int(rng.integers(3))
+            ]
             for k in range(int(rng.integers(1, 4))):
                 road.put(f.bin_(color), s + 0.7 * k, side * 9.1, turn=-side * np.pi / 2)
         elif pick < 0.7:
@@ -151,7 +167,12 @@ def _small_things(road: Roadside, block: Block, side: int) -> None:
             for k in range(4):
                 road.put(f.bollard(), s + 1.6 * k, side * 6.35)
     if rng.random() < 0.4 and block.end - block.start > 70:
-        road.put(f.shelter(), 0.5 * (block.start + block.end) + 8, side * 8.6, turn=0.0 if side < 0 else np.pi)
+        road.put(
+            f.shelter(),
+            0.5 * (block.start + block.end) + 8,
+            side * 8.6,
+            turn=0.0 if side < 0 else np.pi,
+        )
 
 
 def _building_site(road: Roadside, block: Block) -> tuple[float, float]:

@@ -7,11 +7,12 @@ from numpy.typing import NDArray
 
 from effocc_ros.simulation.raycast import Surface
 
-SPACING = 0.13
-"""Greatest distance between neighbouring samples in metres: three to a voxel's edge."""
+SPACING = 0.16
+"""Greatest distance between neighbouring samples in metres: more than two to a voxel's edge."""
 
 THICKNESS = 0.02
-"""Surfaces count as this thick to both sides, as LiDAR noise makes them appear, metres."""
+"""Samples lie by turns this far outside and inside of a surface, in metres: LiDAR noise makes
+surfaces that thick, and a voxel that a surface only touches counts as occupied."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Samples:
     """Points on surfaces.
 
     Attributes:
-        points: (N, 3) float32 metres.
+        points: (3, N) float32 metres.
         label: (N,) uint8 class.
         weight: (N,) float32 area in square metres that the point stands for.
     """
@@ -29,16 +30,15 @@ class Samples:
     weight: NDArray[np.float32]
 
 
-def sample_surface(surface: Surface, below: float) -> Samples:
-    """Spread samples over the part of a surface under a height, sorted by class.
+def sample_surface(surface: Surface, chosen: NDArray[np.bool_]) -> Samples:
+    """Spread samples over some triangles of a surface.
 
     Args:
         surface: The surface.
-        below: Greatest z in metres of the surface's frame.
+        chosen: (F,) which triangles.
     """
-    corners = surface.mesh.vertices
-    low = corners[..., 2].min(axis=1) < below
-    corners, label, area = corners[low], surface.mesh.label[low], surface.area[low]
+    corners = surface.mesh.vertices[chosen]
+    label, area = surface.mesh.label[chosen], surface.area[chosen]
     edges = np.linalg.norm(np.roll(corners, -1, axis=1) - corners, axis=2)
     longest = edges.argmax(axis=1)  # make it the edge from corner 0 to corner 1
     order = (longest[:, None] + np.arange(3)) % 3
@@ -53,12 +53,10 @@ def sample_surface(surface: Surface, below: float) -> Samples:
     up = ((row + 0.5) / across[face]).astype(np.float32)
     side = ((column + 0.5) / along[face]).astype(np.float32) * (1 - up)
     start, first, second = (corners[:, k] for k in range(3))
-    points = start[face] + side[:, None] * (first - start)[face] + up[:, None] * (second - start)[face]
+    points = (
+        start[face] + side[:, None] * (first - start)[face] + up[:, None] * (second - start)[face]
+    )
     weight = (2 * area[face] / count[face] * (1 - up)).astype(np.float32)
-    normal = surface.normals.T[np.flatnonzero(low)][face] * np.float32(THICKNESS)
-    points = np.concatenate([points, points + normal, points - normal])
-    weight = np.concatenate([weight, 1e-3 * weight, 1e-3 * weight])
-    label = np.tile(label[face], 3)
-    keep = points[:, 2] < below
-    order = np.argsort(label[keep], kind="stable")
-    return Samples(points[keep][order], label[keep][order], weight[keep][order])
+    turns = np.where((column + row) % 2, np.float32(THICKNESS), np.float32(-THICKNESS))
+    points += turns[:, None] * surface.normals.T[chosen][face]
+    return Samples(np.ascontiguousarray(points.T), label[face], weight)

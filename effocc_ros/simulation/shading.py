@@ -9,6 +9,9 @@ from effocc_ros.simulation.raycast import Surface
 
 _LINEAR = (np.arange(256, dtype=np.float32) / 255) ** 2
 
+_LAMP = np.float32([1.0, 0.82, 0.55])
+"""Colour of lamps and lit windows."""
+
 _BOUNCE = np.float32([0.20, 0.19, 0.18])
 """Light from the ground on what faces down, as a share of the light from above."""
 
@@ -122,14 +125,16 @@ def shade(
     footprint = distance * np.float32(pixel_angle) / np.sqrt(np.maximum(facing, 0.05))
     colors, emission = albedo(surface, faces, points, footprint, jitter)
     sun = (light.sun @ rotation).astype(np.float32)
-    direct = np.maximum(sun @ normal, 0) * lit
-    up = (rotation[2].astype(np.float32) @ normal) * 0.5 + 0.5
-    sky = (up * open_sky)[None] * light.ambient.astype(np.float32)[:, None]
-    below = ((1 - up) * (0.35 + 0.65 * open_sky))[None] * (
-        _BOUNCE * (light.ambient + light.sunlight * light.sun[2]).astype(np.float32)
-    )[:, None]
-    colors *= direct[None] * light.sunlight.astype(np.float32)[:, None] + sky + below
-    colors += (emission * np.float32(light.lamps))[None] * np.float32([1.0, 0.82, 0.55])[:, None]
+    arrives = np.empty_like(colors)  # from the sun, from the sky, back from the ground
+    np.multiply(np.maximum(sun @ normal, 0), lit, out=arrives[0])
+    up = (np.float32(0.5) * rotation[2].astype(np.float32)) @ normal + np.float32(0.5)
+    np.multiply(up, open_sky, out=arrives[1])
+    np.multiply(1 - up, np.float32(0.35) + np.float32(0.65) * open_sky, out=arrives[2])
+    below = _BOUNCE * (light.ambient + light.sunlight * light.sun[2])
+    sources = np.stack([light.sunlight, light.ambient, below], axis=1).astype(np.float32)
+    colors *= sources @ arrives
+    if emission.any():
+        colors += _LAMP[:, None] * (emission * np.float32(light.lamps))
     gloss = np.take(Look.of(surface).gloss, faces)
     shiny = np.flatnonzero(gloss)
     if len(shiny):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from effocc_ros.simulation.raycast import Surface
 
-TEXEL = 0.12
+TEXEL = 0.15
 """Edge of a texel in metres."""
 
 BIAS = 0.06
@@ -119,7 +119,9 @@ class Shadows:
         key = (id(shape), degree)
         if key not in self._patches:
             yaw = np.radians(degree)
-            turn = np.array([[np.cos(yaw), -np.sin(yaw), 0], [np.sin(yaw), np.cos(yaw), 0], [0, 0, 1]])
+            turn = np.array(
+                [[np.cos(yaw), -np.sin(yaw), 0], [np.sin(yaw), np.cos(yaw), 0], [0, 0, 1]]
+            )
             axes = self._axes @ turn
             low = axes[:2] @ shape.center - shape.radius
             count = int(np.ceil(2 * shape.radius / TEXEL))

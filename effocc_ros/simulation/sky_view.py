@@ -25,7 +25,9 @@ class SkyView:
         self._low = low[:2].astype(np.float32)
         shape = tuple(int(k) for k in np.ceil((high - low)[:2] / CELL))
         x, y = (low[k] + (np.arange(shape[k]) + 0.5) * CELL for k in (0, 1))
-        origins = np.stack([*np.meshgrid(x, y, indexing="ij"), np.full(shape, high[2] + 5)], axis=-1)
+        origins = np.stack(
+            [*np.meshgrid(x, y, indexing="ij"), np.full(shape, high[2] + 5)], axis=-1
+        )
         origins = origins.reshape(-1, 3).astype(np.float32)
         down = np.broadcast_to(np.float32([0, 0, -1]), origins.shape)
         faces = static.faces(origins, down)

@@ -219,7 +219,9 @@ def _shops(rng):
     texels[..., 3] = np.where(window, 0.7 * np.clip(shelf, 0.2, 1), 0.0)
     bars = window & ((np.abs(x - 2.3) < 0.05) | (np.abs(v - 2.3) < 0.04))
     _cover(texels, bars | (door & (np.abs(x - 5.1) > 0.44)), (0.05, 0.05, 0.05))
-    colors = np.float32([(0.45, 0.04, 0.04), (0.03, 0.14, 0.38), (0.04, 0.26, 0.11), (0.5, 0.34, 0.04)])
+    colors = np.float32(
+        [(0.45, 0.04, 0.04), (0.03, 0.14, 0.38), (0.04, 0.26, 0.11), (0.5, 0.34, 0.04)]
+    )
     sign = (x > 0.3) & (x < 5.7) & (v > 3.05) & (v < 3.65)
     texels[..., :3] = np.where(sign[..., None], colors[bay] + 0 * v[..., None], texels[..., :3])
     letters = sign & (v > 3.2) & (v < 3.5) & (x > 1.2) & (x < 4.8) & (np.sin(x * 19) > -0.2)

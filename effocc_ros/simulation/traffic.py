@@ -11,6 +11,10 @@ from effocc_ros.simulation.trajectory import LaneMotion
 
 LANE = 1.75
 STEPS = 8
+"""Shapes in one cycle of a gait."""
+
+PEOPLE = 6
+"""Different walkers in one street."""
 
 
 def populate(
@@ -26,15 +30,18 @@ def populate(
     """
     agents = _vehicles(rng, ground, ego, duration_s)
     agents += _cyclists(rng, ground, ego)
-    agents += _walkers(rng, ground)
-    agents += _crossers(rng, ground, ego)
+    crowd = [_walker(rng) for _ in range(PEOPLE)]
+    agents += _walkers(rng, ground, crowd)
+    agents += _crossers(rng, ground, ego, crowd)
     return tuple(agents)
 
 
 def _vehicle(rng: np.random.Generator, kind: str) -> Surface:
     color = vehicles.COLORS[int(rng.integers(len(vehicles.COLORS)))]
     if kind == "bus":
-        mesh = vehicles.bus([(0.55, 0.04, 0.03), (0.05, 0.2, 0.45), (0.6, 0.55, 0.4)][int(rng.integers(3))])
+        mesh = vehicles.bus(
+            [(0.55, 0.04, 0.03), (0.05, 0.2, 0.45), (0.6, 0.55, 0.4)][int(rng.integers(3))]
+        )
     elif kind == "truck":
         mesh = vehicles.truck(color, [(0.6, 0.6, 0.58), (0.1, 0.25, 0.4)][int(rng.integers(2))])
     elif kind == "motorcycle":
@@ -76,7 +83,10 @@ def _walker(rng: np.random.Generator) -> tuple[Surface, ...]:
 
 def _cyclists(rng, ground: Ground, ego: LaneMotion) -> list[Agent]:
     agents = []
-    for side, start in ((-1, ego.start + rng.uniform(25, 40)), (1, ego.start + rng.uniform(20, 90))):
+    for side, start in (
+        (-1, ego.start + rng.uniform(25, 40)),
+        (1, ego.start + rng.uniform(20, 90)),
+    ):
         dress = _dress(rng)
         color = vehicles.COLORS[int(rng.integers(len(vehicles.COLORS)))]
         shapes = tuple(
@@ -87,19 +97,18 @@ def _cyclists(rng, ground: Ground, ego: LaneMotion) -> list[Agent]:
     return agents
 
 
-def _walkers(rng, ground: Ground) -> list[Agent]:
+def _walkers(rng, ground: Ground, crowd) -> list[Agent]:
     agents = []
-    count = int(ground.line.length / 14)
-    for _ in range(count):
+    for _ in range(int(ground.line.length / 12)):
         speed = rng.uniform(0.9, 1.6) * rng.choice([-1, 1])
         offset = rng.choice([-1, 1]) * rng.uniform(7.5, 8.7)
         start = rng.uniform(40, ground.line.length - 20)
         motion = LaneMotion(ground.line, start, offset, speed, height=KERB)
-        agents.append(Agent(_walker(rng), motion, 1.5 / abs(speed)))
+        agents.append(Agent(crowd[int(rng.integers(len(crowd)))], motion, 1.5 / abs(speed)))
     return agents
 
 
-def _crossers(rng, ground: Ground, ego: LaneMotion) -> list[Agent]:
+def _crossers(rng, ground: Ground, ego: LaneMotion, crowd) -> list[Agent]:
     """People on the zebra crossings, far enough from the ego vehicle's front."""
     agents = []
     for block in ground.blocks[1:]:
@@ -108,10 +117,18 @@ def _crossers(rng, ground: Ground, ego: LaneMotion) -> list[Agent]:
         for _ in range(int(rng.integers(1, 4))):
             sign, speed = rng.choice([-1, 1]), rng.uniform(1.1, 1.5)
             # Past the ego's lane 2 s or more before it arrives, or not there until it has gone.
-            late = arrival + rng.uniform(4.0, 7.0) if sign < 0 else arrival - rng.uniform(9.0, 12.0)
+            late = (
+                arrival + rng.uniform(4.0, 7.0) if sign < 0 else arrival - rng.uniform(9.0, 12.0)
+            )
             yaw = float(ground.line.heading(s)) + sign * np.pi / 2
             velocity = speed * np.array([np.cos(yaw), np.sin(yaw)])
             at = ground.line.point(s + rng.uniform(-1, 1), -sign * (ROAD_HALF - 0.5))
             start = at - velocity * late
-            agents.append(Agent(_walker(rng), Walk((*start, 0.0), tuple(velocity)), 1.5 / speed))
+            agents.append(
+                Agent(
+                    crowd[int(rng.integers(len(crowd)))],
+                    Walk((*start, 0.0), tuple(velocity)),
+                    1.5 / speed,
+                )
+            )
     return agents

@@ -11,9 +11,7 @@ from effocc_ros.simulation.road import CenterLine
 def planar(x: float, y: float, yaw: float, z: float = 0.0) -> NDArray[np.float64]:
     """Build the (4, 4) transform of a place and a heading."""
     cosine, sine = np.cos(yaw), np.sin(yaw)
-    return np.array(
-        [[cosine, -sine, 0, x], [sine, cosine, 0, y], [0, 0, 1, z], [0, 0, 0, 1.0]]
-    )
+    return np.array([[cosine, -sine, 0, x], [sine, cosine, 0, y], [0, 0, 1, z], [0, 0, 0, 1.0]])
 
 
 @dataclass(frozen=True)

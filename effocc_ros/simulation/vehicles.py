@@ -1,5 +1,7 @@
 """Vehicles at the origin: x forward, z up, wheels on z = 0, lengths in metres."""
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -61,13 +63,20 @@ def _lights(front: float, back: float, half: float, z: float, label: int) -> lis
         at = side * (half - 0.28)
         head = Paint(label, "lamp", (0.85, 0.85, 0.8))
         parts.append(box((front - 0.02, at, z), (0.1, 0.34, 0.15), head))
-        parts.append(box((back + 0.02, at, z + 0.08), (0.1, 0.3, 0.16), Paint(label, "lamp", (0.5, 0.012, 0.01))))
+        parts.append(
+            box(
+                (back + 0.02, at, z + 0.08),
+                (0.1, 0.3, 0.16),
+                Paint(label, "lamp", (0.5, 0.012, 0.01)),
+            )
+        )
     plate = Paint(label, tint=(0.75, 0.75, 0.7))
     parts.append(box((back - 0.0, 0, z - 0.1), (0.06, 0.5, 0.12), plate))
     parts.append(box((front + 0.0, 0, z - 0.22), (0.06, 0.5, 0.12), plate))
     return parts
 
 
+@lru_cache(maxsize=64)
 def car(color: tuple[float, float, float], kind: str = "sedan") -> Mesh:
     """Build a car: ``sedan``, ``hatch``, ``suv`` or ``van``."""
     length, half, belt, roof, nose, tail = {
@@ -81,7 +90,7 @@ def car(color: tuple[float, float, float], kind: str = "sedan") -> Mesh:
     hood = belt - 0.08
     hull = _shell(
         [
-            (0.20, back + 0.12, front - 0.14, half - 0.10),
+            (0.24, back + 0.12, front - 0.14, half - 0.10),
             (0.38, back + 0.01, front - 0.01, half - 0.01),
             (0.60, back, front, half),
             (hood - 0.1, back + 0.03, front - 0.12, half - 0.02),
@@ -92,16 +101,28 @@ def car(color: tuple[float, float, float], kind: str = "sedan") -> Mesh:
     base0, base1 = back + tail, front - nose
     lean0, lean1 = (0.45, 0.75) if kind in ("sedan", "hatch") else (0.22, 0.55)
     shoulder = _shell(
-        [(hood - 0.02, base0 - 0.06, base1 + 0.1, half - 0.06),
-         (belt + 0.03, base0 + 0.02, base1 - 0.02, half - 0.10)], body, 0.12
+        [
+            (hood - 0.02, base0 - 0.06, base1 + 0.1, half - 0.06),
+            (belt + 0.03, base0 + 0.02, base1 - 0.02, half - 0.10),
+        ],
+        body,
+        0.12,
     )
     cabin = _shell(
-        [(belt, base0 + 0.03, base1 - 0.03, half - 0.12),
-         (roof - 0.06, base0 + lean0, base1 - lean1, half - 0.24)], glass, 0.12
+        [
+            (belt, base0 + 0.03, base1 - 0.03, half - 0.12),
+            (roof - 0.06, base0 + lean0, base1 - lean1, half - 0.24),
+        ],
+        glass,
+        0.12,
     )
     top = _shell(
-        [(roof - 0.07, base0 + lean0 - 0.03, base1 - lean1 + 0.03, half - 0.22),
-         (roof, base0 + lean0 + 0.16, base1 - lean1 - 0.16, half - 0.34)], body, 0.14
+        [
+            (roof - 0.07, base0 + lean0 - 0.03, base1 - lean1 + 0.03, half - 0.22),
+            (roof, base0 + lean0 + 0.16, base1 - lean1 - 0.16, half - 0.34),
+        ],
+        body,
+        0.14,
     )
     pillars = [
         _shell(
@@ -115,7 +136,10 @@ def car(color: tuple[float, float, float], kind: str = "sedan") -> Mesh:
         for side in (-1, 1)
     ]
     skirt = _shell(
-        [(0.18, back + 0.3, front - 0.3, half - 0.06), (0.30, back + 0.02, front - 0.02, half - 0.005)],
+        [
+            (0.23, back + 0.3, front - 0.3, half - 0.06),
+            (0.34, back + 0.02, front - 0.02, half - 0.005),
+        ],
         Paint(c.CAR, tint=DARK),
     )
     wheels = _wheels((back + 0.85, front - 0.88), half - 0.09, 0.33, 0.22, c.CAR)
@@ -133,14 +157,23 @@ def _window_band(x0, x1, half, z0, z1, label, count) -> list[Mesh]:
     ]
 
 
+@lru_cache(maxsize=64)
 def bus(color: tuple[float, float, float]) -> Mesh:
     """Build a city bus, 11.5 m long."""
     half, front, back = 1.27, 5.75, -5.75
     hull = _shell(
-        [(0.32, back, front, half - 0.02), (0.9, back, front, half), (2.7, back, front - 0.06, half - 0.02),
-         (3.1, back + 0.12, front - 0.25, half - 0.14)], Paint(c.BUS, tint=color), 0.2
+        [
+            (0.32, back, front, half - 0.02),
+            (0.9, back, front, half),
+            (2.7, back, front - 0.06, half - 0.02),
+            (3.1, back + 0.12, front - 0.25, half - 0.14),
+        ],
+        Paint(c.BUS, tint=color),
+        0.2,
     )
-    roof = _shell([(3.1, -4.5, 2.5, 0.9), (3.32, -4.3, 2.3, 0.75)], Paint(c.BUS, tint=(0.5, 0.5, 0.5)))
+    roof = _shell(
+        [(3.1, -4.5, 2.5, 0.9), (3.32, -4.3, 2.3, 0.75)], Paint(c.BUS, tint=(0.5, 0.5, 0.5))
+    )
     screen = box((front - 0.02, 0, 1.85), (0.08, 2.1, 1.5), Paint(c.BUS, "glass"), True)
     rear = box((back + 0.02, 0, 2.2), (0.08, 1.8, 0.8), Paint(c.BUS, "glass"), True)
     sign = box((front - 0.05, 0, 2.85), (0.12, 1.5, 0.25), Paint(c.BUS, "lamp", (0.6, 0.35, 0.05)))
@@ -150,6 +183,7 @@ def bus(color: tuple[float, float, float]) -> Mesh:
     return concatenate([hull, roof, screen, rear, sign, *band, *wheels, *lights])
 
 
+@lru_cache(maxsize=64)
 def truck(color: tuple[float, float, float], cargo: tuple[float, float, float]) -> Mesh:
     """Build a box truck, 8 m long."""
     body = Paint(c.TRUCK, tint=color)
@@ -158,7 +192,8 @@ def truck(color: tuple[float, float, float], cargo: tuple[float, float, float]) 
         body, 0.2,
     )  # fmt: skip
     screen = loft(
-        [_plan(3.9, 4.04, 1.0, 1.55, 0.04), _plan(3.7, 3.83, 0.95, 2.4, 0.04)], Paint(c.TRUCK, "glass")
+        [_plan(3.9, 4.04, 1.0, 1.55, 0.04), _plan(3.7, 3.83, 0.95, 2.4, 0.04)],
+        Paint(c.TRUCK, "glass"),
     )
     sides = _window_band(2.6, 3.6, 1.13, 1.55, 2.25, c.TRUCK, 1)
     load = box((-1.0, 0, 2.0), (6.0, 2.45, 2.5), Paint(c.TRUCK, tint=cargo), True)
@@ -168,6 +203,7 @@ def truck(color: tuple[float, float, float], cargo: tuple[float, float, float]) 
     return concatenate([cab, screen, *sides, load, chassis, *wheels, *lights])
 
 
+@lru_cache(maxsize=64)
 def trailer(color: tuple[float, float, float]) -> Mesh:
     """Build a parked trailer, 6.5 m long, with its drawbar."""
     load = box((-0.3, 0, 1.85), (5.6, 2.4, 2.2), Paint(c.TRAILER, tint=color), True)
@@ -178,6 +214,7 @@ def trailer(color: tuple[float, float, float]) -> Mesh:
     return concatenate([load, frame, bar, leg, *wheels])
 
 
+@lru_cache(maxsize=64)
 def excavator() -> Mesh:
     """Build a tracked excavator with its arm bent down in front."""
     label = c.CONSTRUCTION_VEHICLE
@@ -188,7 +225,9 @@ def excavator() -> Mesh:
         ).transformed(np.array([[1, 0, 0, 0], [0, 1, 0, y], [0, 0, 1, 0], [0, 0, 0, 1.0]]))
         for y in (-0.95, 0.95)
     ]
-    house = _shell([(0.85, -1.9, 1.3, 1.2), (1.5, -1.95, 1.3, 1.2), (1.85, -1.8, 0.4, 1.1)], yellow)
+    house = _shell(
+        [(0.85, -1.9, 1.3, 1.2), (1.5, -1.95, 1.3, 1.2), (1.85, -1.8, 0.4, 1.1)], yellow
+    )
     deck = box((0, 0, 0.75), (1.8, 1.6, 0.3), dark, True)
     cab = box((0.75, 0.65, 2.05), (1.15, 1.0, 1.45), Paint(label, "glass"), True)
     lid = box((0.75, 0.65, 2.82), (1.25, 1.1, 0.1), yellow, True)
@@ -198,7 +237,9 @@ def excavator() -> Mesh:
         along = (b - a) / np.linalg.norm(b - a)
         up = np.array([-along[2], 0, along[0]]) * size / 2
         side = np.array([0, 0.2, 0])
-        return loft([[p + up - side, p + up + side, p - up + side, p - up - side] for p in (a, b)], paint)
+        return loft(
+            [[p + up - side, p + up + side, p - up + side, p - up - side] for p in (a, b)], paint
+        )
 
     arm = [
         beam((1.1, -0.2, 1.5), (2.9, -0.2, 3.6), 0.5, yellow),

@@ -55,9 +55,9 @@ def look(
     depth = np.empty(face.shape, np.float32)
     for rows in _bands(len(face)):
         part = directions[rows].reshape(-1, 3)
-        depth[rows] = static.distance(
-            face[rows].ravel(), origin.astype(np.float32), part
-        ).reshape(depth[rows].shape)
+        depth[rows] = static.distance(face[rows].ravel(), origin.astype(np.float32), part).reshape(
+            depth[rows].shape
+        )
     owner = np.where(face >= 0, np.int16(STATIC), np.int16(SKY))
     label = np.where(face >= 0, static.mesh.label[face], np.uint8(17))
     map2camera = inverse_rigid(camera2map)

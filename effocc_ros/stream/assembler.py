@@ -49,6 +49,7 @@ class Assembler:
         fallback: Decodes images of encodings that are not known here.
 
     Attributes:
+        config: As given; may be replaced between two frames.
         models: Camera name -> newest CameraInfo.
     """
 
@@ -59,7 +60,7 @@ class Assembler:
         sweeps: SweepBuffer,
         fallback: Fallback | None = None,
     ):
-        self._config = config
+        self.config = config
         self._transforms = transforms
         self._sweeps = sweeps
         self._fallback = fallback
@@ -113,7 +114,7 @@ class Assembler:
             )
         return Frame(
             stamp=scene.stamp,
-            frame_id=self._config.base_frame,
+            frame_id=self.config.base_frame,
             cameras=tuple(cameras),
             cloud=self._cloud(scene.sweeps),
             ego2global=scene.ego2global,
@@ -123,8 +124,8 @@ class Assembler:
         if not sweeps:
             return None
         reference, *earlier = sweeps
-        points = aggregate_sweeps(reference, earlier, count=self._config.sweeps)
-        return PointCloud(points, reference.sensor2ego, self._config.lidar)
+        points = aggregate_sweeps(reference, earlier, count=self.config.sweeps)
+        return PointCloud(points, reference.sensor2ego, self.config.lidar)
 
     def _locate_camera(self, name: str, stamp: int, message: Any) -> tuple[Camera, CameraModel]:
         model = self._model(name)
@@ -140,7 +141,7 @@ class Assembler:
         return camera, model
 
     def _model(self, name: str) -> CameraModel:
-        known = self._config.calibration.get(name, SensorCalibration())
+        known = self.config.calibration.get(name, SensorCalibration())
         if known.intrinsics is not None:
             return CameraModel(known.intrinsics, known.size or (0, 0))
         if name not in self.models:
@@ -154,7 +155,7 @@ class Assembler:
         return self.models[name]
 
     def _sensor2ego(self, name: str, stamp: int, frame_id: str) -> NDArray[np.float64]:
-        known = self._config.calibration.get(name, SensorCalibration())
+        known = self.config.calibration.get(name, SensorCalibration())
         if known.sensor2base is not None:
             return known.sensor2base
         if not frame_id:
@@ -165,32 +166,32 @@ class Assembler:
                 do="Set it in the driver, or give a calibration file that says where it is",
                 reason="empty_frame_id",
             )
-        return self._transforms.mounting(self._config.base_frame, frame_id, stamp)
+        return self._transforms.mounting(self.config.base_frame, frame_id, stamp)
 
     def _ego2global(self, stamp: int) -> NDArray[np.float64]:
-        if not self._config.fixed_frame:
+        if not self.config.fixed_frame:
             return np.eye(4)
-        return self._transforms.lookup(self._config.fixed_frame, self._config.base_frame, stamp)
+        return self._transforms.lookup(self.config.fixed_frame, self.config.base_frame, stamp)
 
     def _locate_sweeps(self, reference: RawSweep | None, report: Report) -> tuple[Sweep, ...]:
         if reference is None:
             return ()
         sweeps = [self._locate_sweep(reference)]
         # Without ego motion an earlier sweep would only blur the reference.
-        earlier = self._sweeps.before(reference.stamp) if self._config.fixed_frame else []
+        earlier = self._sweeps.before(reference.stamp) if self.config.fixed_frame else []
         for sweep in earlier:
             try:
                 sweeps.append(self._locate_sweep(sweep))
             except InputError as error:
                 # All older ones are further outside of what tf tells.
-                report(Problem.of(f"{self._config.lidar} sweeps", error))
+                report(Problem.of(f"{self.config.lidar} sweeps", error))
                 break
         return tuple(sweeps)
 
     def _locate_sweep(self, sweep: RawSweep) -> Sweep:
         return Sweep(
             points=sweep.points,
-            sensor2ego=self._sensor2ego(self._config.lidar, sweep.stamp, sweep.frame_id),
+            sensor2ego=self._sensor2ego(self.config.lidar, sweep.stamp, sweep.frame_id),
             ego2global=self._ego2global(sweep.stamp),
             stamp=sweep.stamp,
         )

@@ -61,25 +61,29 @@ class Stream:
         self._drops: Counter[str] = Counter()
         self._rejected: Counter[str] = Counter()
 
-    def add_image(self, camera: str, message: Any, now: float) -> None:
+    def add_image(self, camera: str, message: Any, now: float) -> bool:
         """Take an Image or CompressedImage in; it is decoded only if a Frame uses it.
 
         Args:
             camera: The camera's name.
             message: sensor_msgs Image or CompressedImage.
             now: Seconds on the caller's monotonic clock.
+
+        Returns:
+            False where the message cannot be used.
         """
         try:
             stamp = stamp_of(message, camera)
             check_image(message, camera, self._fallback)
         except InputError as error:
             self._report(Problem.of(camera, error))
-            return
+            return False
         with self._lock:
             self._inputs[camera].count(stamp, now)
             self._synchronizer.add_image(camera, stamp, message)
             if camera == self.config.anchor:
                 self._synchronizer.add_reference(stamp, None, now)
+        return True
 
     def add_camera_info(self, camera: str, message: Any) -> None:
         """Take a CameraInfo in; the newest one holds."""
@@ -98,12 +102,15 @@ class Stream:
             )
             self._report(Problem(camera, "distorted_image", text))
 
-    def add_points(self, message: Any, now: float) -> None:
+    def add_points(self, message: Any, now: float) -> bool:
         """Take a PointCloud2 in; it makes a Frame unless an anchor camera does.
 
         Args:
             message: sensor_msgs PointCloud2.
             now: Seconds on the caller's monotonic clock.
+
+        Returns:
+            False where the message cannot be used.
         """
         lidar = self.config.lidar
         try:
@@ -111,7 +118,7 @@ class Stream:
             points, lost = decode_cloud(message, lidar, self.config.intensity_scale)
         except InputError as error:
             self._report(Problem.of(lidar, error))
-            return
+            return False
         if lost:
             text = (
                 f"cloud of {lidar}: found {lost} points that are not finite; expected numbers. "
@@ -124,6 +131,7 @@ class Stream:
             self._sweeps.add(sweep)
             if not self.config.anchor:
                 self._synchronizer.add_reference(stamp, sweep, now)
+        return True
 
     def add_transforms(self, message: Any, static: bool) -> None:
         """Take a TFMessage in.
@@ -187,6 +195,19 @@ class Stream:
                 drops=plain(self._drops + self._synchronizer.drops),
                 rejected=plain(self._rejected),
             )
+
+    def reconfigure(self, config: StreamConfig) -> None:
+        """Make frames of other sensors from now on; what has come in stays, and so do the counts.
+
+        Args:
+            config: What changes: cameras and offsets, anchor, sweeps.
+        """
+        with self._lock:
+            self.config = self._assembler.config = config
+            self._synchronizer.reconfigure(config.sync)
+            self._sweeps.reconfigure(config.sweeps)
+            for name in (*config.sync.cameras, config.lidar):
+                self._inputs.setdefault(name, InputCounter())
 
     def clear(self) -> None:
         """Forget images and sweeps; transforms and camera models stay."""

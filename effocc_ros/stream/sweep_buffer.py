@@ -36,9 +36,14 @@ class SweepBuffer:
     """
 
     def __init__(self, count: int, max_age_s: float = 2.0, pending: int = 20):
-        self._count = count
+        self._count, self._pending = count, pending
         self._max_age = round(max_age_s * NANOSECONDS)
         self._sweeps: deque[RawSweep] = deque(maxlen=count + pending)
+
+    def reconfigure(self, count: int) -> None:
+        """Let a frame use another number of earlier sweeps from now on."""
+        self._count = count
+        self._sweeps = deque(self._sweeps, maxlen=count + self._pending)
 
     def add(self, sweep: RawSweep) -> None:
         """Take a sweep in; a jump back in time forgets the others."""

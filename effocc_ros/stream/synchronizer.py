@@ -143,6 +143,11 @@ class Synchronizer:
             queue.clear()
         self._gate = KeyframeGate(self.config.trigger_interval)
 
+    def reconfigure(self, config: SyncConfig) -> None:
+        """Match by another config from now on; images and triggers that wait stay."""
+        self.config = config
+        self._images = {name: self._images.get(name, []) for name in config.cameras}
+
     def _drop_all(self, reason: str) -> None:
         self.drops[reason] += len(self._waiting)
         self._waiting.clear()

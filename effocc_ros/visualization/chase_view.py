@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from effocc_ros.geometry import VoxelGrid, inverse_rigid
+from effocc_ros.geometry import VoxelGrid, transform_points
 from effocc_ros.occupancy import SemanticOccupancy
 from effocc_ros.visualization.faces import exposed_faces
 from effocc_ros.visualization.text import Color
@@ -19,8 +19,8 @@ SKY: Color = (52, 58, 70)
 GROUND: Color = (22, 25, 31)
 VEHICLE: Color = (248, 250, 252)
 VEHICLE_BOXES = (
-    ((-1.0, -0.9, 0.3), (3.8, 0.9, 1.0)),
-    ((-0.6, -0.9, 1.0), (2.2, 0.9, 1.7)),
+    ((-1.0, -0.75, 0.3), (3.8, 0.75, 1.0)),
+    ((-0.6, -0.75, 1.0), (2.2, 0.75, 1.7)),
 )
 """Lowest and highest corners of body and cabin, metres in the ego frame."""
 
@@ -54,14 +54,15 @@ def draw_chase_view(
 
 
 def _vehicle_voxels(grid: VoxelGrid, ego2grid: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """(X, Y, Z) true where a voxel's centre lies in the vehicle."""
-    centers = grid.centers(np.indices(grid.shape).reshape(3, -1).T)
-    grid2ego = inverse_rigid(ego2grid)
-    place = centers @ grid2ego[:3, :3].T + grid2ego[:3, 3]
-    inside = np.zeros(len(place), bool)
+    """(X, Y, Z) true for the voxels that the vehicle's boxes reach into."""
+    step = min(grid.voxel_size) / 2
+    mask = np.zeros(grid.shape, bool)
     for lower, upper in VEHICLE_BOXES:
-        inside |= ((place > lower) & (place < upper)).all(axis=1)
-    return inside.reshape(grid.shape)
+        axes = [np.arange(low, high, step) for low, high in zip(lower, upper, strict=True)]
+        points = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 3)
+        index, inside = grid.index(transform_points(ego2grid, points))
+        mask[tuple(index[inside].T)] = True
+    return mask
 
 
 def look_at(eye: tuple, target: tuple) -> NDArray[np.float64]:

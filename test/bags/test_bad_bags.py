@@ -57,7 +57,7 @@ def test_a_ros_1_bag(tmp_path):
     file.write_bytes(b"#ROSBAG V2.0\nE\x00\x00\x00" + bytes(4096))
     error = refusal(file)
     assert (error.reason, error.found) == ("ros1_bag", "a ROS 1 bag")
-    assert error.do == "convert it: rosbags-convert --src drive.bag --dst drive"
+    assert error.do == "Convert it: rosbags-convert --src drive.bag --dst drive"
 
 
 def test_a_file_of_something_else(tmp_path):
@@ -95,7 +95,7 @@ def test_a_folder_without_metadata(tmp_path):
     (bag / "metadata.yaml").unlink()
     error = refusal(bag)
     assert error.found == "no metadata.yaml beside bag.mcap"
-    assert error.do == f"write it: ros2 bag reindex {bag}; or give the file {bag / 'bag.mcap'}"
+    assert error.do == f"Write it: ros2 bag reindex {bag}; or give the file {bag / 'bag.mcap'}"
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_metadata_that_lists_no_files(tmp_path, text):
     (bag / "metadata.yaml").write_text(text)
     error = refusal(bag)
     assert error.reason == "bad_metadata"
-    assert error.do == f"write it anew: ros2 bag reindex {bag}"
+    assert error.do == f"Write it anew: ros2 bag reindex {bag}"
 
 
 def test_parts_that_are_missing(tmp_path):

@@ -92,7 +92,7 @@ def test_a_folder_that_is_no_bag_is_never_replaced(tmp_path):
 
 
 def test_a_file_name_is_not_taken_for_a_folder(tmp_path):
-    with pytest.raises(InputError, match=rf"say {tmp_path}/out\."):
+    with pytest.raises(InputError, match=rf"Say {tmp_path}/out\."):
         BagWriter(tmp_path / "out.mcap")
 
 

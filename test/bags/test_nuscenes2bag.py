@@ -11,8 +11,8 @@ from helpers.small_nuscenes import (
 )
 
 from effocc_ros.bags.nuscenes import (
+    MountedSensor,
     PoseEvent,
-    SensorCalibration,
     SensorEvent,
     nuscenes_to_bag,
     write_nuscenes_bag,
@@ -174,8 +174,8 @@ def test_two_places_of_one_sensor_are_refused(root):
     assert refused(root).reason == "two_calibrations"
 
 
-def lidar() -> SensorCalibration:
-    return SensorCalibration("LIDAR_TOP", np.eye(4))
+def lidar() -> MountedSensor:
+    return MountedSensor("LIDAR_TOP", np.eye(4))
 
 
 def test_events_from_memory_become_the_same_kind_of_bag(tmp_path):

@@ -5,9 +5,12 @@ import json
 import numpy as np
 import pytest
 from helpers.real_frame import FOLDER, LIDAR_STAMP, make_real_frame_bag
+from helpers.tiny_model import make_tiny_checkpoint
 
+from effocc_ros.bags.process import ProcessOptions, process_bag
 from effocc_ros.bags.reader import BagReader
 from effocc_ros.errors import InputError
+from effocc_ros.frame import NUSCENES_CAMERAS
 from effocc_ros.geometry import rigid
 
 BAGS = {
@@ -99,3 +102,15 @@ def test_the_real_frames_calibration_survives_the_way_through_the_bag(data_dir, 
 def matrix_of(transform) -> np.ndarray:
     t, q = transform.transform.translation, transform.transform.rotation
     return rigid((q.w, q.x, q.y, q.z), (t.x, t.y, t.z))
+
+
+def test_the_real_frame_is_processed_with_all_its_sensors(real_bag, tmp_path):
+    model = make_tiny_checkpoint(tmp_path / "tiny.safetensors")
+    options = ProcessOptions(model=str(model), device="cpu")
+    result = process_bag(real_bag, tmp_path / "out", options)
+    assert (result.frames_in, result.frames_out, dict(result.rejected)) == (1, 1, {})
+    with BagReader(tmp_path / "out") as bag:
+        occupancy = next(bag.messages(["/effocc/occupancy"])).decode()
+    stamp = occupancy.header.stamp
+    assert stamp.sec * 10**9 + stamp.nanosec == LIDAR_STAMP
+    assert set(occupancy.inputs) == {*NUSCENES_CAMERAS, "LIDAR_TOP"}

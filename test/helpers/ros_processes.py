@@ -42,7 +42,7 @@ class RosProcess:
             **kept,
             **ours,
             "FASTDDS_BUILTIN_TRANSPORTS": ros_environment()["FASTDDS_BUILTIN_TRANSPORTS"],
-            "PYTHONPATH": f"{REPOSITORY}:/tmp/w/g_stub",
+            "PYTHONPATH": str(REPOSITORY),
             "OMP_NUM_THREADS": "1",
         }
         self.log = log

@@ -59,4 +59,3 @@ def test_a_bag_that_is_not_there_ends_the_player_with_its_name(stage, tmp_path):
     player = stage.start("bag_player", bag=tmp_path / "nowhere")
     assert player.wait(30) == 1
     assert "nowhere" in player.text
-

@@ -14,9 +14,7 @@ from effocc_ros.nodes.to_message import stamp_of
 pytestmark = pytest.mark.integration
 
 
-def test_values_that_do_not_fit_are_refused_with_the_reason_and_change_nothing(
-    stage, tiny_models
-):
+def test_values_that_do_not_fit_are_refused_with_the_reason_and_change_nothing(stage, tiny_models):
     stage.start_node(model=tiny_models["lidar"])
     for name, value, reason in (
         ("model", "nonsense_r99", "nonsense_r99"),
@@ -53,9 +51,7 @@ def test_a_parameter_says_its_range_and_what_it_is_for(stage, tiny_models):
         ({"calibration": "/no/such/file.yaml"}, "/no/such/file.yaml"),
     ],
 )
-def test_a_bad_start_value_ends_the_node_with_one_clear_line(
-    stage, tiny_models, parameters, said
-):
+def test_a_bad_start_value_ends_the_node_with_one_clear_line(stage, tiny_models, parameters, said):
     node = stage.start_node(active=False, model=tiny_models["lidar"], **parameters)
     assert node.wait(60) != 0
     assert said in node.text

@@ -22,6 +22,4 @@ def test_vector_a5_fuser():
     fused = fuser(
         uniform("a5.img", (1, 64, 10, 12), -1, 1), uniform("a5.pts", (1, 256, 10, 12), 0, 1)
     )
-    torch.testing.assert_close(
-        fused, load_vector("a5_fuser_head")["fused"], atol=1e-4, rtol=1e-4
-    )
+    torch.testing.assert_close(fused, load_vector("a5_fuser_head")["fused"], atol=1e-4, rtol=1e-4)

@@ -94,3 +94,146 @@ def test_state_dict_equals_the_official_one_in_names_shapes_and_order(reference_
         for name, value in network.state_dict().items()
     ]
     assert got == json.loads((reference_dir / "state_dict" / "fusion_r18.json").read_text())
+
+
+@pytest.fixture(scope="module", name="tiny")
+def _tiny():
+    return fill(EffOcc(load_preset("fusion_tiny")))
+
+
+def made_up_inputs(batch, config, points=400):
+    """Cameras that look all around, a cloud around them, and what it gives as depth."""
+    count, (height, width) = len(config.cameras), config.image_size
+    sensor2ego = torch.eye(4).repeat(batch, count, 1, 1)
+    for camera in range(count):
+        angle = torch.tensor(camera * 2 * torch.pi / count)
+        forward = torch.stack([angle.cos(), angle.sin(), torch.tensor(0.0)])
+        right = torch.stack([angle.sin(), -angle.cos(), torch.tensor(0.0)])
+        rotation = torch.stack([right, torch.tensor([0.0, 0.0, -1.0]), forward], dim=1)
+        sensor2ego[:, camera, :3, :3] = rotation
+    sensor2ego[..., 2, 3] = 1.5
+    intrinsics = torch.tensor([[280.0, 0, width / 2], [0, 280.0, height / 2], [0, 0, 1]])
+    depth = uniform("tiny.depth", (batch, count, height, width), -20, 40).clamp(min=0)
+    clouds = uniform("tiny.points", (batch, points, 5), -1, 1)
+    clouds = clouds * torch.tensor([30.0, 30.0, 2.0, 100.0, 0.2]) + torch.tensor([0, 0, 1.5, 0, 0])
+    return {
+        "images": uniform("tiny.images", (batch, count, 3, height, width), -2, 2),
+        "camera_mask": torch.ones(batch, count, dtype=torch.bool),
+        "sensor2keyego": sensor2ego,
+        "intrinsics": intrinsics.repeat(batch, count, 1, 1),
+        "post_rots": torch.eye(3).repeat(batch, count, 1, 1),
+        "post_trans": torch.zeros(batch, count, 3),
+        "bda": torch.eye(4).repeat(batch, 1, 1),
+        "depth": depth,
+        "points": list(clouds),
+    }
+
+
+def sample_of(inputs, number):
+    """One sample of a batch, as a batch of one."""
+    return {name: value[number : number + 1] for name, value in inputs.items()}
+
+
+@torch.inference_mode()
+def test_a_batch_gives_what_its_samples_give_alone(tiny):
+    inputs = made_up_inputs(2, tiny.config)
+    logits = tiny(**inputs)
+    assert logits.shape == (2, 200, 200, 16, 18)
+    for number in range(2):
+        alone = tiny(**sample_of(inputs, number))
+        torch.testing.assert_close(logits[number], alone[0], atol=1e-4, rtol=1e-4)
+    assert not torch.allclose(logits[0], logits[1], atol=1e-2)
+
+
+@torch.inference_mode()
+def test_a_silent_camera_does_not_reach_the_bev(tiny):
+    inputs = made_up_inputs(1, tiny.config)
+    inputs["camera_mask"][0, 2] = False
+    points = inputs.pop("points")
+    bev = tiny.camera_bev(**inputs)
+    inputs["images"][0, 2] = 7.0
+    inputs["depth"][0, 2] = 3.0
+    inputs["sensor2keyego"][0, 2] = torch.eye(4)
+    assert torch.equal(tiny.camera_bev(**inputs), bev)
+    assert bev.any()
+    assert len(points[0])
+
+
+@torch.inference_mode()
+def test_all_cameras_silent_give_zeros_and_still_an_answer(tiny):
+    inputs = made_up_inputs(1, tiny.config)
+    inputs["camera_mask"][:] = False
+    labels = tiny.predict_labels(**inputs)
+    assert labels.shape == (1, 200, 200, 16)
+    points = inputs.pop("points")
+    assert not tiny.camera_bev(**inputs).any()
+    assert tiny.lidar_bev(points).any()
+
+
+@torch.inference_mode()
+def test_an_empty_cloud_gives_zeros_and_still_an_answer(tiny):
+    inputs = made_up_inputs(2, tiny.config)
+    inputs["points"] = [torch.zeros(0, 5)] * 2
+    inputs["depth"][:] = 0.0
+    labels, confidence = tiny.predict_labels(**inputs, confidence=True)
+    assert labels.shape == confidence.shape == (2, 200, 200, 16)
+    assert not tiny.lidar_bev(inputs["points"]).any()
+
+
+@torch.inference_mode()
+def test_the_last_sample_of_a_batch_may_have_no_points(tiny):
+    inputs = made_up_inputs(2, tiny.config)
+    inputs["points"][1] = torch.zeros(0, 5)
+    bev = tiny.lidar_bev(inputs["points"])
+    assert bev.shape[0] == 2
+    assert bev[0].any()
+    assert not bev[1].any()
+
+
+@torch.inference_mode()
+def test_folding_changes_no_logit_and_leaves_no_normalisation():
+    network = fill(EffOcc(load_preset("fusion_tiny")))
+    inputs = made_up_inputs(1, network.config)
+    expected = network(**inputs)
+    assert network.fuse_for_inference() is network
+    kinds = {type(module).__name__ for module in network.modules()}
+    assert not kinds & {"BatchNorm1d", "BatchNorm2d"}
+    torch.testing.assert_close(network(**inputs), expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("preset", ["vision_tiny", "lidar_tiny"])
+@torch.inference_mode()
+def test_one_modality_runs_alone(preset):
+    network = fill(EffOcc(load_preset(preset)))
+    inputs = made_up_inputs(1, load_preset("fusion_tiny"))
+    if preset == "vision_tiny":
+        inputs.update(points=None, depth=None)
+    else:
+        inputs = {"points": inputs["points"], **dict.fromkeys(inputs.keys() - {"points"})}
+    labels = network.predict_labels(**inputs)
+    assert torch.equal(labels, network(**inputs).argmax(dim=-1).to(torch.uint8))
+    assert len(labels.unique()) > 1
+
+
+@torch.inference_mode()
+def test_half_precision_products_run_and_agree_mostly(tiny):
+    inputs = made_up_inputs(1, tiny.config)
+    labels = tiny.predict_labels(**inputs)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = tiny.predict_labels(**inputs)
+    assert agreement(half, labels) > 0.9
+
+
+def test_a_training_step_reaches_every_weight():
+    network = EffOcc(load_preset("fusion_tiny")).train()
+    network(**made_up_inputs(1, network.config)).square().mean().backward()
+    without = [name for name, weight in network.named_parameters() if weight.grad is None]
+    assert not without
+
+
+def test_the_number_of_threads_is_left_as_it_was(tiny):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    tiny.lidar_bev([torch.zeros(0, 5)])
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(before)

@@ -30,9 +30,7 @@ def test_vector_a2_geometry_full(reference_dir):
     torch.testing.assert_close(corner, vector["frustum_corner"])
 
     ego = frustum_in_ego(points, full_matrices(vector))[0].transpose(1, 2).reshape(-1, 3)
-    torch.testing.assert_close(
-        ego[vector["point_index"]], vector["points_ego"], atol=1e-4, rtol=0
-    )
+    torch.testing.assert_close(ego[vector["point_index"]], vector["points_ego"], atol=1e-4, rtol=0)
 
     mask = torch.ones(1, 6, dtype=torch.bool)
     table = build_splat_table(

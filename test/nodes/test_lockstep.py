@@ -60,3 +60,22 @@ def test_after_giving_up_the_next_keyframe_is_due():
     lockstep.give_up()
     assert lockstep.due(None) == 101 * SECOND
     assert lockstep.answered == 0
+
+
+def test_where_the_node_takes_the_next_sweep_the_keyframes_count_from_there():
+    lockstep = Lockstep(interval=0.5, slack=0.0)
+    tenth = SECOND // 10
+    lockstep.sent(100 * SECOND, 100 * SECOND)
+    lockstep.handled_until(100 * SECOND)
+    lockstep.sent(100 * SECOND + tenth, 100 * SECOND + tenth)
+    lockstep.published(100 * SECOND + tenth)
+    lockstep.sent(100 * SECOND + 5 * tenth, 100 * SECOND + 5 * tenth)
+    assert lockstep.due(None) is None
+    lockstep.sent(100 * SECOND + 6 * tenth, 100 * SECOND + 6 * tenth)
+    assert lockstep.due(None) == 100 * SECOND + 6 * tenth
+
+
+def test_a_message_without_a_stamp_is_not_waited_for():
+    lockstep = Lockstep(interval=0.0, slack=0.0)
+    lockstep.sent(0, 100 * SECOND)
+    assert lockstep.due(None) is None

@@ -11,7 +11,7 @@ from effocc_ros.geometry import OCC3D_GRID, rigid
 from effocc_ros.occupancy import OCC3D_NUSCENES, SemanticOccupancy
 from effocc_ros.visualization import draw_overview, write_overview
 from effocc_ros.visualization.birds_eye import draw_birds_eye
-from effocc_ros.visualization.chase_view import look_at
+from effocc_ros.visualization.chase_view import draw_chase_view, look_at
 
 CAR, ROAD, FREE = 4, 11, 17
 
@@ -60,7 +60,8 @@ def test_a_silent_camera_leaves_an_empty_tile():
     page = draw_overview(frame(cameras=NUSCENES_CAMERAS[1:]), occupancy())
     full = draw_overview(frame(), occupancy())
     assert page.shape == full.shape
-    assert page[100:200, 100:600].max() < 40 < full[100:200, 100:600].max()
+    # Below the camera's name and above the words in the middle.
+    assert page[120:220, 100:600].max() < 40 < full[120:220, 100:600].max()
 
 
 def test_voxels_change_only_the_camera_that_sees_them():
@@ -104,6 +105,16 @@ def test_from_above_forward_is_up_and_left_is_left():
     assert picture[5, 5, 2] > 150
     assert picture[-5, 5].max() < 60
     assert picture[5, -5].max() < 60
+
+
+def test_the_vehicle_is_drawn_white_behind_the_follower_but_never_over_a_voxel():
+    empty = np.full(OCC3D_GRID.shape, FREE, np.uint8)
+    white = (draw_chase_view(occupancy(empty), (300, 400), np.eye(4)) > 240).all(axis=2)
+    rows, columns = np.nonzero(white)
+    assert 150 < rows.mean() < 200
+    assert 190 < columns.mean() < 210
+    full = draw_chase_view(occupancy(np.full_like(empty, CAR)), (300, 400), np.eye(4))
+    assert not (full > 240).all(axis=2).any()
 
 
 def test_sixty_thousand_voxels_are_drawn_in_time():

@@ -1,0 +1,1 @@
+"""Bags: read, write, convert nuScenes, process without ROS."""

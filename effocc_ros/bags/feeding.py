@@ -1,0 +1,136 @@
+"""Which topic of a bag feeds which input of the stream, for a rig and a model."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from effocc_ros.bags.reader import BagReader
+from effocc_ros.calibration import load_calibration
+from effocc_ros.errors import InputError
+from effocc_ros.networks.config import ModelConfig
+from effocc_ros.rig import CameraTopics, Rig
+from effocc_ros.stream import Stream, StreamConfig, SyncConfig
+
+IMAGE_TYPES = ("sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/Image")
+INFO_TYPES = ("sensor_msgs/msg/CameraInfo",)
+CLOUD_TYPES = ("sensor_msgs/msg/PointCloud2",)
+TF_TYPES = ("tf2_msgs/msg/TFMessage",)
+TF_TOPICS = ("/tf", "/tf_static")
+
+Feeder = Callable[[Any, float], None]
+"""Takes a decoded message and the time in seconds."""
+
+
+@dataclass(frozen=True)
+class Feeding:
+    """What of a bag a model uses.
+
+    Attributes:
+        cameras: The rig's cameras that the model has a place for and the bag has images of.
+        points: Topic of the LiDAR; empty where the model or the bag has none.
+        absent: Image and LiDAR topics that the model would use and the bag does not have.
+        rig: The vehicle.
+    """
+
+    cameras: tuple[CameraTopics, ...]
+    points: str
+    absent: tuple[str, ...]
+    rig: Rig
+
+    def stream_config(self, model: ModelConfig, interval_s: float) -> StreamConfig:
+        """Return the stream's settings: as the node's, but every frame is awaited in bag time.
+
+        Args:
+            model: The network.
+            interval_s: Seconds between frames, at least.
+        """
+        rig = self.rig
+        offsets = {camera.name: camera.offset_s for camera in self.cameras}
+        anchor = ""
+        if not self.points:
+            anchor = "CAM_FRONT" if "CAM_FRONT" in offsets else self.cameras[0].name
+            # Offsets count from the LiDAR's stamp; now they must count from the anchor's.
+            offsets = {name: value - offsets[anchor] for name, value in offsets.items()}
+        return StreamConfig(
+            sync=SyncConfig(cameras=tuple(offsets), offsets=offsets, trigger_interval=interval_s),
+            lidar=rig.lidar,
+            anchor=anchor,
+            base_frame=rig.base_frame,
+            fixed_frame=rig.fixed_frame,
+            sweeps=model.sweeps,
+            max_extrapolation=rig.max_extrapolation_s,
+            intensity_scale=rig.intensity_scale,
+            calibration=load_calibration(rig.calibration) if rig.calibration else {},
+        )
+
+    def feeders(self, stream: Stream) -> dict[str, Feeder]:
+        """Return for every topic that is used what takes its messages."""
+        feeders: dict[str, Feeder] = {
+            "/tf": lambda message, now: stream.add_transforms(message, static=False),
+            "/tf_static": lambda message, now: stream.add_transforms(message, static=True),
+        }
+        for camera in self.cameras:
+            feeders[camera.image] = _image_feeder(stream, camera.name)
+            if camera.camera_info:
+                feeders[camera.camera_info] = _info_feeder(stream, camera.name)
+        if self.points:
+            feeders[self.points] = stream.add_points
+        return feeders
+
+
+def feeding(bag: BagReader, rig: Rig, model: ModelConfig) -> Feeding:
+    """Find out what of a bag a model can use.
+
+    Args:
+        bag: The bag.
+        rig: Which topics are which sensors.
+        model: The network.
+
+    Raises:
+        InputError: The bag has none of the sensors, or a topic has a type of another kind.
+    """
+    wanted = [camera for camera in rig.cameras if camera.name in model.cameras]
+    points = "" if model.modality == "vision" else rig.points
+    sensors = [camera.image for camera in wanted] + ([points] if points else [])
+    absent = tuple(topic for topic in sensors if topic not in bag.topics)
+    if len(absent) == len(sensors):
+        raise InputError(
+            f"bag {bag.path}",
+            found=f"topics {', '.join(bag.topics) or '(none)'}",
+            expected=f"sensors of rig {rig.name} for model {model.name}: "
+            + (", ".join(sensors) or "the rig has none that the model uses"),
+            do="Name the rig of this bag (--rig): a preset, or a file of your own",
+            reason="wrong_rig",
+        )
+    types = dict.fromkeys(TF_TOPICS, TF_TYPES)
+    for camera in wanted:
+        types |= {camera.image: IMAGE_TYPES, camera.camera_info: INFO_TYPES}
+    if points:
+        types[points] = CLOUD_TYPES
+    _check_types(bag, types)
+    return Feeding(
+        cameras=tuple(camera for camera in wanted if camera.image in bag.topics),
+        points=points if points in bag.topics else "",
+        absent=absent,
+        rig=rig,
+    )
+
+
+def _check_types(bag: BagReader, types: Mapping[str, tuple[str, ...]]) -> None:
+    for topic, expected in types.items():
+        if topic in bag.topics and bag.topics[topic].msgtype not in expected:
+            raise InputError(
+                f"{topic} in bag {bag.path}",
+                found=bag.topics[topic].msgtype,
+                expected=" or ".join(expected),
+                do="Name the rig of this bag (--rig)",
+                reason="wrong_rig",
+            )
+
+
+def _image_feeder(stream: Stream, camera: str) -> Feeder:
+    return lambda message, now: stream.add_image(camera, message, now)
+
+
+def _info_feeder(stream: Stream, camera: str) -> Feeder:
+    return lambda message, now: stream.add_camera_info(camera, message)

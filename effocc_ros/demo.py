@@ -1,0 +1,221 @@
+"""``effocc demo``: a simulated drive through the real node, over real DDS, to a bag and a picture.
+
+Three processes talk ROS 2: the occupancy node, the bag player in lockstep, and a recorder.
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from effocc_ros.bags.frames import read_frame
+from effocc_ros.bags.messages import read_occupancy
+from effocc_ros.bags.reader import BagReader
+from effocc_ros.errors import InputError
+from effocc_ros.nodes.rig_parameters import rig_arguments
+from effocc_ros.nodes.transport import ros_environment
+from effocc_ros.occupancy import SemanticOccupancy
+from effocc_ros.presets import load_preset
+from effocc_ros.rig import load_rig
+from effocc_ros.simulation.bag import load_truth, simulate_bag, truth_stamps
+from effocc_ros.visualization import write_overview
+
+KEYFRAME_SECONDS = 0.5
+STOP_SECONDS = 60.0
+OCCUPANCY, DIAGNOSTICS = "/occ_node/output/occupancy", "/diagnostics"
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What the demo does and where it puts things.
+
+    Attributes:
+        output: Folder for the drive, the recorded bag, the picture and the logs.
+        model: A preset.
+        duration_s: Seconds of driving.
+        seed: Of the simulated street.
+        device: ``auto``, ``cpu`` or ``cuda``.
+    """
+
+    output: Path
+    model: str = "fusion_r18"
+    duration_s: float = 5.0
+    seed: int = 0
+    device: str = "auto"
+
+    @property
+    def drive(self) -> Path:
+        """The simulated bag."""
+        return self.output / "drive"
+
+    @property
+    def recorded(self) -> Path:
+        """The bag of what the node said."""
+        return self.output / "occupancy"
+
+    @property
+    def picture(self) -> Path:
+        """The page that shows one moment."""
+        return self.output / "overview.png"
+
+    def run(self) -> str:
+        """Simulate, play, record and draw; return the table of what happened.
+
+        Raises:
+            InputError: A process failed; its log is named.
+        """
+        start = time.monotonic()
+        simulate_bag(self.drive, self.seed, self.duration_s, overwrite=True)
+        simulated = time.monotonic()
+        self._play()
+        played = time.monotonic()
+        occupancies, diagnostics = self._results()
+        self._draw(occupancies[len(occupancies) // 2])
+        seconds = {
+            "simulate": simulated - start,
+            "play": played - simulated,
+            "draw": time.monotonic() - played,
+        }
+        return self._table(occupancies, diagnostics, seconds)
+
+    def _play(self) -> None:
+        """Run node, recorder and player until the drive is over."""
+        if self.recorded.exists():
+            shutil.rmtree(self.recorded)
+        rig = load_rig("nuscenes")
+        interval = f"trigger_interval:={KEYFRAME_SECONDS}"
+        node = [*rig_arguments(rig), "-p", f"model:={self.model}", "-p", interval]
+        node += ["-p", f"device:={self.device}"]
+        player = ["-p", f"bag:={self.drive}", "-p", "lockstep:=true", "-p", interval]
+        player += ["-p", f"wait_for:=[{', '.join(rig.topics)}, /tf, /tf_static]"]
+        with ExitStack() as stack:
+            domain = 1 + os.getpid() % 100
+
+            def start(name: str, arguments: list[str]) -> _Process:
+                return stack.enter_context(_Process(name, arguments, domain, self.output))
+
+            recorder = start("recorder", ["-p", f"output:={self.recorded}"])
+            occ_node = start("occ_node", node)
+            start("bag_player", [*player, "-p", "timeout:=120.0"]).wait()
+            occ_node.stop()
+            recorder.stop()
+
+    def _results(self) -> tuple[list[SemanticOccupancy], dict[str, str]]:
+        """Read back every occupancy, and the newest value of everything in the diagnostics."""
+        occupancies, values = [], {}
+        with BagReader(self.recorded) as bag:
+            for message in bag.messages([OCCUPANCY, DIAGNOSTICS]):
+                content = message.decode()
+                if message.topic == OCCUPANCY:
+                    occupancies.append(read_occupancy(content))
+                    continue
+                for status in content.status:
+                    values |= {pair.key: pair.value for pair in status.values}
+        if not occupancies:
+            raise InputError(
+                f"bag {self.recorded}",
+                found="no occupancy",
+                expected="one for every keyframe of the drive",
+                do=f"See {self.output / 'occ_node.log'}",
+            )
+        return occupancies, values
+
+    def _draw(self, occupancy: SemanticOccupancy) -> None:
+        frame = read_frame(
+            self.drive, load_rig("nuscenes"), load_preset(self.model), occupancy.stamp
+        )
+        has_truth = occupancy.stamp in truth_stamps(self.drive)
+        truth = load_truth(self.drive, occupancy.stamp) if has_truth else None
+        write_overview(self.picture, frame, occupancy, truth)
+
+    def _table(
+        self, occupancies: list[SemanticOccupancy], diagnostics: dict, seconds: dict
+    ) -> str:
+        newest = occupancies[-1]
+        note = "" if newest.trained else " (untrained: random weights, the labels mean nothing)"
+        rows = [
+            ("model", f"{newest.model}{note}"),
+            ("device", diagnostics.get("device", "")),
+            ("drive", f"{self.duration_s:g} s, {len(truth_stamps(self.drive))} keyframes"),
+            ("frames in", diagnostics.get("frames_in", "?")),
+            ("frames out", diagnostics.get("frames_out", "?")),
+            ("frames recorded", str(len(occupancies))),
+        ]
+        drops = {key: value for key, value in diagnostics.items() if key.startswith("drop.")}
+        rows += [(f"dropped: {key[5:]}", value) for key, value in drops.items()]
+        if not drops:
+            rows.append(("dropped", "none"))
+        stages = [(key, value) for key, value in diagnostics.items() if key.endswith("_ms")]
+        rows += [(f"{key[:-3]} (median)", f"{float(value):.1f} ms") for key, value in stages]
+        rows += [(f"{name} took", f"{value:.1f} s") for name, value in seconds.items()]
+        rows += [("bag", str(self.recorded)), ("picture", str(self.picture))]
+        width = max(len(name) for name, _ in rows)
+        return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+
+class _Process:
+    """A node in a process of its own, with a log file; killed when its context ends."""
+
+    def __init__(self, name: str, arguments: list[str], domain: int, folder: Path):
+        self.name, self.log = name, folder / f"{name}.log"
+        command = [sys.executable, "-m", f"effocc_ros.nodes.{name}", "--ros-args", *arguments]
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                command, env=ros_environment(domain), stdout=log, stderr=subprocess.STDOUT
+            )
+
+    def __enter__(self) -> "_Process":
+        return self
+
+    def __exit__(self, *exception) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def wait(self, seconds: float | None = None) -> None:
+        """Wait for its end, which must be a good one."""
+        code = self._process.wait(seconds)
+        if code:
+            last = self.log.read_text(errors="replace").strip().splitlines()[-3:]
+            raise InputError(
+                f"process {self.name}",
+                found=f"exit code {code} ({' '.join(last)})",
+                expected="0",
+                do=f"See {self.log}",
+                reason="process_failed",
+            )
+
+    def stop(self) -> None:
+        """End it as Ctrl-C would, and wait."""
+        self._process.send_signal(signal.SIGINT)
+        self.wait(STOP_SECONDS)
+
+
+def register(subparsers) -> None:
+    """Add the verb ``demo``."""
+    parser = subparsers.add_parser(
+        "demo",
+        help="simulate a street and run the real node on it over DDS",
+        description="Simulate a drive, run the real node on it over DDS, record and draw.",
+    )
+    parser.add_argument("--output", type=Path, default=Path("output/demo"), help="folder to fill")
+    parser.add_argument("--model", default="fusion_r18", help="a preset (effocc models)")
+    parser.add_argument("--duration", type=float, default=5.0, help="seconds of driving")
+    parser.add_argument("--seed", type=int, default=0, help="the street follows from it")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.set_defaults(run=_demo)
+
+
+def _demo(arguments: argparse.Namespace) -> None:
+    load_preset(arguments.model)  # a wrong name must not cost a simulation first
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    demo = Demo(
+        arguments.output, arguments.model, arguments.duration, arguments.seed, arguments.device
+    )
+    print(demo.run())

@@ -1,0 +1,1 @@
+"""Scores of predicted occupancy against the truth."""

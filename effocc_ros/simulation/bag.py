@@ -1,0 +1,209 @@
+"""A drive as a ROS 2 bag, with the true occupancy beside it."""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from effocc_ros.bags import messages as m
+from effocc_ros.bags.writer import BagWriter
+from effocc_ros.errors import InputError
+from effocc_ros.files import whole_file
+from effocc_ros.geometry import OCC3D_GRID
+from effocc_ros.occupancy import OCC3D_NUSCENES, SemanticOccupancy
+from effocc_ros.simulation.drive import Drive, Instant, encode_jpeg
+from effocc_ros.simulation.rig import SensorRig, nuscenes_rig
+
+BASE, MAP = "base_link", "map"
+DEFAULT_SIZE = (396, 704)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured at one instant.
+
+    Attributes:
+        instant: When.
+        images: JPEG of each camera that fired, in the order of ``instant.cameras``.
+        points: (N, 5) float32 LiDAR returns: x, y, z, intensity, ring.
+        poses: (4, 4) ego poses by stamp.
+        labels: (200, 200, 16) uint8 true classes at a keyframe, else None.
+    """
+
+    instant: Instant
+    images: tuple[bytes, ...]
+    points: NDArray[np.float32]
+    poses: dict[int, NDArray[np.float64]]
+    labels: NDArray[np.uint8] | None
+
+
+def simulate_bag(
+    path: Path | str,
+    seed: int = 0,
+    duration_s: float = 5.0,
+    image_size: tuple[int, int] = DEFAULT_SIZE,
+    *,
+    workers: int | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> Path:
+    """Drive through a simulated street and record it.
+
+    Args:
+        path: The rosbag2 folder (MCAP) that shall appear; ``truth/<stamp>.npz`` lies in it.
+        seed: Street, traffic, light and noise follow from it.
+        duration_s: Length in seconds.
+        image_size: (height, width) of the pictures.
+        workers: Processes; by default one for each core that this process may use.
+        overwrite: Replace a bag that is already there.
+        progress: Show a progress bar.
+
+    Returns:
+        The path of the bag.
+
+    Raises:
+        InputError: The duration or the image size makes no sense, or ``path`` is taken.
+    """
+    path = Path(path)
+    _check(duration_s, image_size)
+    rig = nuscenes_rig(image_size)
+    truth = {}
+    with BagWriter(path, overwrite=overwrite) as writer:
+        total = int(round(duration_s * 20))
+        bar = tqdm(total=total, desc="simulate", unit="sweep", disable=not progress)
+        with bar:
+            for measured in _measure(seed, duration_s, image_size, workers):
+                if measured.instant.number == 0:
+                    _write_static(writer, rig, min(measured.poses))
+                _write(writer, rig, measured)
+                if measured.labels is not None:
+                    truth[measured.instant.stamp] = measured.labels
+                bar.update()
+    for stamp, labels in truth.items():
+        with whole_file(_truth_file(path, stamp)) as partial_file:
+            np.savez_compressed(partial_file, semantics=labels)
+    return path
+
+
+def load_truth(path: Path | str, stamp: int) -> SemanticOccupancy:
+    """Read the true occupancy of a simulated bag.
+
+    Args:
+        path: The bag's folder.
+        stamp: Stamp of a keyframe's LiDAR sweep, nanoseconds since the epoch.
+
+    Raises:
+        InputError: There is none for that stamp.
+    """
+    file = _truth_file(Path(path), stamp)
+    if not file.is_file():
+        raise InputError(
+            f"truth of bag {path}",
+            found=f"no {file.name}",
+            expected=f"one of the stamps {truth_stamps(path)}",
+            do="ask for a keyframe of a simulated bag",
+            reason="no_truth",
+        )
+    with np.load(file) as arrays:
+        labels = arrays["semantics"]
+    return SemanticOccupancy(
+        stamp, BASE, OCC3D_GRID, labels, OCC3D_NUSCENES, model="truth", trained=True, mode="truth"
+    )
+
+
+def truth_stamps(path: Path | str) -> tuple[int, ...]:
+    """List the stamps of a simulated bag that have true occupancy."""
+    return tuple(sorted(int(file.stem) for file in Path(path).glob("truth/*.npz")))
+
+
+def _truth_file(path: Path, stamp: int) -> Path:
+    return path / "truth" / f"{stamp}.npz"
+
+
+def _check(duration_s: float, image_size: tuple[int, int]) -> None:
+    if not 0.05 <= duration_s <= 120.0:
+        raise InputError(
+            "duration of the drive", found=f"{duration_s} s", expected="0.05 to 120 seconds"
+        )
+    if not all(32 <= side <= 1600 for side in image_size):
+        raise InputError(
+            "image size of the drive",
+            found=f"{image_size[1]} x {image_size[0]} pixels",
+            expected="32 to 1600 pixels a side",
+            do="say --image-size 704x396 or 1600x900",
+        )
+
+
+def _measure(seed, duration_s, image_size, workers) -> Iterator[Measured]:
+    """Measure all instants in order, by several processes when there are cores for it."""
+    workers = workers or len(os.sched_getaffinity(0))
+    make = partial(Drive, seed, duration_s, image_size)
+    if workers == 1:
+        drive = make()
+        yield from (measure(drive, instant) for instant in drive.instants())
+        return
+    count = int(round(duration_s * 20))
+    with ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (make,)) as pool:
+        yield from pool.map(_work, range(count), chunksize=max(1, min(5, count // workers)))
+
+
+def measure(drive: Drive, instant: Instant) -> Measured:
+    """Take all measurements of one instant."""
+    images = tuple(encode_jpeg(drive.picture(*camera)) for camera in instant.cameras)
+    stamps = [stamp for _, stamp in instant.cameras] + [instant.stamp]
+    return Measured(
+        instant,
+        images,
+        drive.sweep(instant.stamp).points,
+        {stamp: drive.ego2map(stamp) for stamp in stamps},
+        drive.labels(instant.stamp) if instant.keyframe else None,
+    )
+
+
+_drive: Drive | None = None
+
+
+def _start_worker(make) -> None:
+    global _drive
+    cv2.setNumThreads(1)
+    _drive = make()
+
+
+def _work(number: int) -> Measured:
+    return measure(_drive, _drive.instants()[number])
+
+
+def _write_static(writer: BagWriter, rig: SensorRig, stamp: int) -> None:
+    sensors = [(camera.name, camera.sensor2ego) for camera in rig.cameras]
+    sensors.append((rig.lidar.name, rig.lidar.sensor2ego))
+    edges = [m.transform_message(stamp, BASE, name, pose) for name, pose in sensors]
+    writer.write("/tf_static", m.tf_message(edges), stamp)
+
+
+def _write(writer: BagWriter, rig: SensorRig, measured: Measured) -> None:
+    instant = measured.instant
+    fired = zip(instant.cameras, measured.images, strict=True)
+    for (name, stamp), jpeg in sorted(fired, key=lambda event: event[0][1]):
+        camera = next(c for c in rig.cameras if c.name == name)
+        _write_pose(writer, stamp, measured.poses[stamp])
+        info = m.camera_info_message(stamp, name, camera.intrinsics, camera.image_size)
+        writer.write(f"/{name}/camera_info", info, stamp)
+        image = m.compressed_image_message(stamp, name, jpeg)
+        writer.write(f"/{name}/image_rect_compressed", image, stamp)
+    _write_pose(writer, instant.stamp, measured.poses[instant.stamp])
+    points = np.ascontiguousarray(measured.points).view(m.NUSCENES_POINT)[:, 0]
+    cloud = m.point_cloud_message(instant.stamp, rig.lidar.name, points)
+    writer.write(f"/{rig.lidar.name}", cloud, instant.stamp)
+
+
+def _write_pose(writer: BagWriter, stamp: int, ego2map: NDArray) -> None:
+    edge = m.transform_message(stamp, MAP, BASE, ego2map)
+    writer.write("/tf", m.tf_message([edge]), stamp)

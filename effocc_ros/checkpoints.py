@@ -3,7 +3,9 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -96,7 +98,7 @@ def load_checkpoint(path: Path | str) -> tuple[ModelConfig, dict[str, Tensor], d
     """
     path = Path(path)
     card, state = _read(path)
-    mapping = card.get("config")
+    mapping = card.get("config") if isinstance(card, dict) else None
     if not isinstance(mapping, dict):
         raise _bad_checkpoint(path, "a card without a config")
     config = config_from_mapping(mapping, what=f"card of {path}")
@@ -137,11 +139,13 @@ def check_state(state: Mapping[str, Tensor], config: ModelConfig, what: str) -> 
         )
 
 
-def state_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+@cache
+def state_shapes(config: ModelConfig) -> Mapping[str, tuple[int, ...]]:
     """Return name and shape of every entry of a network's state dict; no memory is needed."""
     with torch.device("meta"):
         network = EffOcc(config)
-    return {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    return MappingProxyType(shapes)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -27,6 +27,9 @@ class Verb:
 
 VERBS = {
     "models": Verb("effocc_ros.presets_cli", "list the model presets and their parameter counts"),
+    "checkpoint": Verb(
+        "effocc_ros.checkpoints_cli", "convert official EFFOcc files, show model cards"
+    ),
     "process": Verb("effocc_ros.bags.cli", "turn a bag into a bag of occupancy, without ROS"),
     "nuscenes2bag": Verb(
         "effocc_ros.bags.cli", "write a ROS 2 bag from nuScenes tables and files"

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 SKY_SHAPE = (256, 1024)
 """Rows (elevation -15 to 90 degrees) and columns (azimuth) of the sky panorama."""
 
+DOME = 512
+"""Side of the square map of the sky that mirrors look into."""
+
 _LOWEST = np.radians(-15.0)
 
 
@@ -80,6 +83,26 @@ class Light:
             borderMode=cv2.BORDER_WRAP,
         )
         return colors.reshape(-1, 3)[:count]
+
+    @cached_property
+    def _dome(self) -> NDArray[np.float32]:
+        """The sky seen in a mirror ball from above, (3, DOME, DOME)."""
+        y, x = np.mgrid[-1 : 1 : DOME * 1j, -1 : 1 : DOME * 1j]
+        square = np.minimum(x**2 + y**2, 1.0)
+        z = (1 - square) / (1 + square)
+        directions = np.stack([x * (1 + z), y * (1 + z), z], axis=-1).reshape(-1, 3)
+        directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+        return np.ascontiguousarray(self.sky(directions).T.reshape(3, -1))
+
+    def reflection(self, directions: NDArray) -> NDArray[np.float32]:
+        """Return what a mirror shows (3, N) in unit directions (3, N): sky above, street below."""
+        x, y, z = directions
+        scale = np.float32(0.5 * (DOME - 1)) / (1 + np.abs(z))
+        index = (y * scale + np.float32(0.5 * DOME)).astype(np.int32) * DOME
+        index += (x * scale + np.float32(0.5 * DOME)).astype(np.int32)
+        colors = np.stack([np.take(plane, index) for plane in self._dome])
+        colors *= np.where(z > 0, np.float32(1.0), np.float32(0.25))
+        return colors
 
 
 def _cloud_cover(rng, elevation, azimuth, share: float) -> NDArray:

@@ -80,7 +80,7 @@ def albedo(
         place += jitter[axis] * texel
         coordinates.append(place)
     texels = atlas().sample(np.take(made.texture, faces), *coordinates, level + jitter[0])
-    root = _LINEAR[texels.T]
+    root = [np.take(_LINEAR, texels[:, k]) for k in range(4)]
     colors = np.empty((3, len(faces)), np.float32)
     for k in range(3):
         np.multiply(root[k], np.take(made.tint[k], faces), out=colors[k])
@@ -138,9 +138,10 @@ def shade(
     gloss = np.take(Look.of(surface).gloss, faces)
     shiny = np.flatnonzero(gloss)
     if len(shiny):
-        n, d = normal[:, shiny], directions[:, shiny]
-        mirrored = (d + 2 * facing[shiny] * n).T @ rotation.T.astype(np.float32)
-        sky = light.sky(mirrored).T * np.where(mirrored[:, 2] > 0, 1.0, 0.25)
-        fresnel = gloss[shiny] * (0.12 + 0.88 * (1 - facing[shiny]) ** 3)
-        colors[:, shiny] += (fresnel * (0.35 + 0.65 * open_sky[shiny])) * (sky - colors[:, shiny])
+        n, facing = normal[:, shiny], facing[shiny]
+        mirrored = rotation.astype(np.float32) @ (directions[:, shiny] + 2 * facing * n)
+        fresnel = gloss[shiny] * (np.float32(0.12) + np.float32(0.88) * (1 - facing) ** 3)
+        fresnel *= np.float32(0.35) + np.float32(0.65) * open_sky[shiny]
+        dull = colors[:, shiny]
+        colors[:, shiny] = dull + fresnel * (light.reflection(mirrored) - dull)
     return colors

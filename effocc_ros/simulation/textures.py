@@ -213,10 +213,12 @@ def _shops(rng):
     x, bay = u % 6.0, np.floor(u / 6.0).astype(int) % 4
     window = (x > 0.4) & (x < 4.2) & (v > 0.55) & (v < 2.9)
     door = (x > 4.6) & (x < 5.6) & (v > 0.02) & (v < 2.7)
-    shelf = 0.5 + 0.5 * np.clip(_noise(rng, 32), -1, 2)
-    goods = np.float32((0.11, 0.10, 0.09)) * shelf[..., None]
+    cell = rng.uniform(0.15, 1.0, (8, 48, 3))[(v / 0.5).astype(int), (u / 0.5).astype(int)]
+    depth = np.clip(1.25 - 0.35 * v + 0 * u, 0.25, 1.0)[..., None]
+    goods = (np.float32((0.15, 0.13, 0.11)) * cell * depth).astype(np.float32)
     texels[..., :3] = np.where((window | door)[..., None], goods, texels[..., :3])
-    texels[..., 3] = np.where(window, 0.7 * np.clip(shelf, 0.2, 1), 0.0)
+    shelf = cell.mean(axis=-1)
+    texels[..., 3] = np.where(window, 0.6 * shelf, 0.0)
     bars = window & ((np.abs(x - 2.3) < 0.05) | (np.abs(v - 2.3) < 0.04))
     _cover(texels, bars | (door & (np.abs(x - 5.1) > 0.44)), (0.05, 0.05, 0.05))
     colors = np.float32(

@@ -12,6 +12,9 @@ from effocc_ros.simulation.rig import CameraMount
 
 STATIC, SKY = -1, -2
 
+_BLOCK = 1 << 15
+"""Pixels computed at once: their arrays fit into the processor's cache."""
+
 
 @dataclass(frozen=True)
 class View:
@@ -21,17 +24,26 @@ class View:
         face: (H, W) int32 triangle of the owner's surface, -1 for the sky.
         owner: (H, W) int16 number of the agent, ``STATIC`` or ``SKY``.
         depth: (H, W) float32 metres along the optical axis, infinite for the sky.
-        label: (H, W) uint8 class, 17 (free) for the sky.
         camera2map: (4, 4) pose of the optical frame.
+        static: Surface of what never moves.
         placed: Agents as (surface, (4, 4) pose).
     """
 
     face: NDArray[np.int32]
     owner: NDArray[np.int16]
     depth: NDArray[np.float32]
-    label: NDArray[np.uint8]
     camera2map: NDArray[np.float64]
+    static: Surface
     placed: tuple[tuple[Surface, NDArray], ...]
+
+    @property
+    def labels(self) -> NDArray[np.uint8]:
+        """(H, W) class of each pixel, 17 (free) for the sky."""
+        labels = np.where(self.owner == STATIC, self.static.mesh.label[self.face], np.uint8(17))
+        for number in np.unique(self.owner[self.owner >= 0]):
+            seen = self.owner == number
+            labels[seen] = self.placed[number][0].mesh.label[self.face[seen]]
+        return labels
 
 
 def look(
@@ -49,51 +61,49 @@ def look(
         ego2map: (4, 4) pose of the car when the camera fires.
     """
     camera2map = ego2map @ camera.sensor2ego
-    origin = camera2map[:3, 3]
-    directions = camera.rays @ camera2map[:3, :3].T.astype(np.float32)
-    face = _cast_sparsely(static, origin.astype(np.float32), directions)
-    depth = np.empty(face.shape, np.float32)
-    for rows in _bands(len(face)):
-        part = directions[rows].reshape(-1, 3)
-        depth[rows] = static.distance(face[rows].ravel(), origin.astype(np.float32), part).reshape(
-            depth[rows].shape
-        )
+    height, width = camera.image_size
+    face = _cast_sparsely(static, camera2map, camera.rays)
+    depth = np.empty(height * width, np.float32)
+    for start in range(0, len(depth), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        depth[block] = static.depth(face.ravel()[block], camera2map, camera.columns[:, block])
+    depth = depth.reshape(face.shape)
     owner = np.where(face >= 0, np.int16(STATIC), np.int16(SKY))
-    label = np.where(face >= 0, static.mesh.label[face], np.uint8(17))
     map2camera = inverse_rigid(camera2map)
     for number, (surface, pose) in enumerate(placed):
         window = _window(surface, map2camera @ pose, camera)
-        if window is None:
-            continue
-        agent2map = inverse_rigid(pose)
-        start = (agent2map[:3, :3] @ origin + agent2map[:3, 3]).astype(np.float32)
-        rays = (directions[window] @ pose[:3, :3].astype(np.float32)).reshape(-1, 3)
-        hit = surface.faces(start, rays)
-        distance = surface.distance(hit, start, rays).reshape(depth[window].shape)
-        hit = hit.reshape(distance.shape)
-        nearer = (hit >= 0) & (distance < depth[window])
-        face[window][nearer] = hit[nearer]
-        owner[window][nearer] = number
-        depth[window][nearer] = distance[nearer]
-        label[window][nearer] = surface.mesh.label[hit[nearer]]
-    return View(face, owner, depth, label, camera2map, tuple(placed))
+        if window is not None:
+            camera2agent = inverse_rigid(pose) @ camera2map
+            rays = camera.rays[window]
+            part = tuple(image[window] for image in (face, depth, owner))
+            _cover(surface, number, camera2agent, rays, *part)
+    return View(face, owner, depth, camera2map, static, tuple(placed))
 
 
-def _bands(height: int, rows: int = 44) -> list[slice]:
-    """Bands of an image that fit into the processor's cache."""
-    return [slice(k, min(k + rows, height)) for k in range(0, height, rows)]
+def _cover(surface, number, camera2agent, rays, face, depth, owner) -> None:
+    """Put an agent in front of what lies behind it in a window of the image."""
+    hit = _cast(surface, camera2agent, rays.reshape(-1, 3))
+    distance = surface.depth(hit, camera2agent, rays.reshape(-1, 3).T).reshape(depth.shape)
+    hit = hit.reshape(depth.shape)
+    nearer = (hit >= 0) & (distance < depth)
+    face[nearer], depth[nearer], owner[nearer] = hit[nearer], distance[nearer], number
 
 
-def _cast_sparsely(surface: Surface, origin: NDArray, directions: NDArray) -> NDArray[np.int32]:
+def _cast(surface: Surface, camera2surface: NDArray, rays: NDArray) -> NDArray[np.int32]:
+    directions = rays @ camera2surface[:3, :3].T.astype(np.float32)
+    return surface.faces(camera2surface[:3, 3], directions)
+
+
+def _cast_sparsely(surface: Surface, camera2map: NDArray, rays: NDArray) -> NDArray[np.int32]:
     """Cast every second pixel of every second row, and the rest where neighbours differ.
 
     A thing that hides between four pixels on one and the same triangle is missed; it would be
     thinner than two pixels.
     """
-    height, width = directions.shape[:2]
+    height, width = rays.shape[:2]
     face = np.full((height, width), -1, np.int32)
-    coarse = directions[::2, ::2]
-    known = surface.faces(origin, coarse.reshape(-1, 3)).reshape(coarse.shape[:2])
+    coarse = rays[::2, ::2]
+    known = _cast(surface, camera2map, coarse.reshape(-1, 3)).reshape(coarse.shape[:2])
     right = np.concatenate([known[:, 1:], np.full((len(known), 1), -9, np.int32)], axis=1)
     below = np.concatenate([known[1:], np.full((1, known.shape[1]), -9, np.int32)], axis=0)
     corner = np.concatenate([right[1:], np.full((1, known.shape[1]), -9, np.int32)], axis=0)
@@ -108,7 +118,8 @@ def _cast_sparsely(surface: Surface, origin: NDArray, directions: NDArray) -> ND
         h, w = part.shape
         part[:] = known[:h, :w]
         todo[rows::2, columns::2] = ~same[:h, :w]
-    face[todo] = surface.faces(origin, directions[todo])
+    pixels = np.flatnonzero(todo)
+    face.ravel()[pixels] = _cast(surface, camera2map, rays.reshape(-1, 3)[pixels])
     return face
 
 

@@ -1,6 +1,8 @@
 """From a trigger to a Frame: find every sensor's pose, decode, put the sweeps together."""
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -64,6 +66,8 @@ class Assembler:
         self._transforms = transforms
         self._sweeps = sweeps
         self._fallback = fallback
+        # OpenCV lets go of the interpreter while it decodes.
+        self._decoders = ThreadPoolExecutor(os.cpu_count(), "image-decoder")
         self.models: dict[str, CameraModel] = {}
 
     def locate(self, trigger: Trigger, report: Report) -> Scene:
@@ -74,6 +78,8 @@ class Assembler:
         Raises:
             InputError: The ego pose or the reference sweep's pose cannot be known.
         """
+        # First: without the ego pose all else is lost, and one complaint is enough.
+        ego2global = self._ego2global(trigger.stamp)
         cameras = []
         for name, (stamp, message) in trigger.images.items():
             try:
@@ -82,7 +88,7 @@ class Assembler:
                 report(Problem.of(name, error))
         return Scene(
             stamp=trigger.stamp,
-            ego2global=self._ego2global(trigger.stamp),
+            ego2global=ego2global,
             cameras=tuple(cameras),
             sweeps=self._locate_sweeps(trigger.reference, report),
         )
@@ -96,11 +102,10 @@ class Assembler:
             InputError: No camera and no LiDAR is left.
         """
         cameras = []
-        for camera, model in scene.cameras:
-            try:
-                image = decode_image(camera.image, camera.name, self._fallback)
-            except InputError as error:
-                report(Problem.of(camera.name, error))
+        decoded = self._decoders.map(self._decode, [camera for camera, _ in scene.cameras])
+        for (camera, model), image in zip(scene.cameras, decoded, strict=True):
+            if isinstance(image, InputError):
+                report(Problem.of(camera.name, image))
                 continue
             intrinsics = model.intrinsics_for(image)
             cameras.append(replace(camera, image=image, intrinsics=intrinsics))
@@ -119,6 +124,12 @@ class Assembler:
             cloud=self._cloud(scene.sweeps),
             ego2global=scene.ego2global,
         )
+
+    def _decode(self, camera: Camera) -> NDArray[np.uint8] | InputError:
+        try:
+            return decode_image(camera.image, camera.name, self._fallback)
+        except InputError as error:
+            return error
 
     def _cloud(self, sweeps: tuple[Sweep, ...]) -> PointCloud | None:
         if not sweeps:

@@ -24,8 +24,8 @@ def decode_cloud(
         intensity_scale: Factor that brings the intensity to 0..255.
 
     Returns:
-        (N, 4) float32 x, y, z in metres in the sensor's frame and intensity (0 where the cloud
-        has none), and how many points were left out because a coordinate is not finite.
+        (N, 4) float32 x, y, z in metres in the sensor's frame and intensity (0 where it is absent
+        or not finite), and how many points were left out because a coordinate is not finite.
 
     Raises:
         InputError: x, y or z is missing, the data are big-endian or too few, or no point is left.
@@ -44,6 +44,7 @@ def decode_cloud(
         if field is not None:
             points[:, column] = _column(data, field, count, message.point_step)
     points[:, 3] *= intensity_scale
+    np.nan_to_num(points[:, 3], copy=False, nan=0.0, posinf=0.0, neginf=0.0)
     finite = np.isfinite(points[:, :3]).all(axis=1)
     lost = count - int(np.count_nonzero(finite))
     if lost == count:

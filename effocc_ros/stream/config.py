@@ -1,7 +1,7 @@
 """How a stream of messages becomes Frames."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from effocc_ros.calibration import SensorCalibration
 from effocc_ros.stream.synchronizer import SyncConfig
@@ -33,3 +33,13 @@ class StreamConfig:
     max_extrapolation: float = 0.1
     intensity_scale: float = 1.0
     calibration: Mapping[str, SensorCalibration] = field(default_factory=dict)
+
+    @property
+    def matching(self) -> SyncConfig:
+        """How images are matched, with offsets from the sensor that makes the frames."""
+        if not self.anchor:
+            return self.sync
+        offsets = {name: self.sync.offsets.get(name, 0.0) for name in self.sync.cameras}
+        start = offsets.get(self.anchor, 0.0)
+        relative = {name: offset - start for name, offset in offsets.items()}
+        return replace(self.sync, offsets=relative)

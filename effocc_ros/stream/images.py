@@ -33,6 +33,9 @@ CONVERTED = {
     "bayer_grbg8": cv2.COLOR_BayerGB2RGB,
 }
 
+MARKERS = {b"\xff\xd8": (b"\xff\xda", b"\xff\xd9"), b"\x89P": (b"IDAT", b"IEND")}
+"""First two bytes of a JPEG and of a PNG -> what the data begin and what the file ends with."""
+
 Fallback = Callable[[Any], NDArray[np.uint8]]
 """Turns an Image message of any other encoding into (H, W, 3) uint8 RGB, as cv_bridge can."""
 
@@ -46,11 +49,13 @@ def check_image(message: Any, source: str, fallback: Fallback | None = None) -> 
     """Look at an image's description, without decoding it.
 
     Raises:
-        InputError: The data are too few for the size, or the encoding is unknown.
+        InputError: The data are too few for the size, the end of a JPEG or PNG is lost, or the
+            encoding is unknown.
     """
     if is_compressed(message):
-        if not len(message.data):
-            raise _bad(source, "no data", "a compressed picture", "corrupt_image")
+        if _is_cut(bytes(message.data)):
+            found = f"{len(message.data)} bytes of '{message.format}' without an end"
+            raise _bad(source, found, "a whole JPEG or PNG", "corrupt_image")
         return
     encoding = message.encoding.lower()
     known = encoding in DIRECT or encoding in CONVERTED
@@ -99,24 +104,48 @@ def decode_image(message: Any, source: str, fallback: Fallback | None = None) ->
         return picture
     encoding = message.encoding.lower()
     if encoding not in DIRECT and encoding not in CONVERTED:
-        return fallback(message)
+        return _by_fallback(message, source, fallback)
     channels = CHANNELS.get(encoding, 1)
     rows = data[: message.height * message.step].reshape(message.height, message.step)
     pixels = rows[:, : message.width * channels]
     pixels = pixels.reshape(message.height, message.width, channels)
     if encoding in DIRECT:
         return pixels[..., DIRECT[encoding]]
-    return cv2.cvtColor(np.ascontiguousarray(pixels), CONVERTED[encoding])
+    try:
+        return cv2.cvtColor(np.ascontiguousarray(pixels), CONVERTED[encoding])
+    except cv2.error as error:  # 4:2:2 of odd width, for example
+        found = f"{message.width}x{message.height} '{message.encoding}' ({error.err})"
+        raise _bad(source, found, "a size that the encoding can have", "corrupt_image") from error
+
+
+def _by_fallback(message: Any, source: str, fallback: Fallback) -> NDArray[np.uint8]:
+    try:
+        return fallback(message)
+    except Exception as error:  # foreign code raises what it likes
+        found = f"encoding '{message.encoding}' ({error})"
+        known = "one that cv_bridge turns into rgb8"
+        raise _bad(source, found, known, "unknown_encoding") from error
 
 
 def _decompressed(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    # A JPEG without its end marker was cut; OpenCV would fill the rest with grey.
-    if data[:2].tobytes() == b"\xff\xd8" and b"\xff\xd9" not in data[-64:].tobytes():
-        return None
+    # A camera's intrinsics belong to its pixels as they lie, however EXIF would turn them.
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        return cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
+        picture = cv2.imdecode(data, flags)
     except cv2.error:
         return None
+    return None if picture is None else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB, dst=picture)
+
+
+def _is_cut(data: bytes) -> bool:
+    """Return whether a picture's end is lost: OpenCV may fill the rest with grey.
+
+    Cameras may pad what follows the end; a thumbnail in the header has an end of its own.
+    """
+    if data[:2] not in MARKERS:
+        return not data
+    begin, end = MARKERS[data[:2]]
+    return data.rfind(end) < data.rfind(begin)
 
 
 def _bad(source: str, found: str, expected: str, reason: str) -> InputError:

@@ -51,7 +51,7 @@ class Stream:
         self.config = config
         self._on_problem, self._fallback = on_problem, fallback
         self._lock = threading.Lock()
-        self._synchronizer = Synchronizer(config.sync)
+        self._synchronizer = Synchronizer(config.matching)
         self._transforms = TransformBuffer(TRANSFORM_CACHE, config.max_extrapolation)
         self._sweeps = SweepBuffer(config.sweeps)
         self._assembler = Assembler(config, self._transforms, self._sweeps, fallback)
@@ -86,7 +86,10 @@ class Stream:
         return True
 
     def add_camera_info(self, camera: str, message: Any) -> None:
-        """Take a CameraInfo in; the newest one holds."""
+        """Take a CameraInfo in; the newest one holds, unless a calibration file knows better."""
+        filed = self.config.calibration.get(camera)
+        if filed is not None and filed.intrinsics is not None:
+            return
         try:
             model = camera_model(message, camera)
         except InputError as error:
@@ -98,7 +101,8 @@ class Stream:
         if model.distorted and (known is None or not known.distorted):
             text = (
                 f"CameraInfo of {camera}: found lens distortion; expected rectified images. "
-                "Distortion is not corrected here: use the rectified topic of image_proc."
+                "P is taken, as is right for the rectified topic of image_proc; where the images "
+                "are raw, use that topic instead."
             )
             self._report(Problem(camera, "distorted_image", text))
 
@@ -165,7 +169,7 @@ class Stream:
         Returns:
             The Frame, or None where it cannot be made; then the reason was reported and counted.
         """
-        problems: list[Problem] = []
+        problems = [self._no_image(camera, trigger) for camera in trigger.missing]
         frame = None
         try:
             with self._lock:
@@ -204,7 +208,7 @@ class Stream:
         """
         with self._lock:
             self.config = self._assembler.config = config
-            self._synchronizer.reconfigure(config.sync)
+            self._synchronizer.reconfigure(config.matching)
             self._sweeps.reconfigure(config.sweeps)
             for name in (*config.sync.cameras, config.lidar):
                 self._inputs.setdefault(name, InputCounter())
@@ -239,6 +243,16 @@ class Stream:
             self._transforms.add(
                 parent, child, stamp, rigid(quaternion / length, translation), static
             )
+
+    def _no_image(self, camera: str, trigger: Trigger) -> Problem:
+        distance = trigger.missing[camera]
+        found = "none" if distance is None else f"the nearest {distance / NANOSECONDS:.3f} s away"
+        text = (
+            f"images of {camera}: found {found} at {trigger.stamp / NANOSECONDS:.3f} s; expected "
+            f"one within {self.config.sync.tolerance:g} s. The frame goes on without this camera; "
+            "look at its topic, its QoS and its clock."
+        )
+        return Problem(camera, "no_image", text)
 
     def _report(self, problem: Problem) -> None:
         with self._lock:

@@ -1,4 +1,4 @@
-"""The LiDAR sweeps of the last second or two."""
+"""The LiDAR sweeps of the last second."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class SweepBuffer:
         pending: Further sweeps kept, for references that still wait for their images.
     """
 
-    def __init__(self, count: int, max_age_s: float = 2.0, pending: int = 20):
+    def __init__(self, count: int, max_age_s: float = 1.0, pending: int = 20):
         self._count, self._pending = count, pending
         self._max_age = round(max_age_s * NANOSECONDS)
         self._sweeps: deque[RawSweep] = deque(maxlen=count + pending)

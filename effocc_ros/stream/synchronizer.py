@@ -28,7 +28,7 @@ class SyncConfig:
 
     Attributes:
         cameras: Camera names.
-        offsets: Seconds by which a camera's stamps lie after the reference's; 0 where absent.
+        offsets: Seconds by which a camera's stamps lie after the LiDAR's; 0 where absent.
         tolerance: Seconds between an image and its expected stamp, at most.
         accept_within: An image this close is taken without waiting for a closer one.
         max_wait: Seconds after the reference's arrival that a trigger waits.
@@ -53,11 +53,14 @@ class Trigger:
         stamp: Of the reference message, nanoseconds.
         reference: What the caller gave with it.
         images: Camera name -> (stamp, message); a camera without an image is not there.
+        missing: Camera without an image -> nanoseconds from where its image was expected to the
+            nearest one that it has; None where it has none at all.
     """
 
     stamp: int
     reference: Any = field(repr=False)
     images: Mapping[str, tuple[int, Any]] = field(repr=False)
+    missing: Mapping[str, int | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,8 @@ class Synchronizer:
         self._gate = KeyframeGate(config.trigger_interval)
         self._images: dict[str, list[tuple[int, Any]]] = {name: [] for name in config.cameras}
         self._waiting: deque[_Waiting] = deque()
+        self._first: int | None = None
+        self._newest = 0
 
     def add_reference(self, stamp: int, reference: Any, now: float) -> bool:
         """Take a reference message in; return whether it will make a trigger.
@@ -97,9 +102,13 @@ class Synchronizer:
             reference: Anything; comes back in the trigger.
             now: Seconds on the caller's monotonic clock.
         """
-        if not self._gate.accepts(stamp):
+        if self._first is None or stamp < self._newest - JUMP_BACK:
+            self._restart(stamp)
+        self._newest = stamp
+        repeated = any(each.stamp == stamp for each in self._waiting)
+        if not self._gate.accepts(stamp) or repeated:
             return False
-        if self._waiting and stamp <= self._waiting[-1].stamp:
+        if self._waiting and stamp < self._waiting[-1].stamp:
             self._drop_all("jump_back")
         self.taken_in += 1
         self._waiting.append(_Waiting(stamp, reference, now))
@@ -130,10 +139,14 @@ class Synchronizer:
         while self._waiting:
             first = self._waiting[0]
             overdue = now - first.arrival >= self.config.max_wait
-            if not overdue and not (self._complete(first.stamp) and settled(first.stamp)):
+            if not overdue and not self._complete(first.stamp):
+                break
+            trigger = self._match(first)
+            stamps = [first.stamp, *(stamp for stamp, _ in trigger.images.values())]
+            if not overdue and not settled(max(stamps)):
                 break
             self._waiting.popleft()
-            triggers.append(Trigger(first.stamp, first.reference, self._match(first.stamp)))
+            triggers.append(trigger)
         return triggers
 
     def clear(self) -> None:
@@ -142,11 +155,19 @@ class Synchronizer:
         for queue in self._images.values():
             queue.clear()
         self._gate = KeyframeGate(self.config.trigger_interval)
+        self._first = None
 
     def reconfigure(self, config: SyncConfig) -> None:
         """Match by another config from now on; images and triggers that wait stay."""
         self.config = config
         self._images = {name: self._images.get(name, []) for name in config.cameras}
+
+    def _restart(self, stamp: int) -> None:
+        """Begin anew: images from after a jump back in time are not to come, they are past."""
+        self._first = stamp
+        for queue in self._images.values():
+            if queue and queue[-1][0] > stamp + JUMP_BACK:
+                queue.clear()
 
     def _drop_all(self, reason: str) -> None:
         self.drops[reason] += len(self._waiting)
@@ -158,24 +179,24 @@ class Synchronizer:
     def _complete(self, stamp: int) -> bool:
         """Return whether no image still to come can be wanted."""
         near = round(min(self.config.accept_within, self.config.tolerance) * NANOSECONDS)
-        return all(
-            queue
-            and (
-                queue[-1][0] >= self._expected(camera, stamp) - near or self._silent(queue, stamp)
-            )
-            for camera, queue in self._images.items()
-        )
-
-    def _silent(self, queue: list[tuple[int, Any]], stamp: int) -> bool:
-        """Return whether a camera stopped long ago: waiting for it would only cost time."""
-        return queue[-1][0] < stamp - SILENT
-
-    def _match(self, stamp: int) -> dict[str, tuple[int, Any]]:
-        tolerance = round(self.config.tolerance * NANOSECONDS)
-        matched = {}
         for camera, queue in self._images.items():
-            expected = self._expected(camera, stamp)
+            # A camera that never said a word is waited for as if it had spoken at the start.
+            last = queue[-1][0] if queue else self._first
+            silent = last < stamp - SILENT
+            arrived = queue and last >= self._expected(camera, stamp) - near
+            if not (arrived or silent):
+                return False
+        return True
+
+    def _match(self, waiting: _Waiting) -> Trigger:
+        tolerance = round(self.config.tolerance * NANOSECONDS)
+        matched, missing = {}, {}
+        for camera, queue in self._images.items():
+            expected = self._expected(camera, waiting.stamp)
             nearest = min(queue, key=lambda image: abs(image[0] - expected), default=None)
-            if nearest is not None and abs(nearest[0] - expected) <= tolerance:
+            distance = None if nearest is None else abs(nearest[0] - expected)
+            if distance is not None and distance <= tolerance:
                 matched[camera] = nearest
-        return matched
+            else:
+                missing[camera] = distance
+        return Trigger(waiting.stamp, waiting.reference, matched, missing)

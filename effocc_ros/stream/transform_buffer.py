@@ -3,7 +3,7 @@
 Fed with tf messages, it serves the node and the bag path alike.
 """
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -32,8 +32,8 @@ class TransformBuffer:
 
     Args:
         cache_s: Seconds of history kept per edge.
-        max_extrapolation_s: How far beyond the known stamps a pose may be asked for. Beyond the
-            newest the last motion goes on at its speed; before the oldest the oldest pose holds.
+        max_extrapolation_s: How far beyond the known stamps a pose may be asked for. There the
+            nearest known motion goes on at its speed; a lone pose holds.
     """
 
     def __init__(self, cache_s: float = 10.0, max_extrapolation_s: float = 0.1):
@@ -45,6 +45,9 @@ class TransformBuffer:
         self, parent: str, child: str, stamp: int, pose: NDArray[np.float64], static: bool = False
     ) -> None:
         """Take one transform in.
+
+        An edge that is told both as static and as moving is taken as moving: the poses over time
+        say more. A frame that gets another parent begins anew under it.
 
         Args:
             parent: Parent frame.
@@ -59,7 +62,10 @@ class TransformBuffer:
         parent, child = parent.lstrip("/"), child.lstrip("/")
         self._check_names(parent, child)
         edge = self._edges.get(child)
-        if edge is None or edge.parent != parent or edge.static != static:
+        known = edge is not None and edge.parent == parent
+        if known and static and not edge.static:
+            return
+        if not known or edge.static != static:
             self._edges[child] = edge = _Edge(parent, static)
         if static:
             edge.stamps, edge.poses = [0], {0: pose}
@@ -93,13 +99,16 @@ class TransformBuffer:
         return self._chain(target, source, lambda child: self._nearest_pose(child, stamp))
 
     def covers(self, target: str, source: str, stamp: int) -> bool:
-        """Return whether the transform is known up to ``stamp`` without extrapolation."""
+        """Return whether no transform still to come would change what is known of ``stamp``."""
         try:
             up, down = self._path(target, source)
         except InputError:
             return False
         edges = (self._edges[child] for child in (*up, *down))
-        return all(edge.static or edge.stamps[-1] >= stamp for edge in edges)
+        return all(
+            edge.static or edge.stamps[0] - self._reach <= stamp <= edge.stamps[-1]
+            for edge in edges
+        )
 
     def _check_names(self, parent: str, child: str) -> None:
         if not parent or not child:
@@ -152,10 +161,9 @@ class TransformBuffer:
         beyond = max(stamps[0] - stamp, stamp - stamps[-1])
         if beyond > self._reach:
             raise self._too_far(child, edge, stamp, beyond)
-        if stamp < stamps[0] or len(stamps) == 1:
-            return self._nearest_pose(child, stamp)
-        after = min(bisect_left(stamps, stamp), len(stamps) - 1)
-        first, second = stamps[after - 1], stamps[after]
+        if len(stamps) == 1:
+            return edge.poses[stamps[0]]
+        first, second = _around(stamps, stamp)
         fraction = (stamp - first) / (second - first)
         return interpolate_rigid(edge.poses[first], edge.poses[second], fraction)
 
@@ -188,3 +196,20 @@ class TransformBuffer:
             do="Publish it on /tf or /tf_static, or correct base_frame and fixed_frame",
             reason="tf_missing" if unknown else "tf_disconnected",
         )
+
+
+def _around(stamps: list[int], stamp: int) -> tuple[int, int]:
+    """Return the two known stamps between or beyond which a pose is computed.
+
+    Beyond the ends the motion is measured over at least the time that it goes on for, where the
+    history is that long: the noise of two poses close in time would grow with the distance.
+    """
+    oldest, newest = stamps[0], stamps[-1]
+    if stamp > newest:
+        before = bisect_right(stamps, newest - (stamp - newest)) - 1
+        return stamps[max(before, 0)], newest
+    if stamp < oldest:
+        after = bisect_left(stamps, oldest + (oldest - stamp))
+        return oldest, stamps[min(after, len(stamps) - 1)]
+    after = bisect_left(stamps, stamp)
+    return stamps[after - 1], stamps[after]

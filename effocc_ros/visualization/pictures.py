@@ -50,6 +50,9 @@ def draw_overview(
 ) -> NDArray[np.uint8]:
     """Draw the cameras with the voxels over them, and the grid from above and from behind.
 
+    Labels of random weights would only hide the images: where the network is untrained and the
+    truth is known, the true voxels are drawn over them, and the title says so.
+
     Args:
         frame: What the sensors saw.
         occupancy: What the network said, in the Frame's ego frame or in its LiDAR's.
@@ -63,8 +66,9 @@ def draw_overview(
     """
     _check_truth(occupancy, truth)
     ego2grid = _ego2grid(frame, occupancy)
-    faces = exposed_faces(occupancy.labels, occupancy.classes.free)
-    rows = [_header(occupancy), *_camera_rows(frame, occupancy, faces, ego2grid)]
+    shown = occupancy if occupancy.trained or truth is None else truth
+    faces = exposed_faces(shown.labels, shown.classes.free)
+    rows = [_header(occupancy, shown), *_camera_rows(frame, shown, faces, ego2grid)]
     word = "prediction" if occupancy.trained else "prediction, random weights"
     views = _views(occupancy, ego2grid, word)
     rows.append(_side_by_side([*views, _legend(occupancy, views[0].shape[0])]))
@@ -120,8 +124,8 @@ def _ego2grid(frame: Frame, occupancy: SemanticOccupancy) -> NDArray[np.float64]
     return np.eye(4)
 
 
-def _header(occupancy: SemanticOccupancy) -> NDArray[np.uint8]:
-    """Model, trained or not, mode, time, inputs."""
+def _header(occupancy: SemanticOccupancy, shown: SemanticOccupancy) -> NDArray[np.uint8]:
+    """Model, trained or not, mode, inputs, what is drawn over the images, time."""
     canvas = page(_HEADER, WIDTH)
     middle = _HEADER // 2
     column = put_text(canvas, occupancy.model, (2 * _GAP, middle + 13), 26, BRIGHT, BOLD) + 28
@@ -130,7 +134,9 @@ def _header(occupancy: SemanticOccupancy) -> NDArray[np.uint8]:
     else:
         column = badge(canvas, "UNTRAINED: RANDOM WEIGHTS", (column, middle), 16, WARNING)
     inputs = f"{occupancy.mode} of {len(occupancy.inputs)} sensors"
-    put_text(canvas, inputs, (column + 28, middle + 9), 19, BRIGHT)
+    column = put_text(canvas, inputs, (column + 28, middle + 9), 19, BRIGHT)
+    over = "prediction" if shown is occupancy else "truth"
+    put_text(canvas, f"over the images: {over}", (column + 28, middle + 9), 19, DIM)
     # Seconds by integer division: nanoseconds of today do not fit a float.
     seconds, nanoseconds = divmod(occupancy.stamp, 1_000_000_000)
     moment = datetime.fromtimestamp(seconds, timezone.utc)

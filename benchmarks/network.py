@@ -12,7 +12,6 @@ import json
 import os
 import platform
 import resource
-import statistics
 import time
 from pathlib import Path
 
@@ -109,19 +108,26 @@ def make_frame(clouds: int) -> tuple[Frame, str]:
 
 
 class Clock:
-    """Seconds per stage, over repetitions."""
+    """Wall and CPU seconds per stage, over repetitions."""
 
     def __init__(self, device: torch.device):
         self.device, self.seconds = device, {}
 
     def __call__(self, stage: str, function, *arguments, **keywords):
-        """Call ``function`` and note its time under ``stage``."""
-        started = time.perf_counter()
+        """Call ``function`` and note its times under ``stage``."""
+        wall, cpu = time.perf_counter(), time.process_time()
         result = function(*arguments, **keywords)
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-        self.seconds.setdefault(stage, []).append(time.perf_counter() - started)
+        spent = (time.perf_counter() - wall, time.process_time() - cpu)
+        self.seconds.setdefault(stage, []).append(spent)
         return result
+
+    def rows(self) -> list[tuple[str, float, float]]:
+        """Stage, median wall and median CPU milliseconds; the last row is the whole pass."""
+        stages = {name: np.array(spent) for name, spent in self.seconds.items()}
+        stages["all"] = sum(stages.values())
+        return [(name, *(1e3 * np.median(spent, axis=0))) for name, spent in stages.items()]
 
 
 def run_once(network: EffOcc, frame: Frame, clock: Clock) -> int:
@@ -183,14 +189,13 @@ def main() -> None:
     print(f"torch {torch.__version__}")
     print(f"{origin}: {arguments.clouds} sweep(s), {len(frame.cloud.points)} points,", end=" ")
     print(f"{voxel_count} voxels; median of {arguments.repeat}")
-    for stage, seconds in clock.seconds.items():
-        print(f"{stage:16}{1e3 * statistics.median(seconds):10.1f} ms")
-    total = statistics.median(map(sum, zip(*clock.seconds.values(), strict=True)))
-    print(f"{'all':16}{1e3 * total:10.1f} ms")
+    print(f"{'':16}{'wall':>12}{'CPU, all threads':>20}")
+    for stage, wall, cpu in clock.rows():
+        print(f"{stage:16}{wall:9.1f} ms{cpu:17.1f} ms")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{'peak RSS':16}{peak:10.0f} MiB")
+    print(f"{'peak RSS':16}{peak:9.0f} MiB")
     if device.type == "cuda":
-        print(f"{'peak GPU':16}{torch.cuda.max_memory_allocated(device) / 2**20:10.0f} MiB")
+        print(f"{'peak GPU':16}{torch.cuda.max_memory_allocated(device) / 2**20:9.0f} MiB")
 
 
 def cpu_name() -> str:

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from effocc_ros.errors import InputError
 from effocc_ros.geometry import rigid
 
+KEYS = {"intrinsics": (3, 3), "size": (2,), "translation": (3,), "rotation": (4,)}
+"""What a calibration file may say of a sensor, and the shapes."""
+
 
 @dataclass(frozen=True)
 class SensorCalibration:
@@ -47,9 +50,6 @@ def load_calibration(path: Path | str) -> dict[str, SensorCalibration]:
     return {name: _sensor(path, name, values) for name, values in content.items()}
 
 
-KEYS = {"intrinsics": (3, 3), "size": (2,), "translation": (3,), "rotation": (4,)}
-
-
 def _sensor(path: Path, name: str, values: Any) -> SensorCalibration:
     if not isinstance(values, dict) or not set(values) <= set(KEYS):
         raise _bad(path, f"{name}: {values}", f"keys out of {', '.join(KEYS)}")
@@ -63,6 +63,9 @@ def _sensor(path: Path, name: str, values: Any) -> SensorCalibration:
             raise _bad(path, f"{name}.{key} = {value}", f"numbers of shape {KEYS[key]}")
     if ("translation" in arrays) != ("rotation" in arrays):
         raise _bad(path, f"{name} with {', '.join(arrays)}", "translation and rotation together")
+    focal = np.diag(arrays.get("intrinsics", np.eye(3)))[:2]
+    if min(*focal, *arrays.get("size", [1])) <= 0:
+        raise _bad(path, f"{name}: {values}", "focal lengths and a size above 0")
     pose = size = None
     if "rotation" in arrays:
         if abs(np.linalg.norm(arrays["rotation"]) - 1.0) > 1e-3:

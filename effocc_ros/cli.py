@@ -30,6 +30,7 @@ VERBS = {
     "checkpoint": Verb(
         "effocc_ros.checkpoints_cli", "convert official EFFOcc files, show model cards"
     ),
+    "export": Verb("effocc_ros.export.cli", "write the dense halves of a model as ONNX, checked"),
     "process": Verb("effocc_ros.bags.cli", "turn a bag into a bag of occupancy, without ROS"),
     "nuscenes2bag": Verb(
         "effocc_ros.bags.cli", "write a ROS 2 bag from nuScenes tables and files"

@@ -6,11 +6,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from effocc_ros.checkpoints import load_checkpoint
+from effocc_ros.checkpoints import load_checkpoint, make_card
 from effocc_ros.classes import class_list
 from effocc_ros.errors import InputError
 from effocc_ros.frame import Frame
@@ -69,7 +70,8 @@ class Predictor:
         self._dtype = _choose_precision(precision, self.device)
         self.confidence = confidence
         self.timings: dict[str, float] = {}
-        self.config, self.name, self.trained, network = _load(model)
+        self.config, self.name, card, network = load_model(model)
+        self.trained = bool(card.get("trained"))
         self.classes = class_list(self.config.classes)
         network = network.requires_grad_(False).fuse_for_inference()
         self._network: EffOcc | None = network.to(self.device)
@@ -211,15 +213,25 @@ def _choose_precision(name: str, device: torch.device) -> torch.dtype:
     return PRECISIONS[name]
 
 
-def _load(model: str | Path) -> tuple[ModelConfig, str, bool, EffOcc]:
-    """Preset or checkpoint to config, name, whether it is trained, and network."""
+def load_model(model: str | Path) -> tuple[ModelConfig, str, dict[str, Any], EffOcc]:
+    """Make the network that a name or a path stands for.
+
+    Args:
+        model: Name of a preset, whose weights are then random, or path of a checkpoint.
+
+    Returns:
+        Config, name, model card, and network on the CPU.
+
+    Raises:
+        InputError: There is no such preset or file, or the file is no checkpoint.
+    """
     if str(model) in preset_names():
         config = load_preset(str(model))
         logger.warning("%s: no checkpoint was given, the weights are random", config.name)
         # A generator of its own, so that the caller's random numbers are not disturbed.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(SEED)
-            return config, config.name, False, EffOcc(config)
+            return config, config.name, make_card(config, trained=False), EffOcc(config)
     path = Path(model)
     if not path.is_file():
         raise InputError(
@@ -232,7 +244,7 @@ def _load(model: str | Path) -> tuple[ModelConfig, str, bool, EffOcc]:
     config, state_dict, card = load_checkpoint(path)
     network = EffOcc(config)
     network.load_state_dict(state_dict)
-    return config, path.stem, bool(card.get("trained")), network
+    return config, path.stem, card, network
 
 
 def _to_host(tensor: torch.Tensor | None) -> np.ndarray | None:

@@ -94,7 +94,7 @@ def load_rig(name_or_path: str | Path) -> Rig:
         )
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise _bad(path, str(error).replace("\n", " "), "YAML") from error
     return _rig(path, values)
 
@@ -115,16 +115,26 @@ def _rig(path: Path, values: Any) -> Rig:
         raise _bad(path, f"reliability {rig.reliability}", "reliable or best_effort")
     if not rig.topics:
         raise _bad(path, "no camera and no points", "at least one sensor")
+    twice = sorted({topic for topic in rig.topics if rig.topics.count(topic) > 1})
+    if twice:
+        raise _bad(path, f"{', '.join(twice)} more than once", "a topic of its own for each input")
     if rig.calibration is None:
         return rig
     return Rig(**{**vars(rig), "calibration": path.parent / rig.calibration})
 
 
 def _check_keys(path: Path, values: dict, kind: type) -> None:
-    known = [each.name for each in fields(kind)]
+    """Refuse keys that the dataclass does not have, and values of another type than its own."""
+    known = {each.name: each for each in fields(kind)}
     unknown = [key for key in values if key not in known]
     if unknown:
         raise _bad(path, f"unknown key {', '.join(map(str, unknown))}", ", ".join(known))
+    for key, value in values.items():
+        default = known[key].default
+        wanted = type(default) if isinstance(default, (bool, float)) else str
+        right = isinstance(value, (int, float) if wanted is float else wanted)
+        if key != "cameras" and (not right or (wanted is float and isinstance(value, bool))):
+            raise _bad(path, f"{key}: {value!r}", f"a value of type {wanted.__name__}")
 
 
 def _bad(path: Path, found: str, expected: str) -> InputError:

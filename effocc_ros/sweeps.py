@@ -77,27 +77,34 @@ def aggregate_sweeps(
             reason="sweep_not_earlier",
         )
     global2ego = inverse_rigid(reference.ego2global)
-    parts = [_moved(reference.points, reference.sensor2ego, lag=0.0)]
+    parts = [(reference.points, reference.sensor2ego, 0.0)]
     if not newest and pad_empty and count > 0:
-        copy = _moved(_without_close(reference.points), reference.sensor2ego, lag=0.0)
-        parts += [copy] * count
+        parts += [(_without_close(reference.points), reference.sensor2ego, 0.0)] * count
     for sweep in newest:
         sensor2reference = global2ego @ sweep.ego2global @ sweep.sensor2ego
         lag = (reference.stamp - sweep.stamp) * 1e-9
-        parts.append(_moved(_without_close(sweep.points), sensor2reference, lag))
-    return np.concatenate(parts)
+        parts.append((_without_close(sweep.points), sensor2reference, lag))
+    cloud = np.empty((sum(len(points) for points, _, _ in parts), 5), np.float32)
+    end = 0
+    for points, sensor2reference, lag in parts:
+        start, end = end, end + len(points)
+        _move(points, sensor2reference, lag, cloud[start:end])
+    return cloud
 
 
 def _without_close(points: NDArray) -> NDArray:
     far = (np.abs(points[:, 0]) >= CLOSE_METRES) | (np.abs(points[:, 1]) >= CLOSE_METRES)
-    return points[far]
+    return points.take(np.flatnonzero(far), axis=0)  # five times as fast as points[far]
 
 
-def _moved(points: NDArray, sensor2ego: NDArray, lag: float) -> NDArray[np.float32]:
-    """(N, 5) float32 points in the ego frame; moved in float64, for poses can be kilometres."""
-    moved = np.empty((len(points), 5), np.float32)
-    place = points[:, :3].astype(np.float64)
-    moved[:, :3] = place @ sensor2ego[:3, :3].T + sensor2ego[:3, 3]
-    moved[:, 3] = points[:, 3]
-    moved[:, 4] = lag
-    return moved
+def _move(points: NDArray, sensor2ego: NDArray, lag: float, out: NDArray[np.float32]) -> None:
+    """Fill ``out`` (N, 5) with points in the ego frame; in float64, for poses can be kilometres.
+
+    Column by column: a product of matrices spends most of its time on large temporary arrays.
+    """
+    x, y, z = (points[:, column].astype(np.float64) for column in range(3))
+    for row in range(3):
+        a, b, c, shift = sensor2ego[row]
+        out[:, row] = a * x + b * y + c * z + shift
+    out[:, 3] = points[:, 3]
+    out[:, 4] = lag

@@ -101,31 +101,53 @@ class LiftSplat(nn.Module):
         Returns:
             (B, out * layers, Dy, Dx).
         """
-        batch = len(features)
         if depth is not None:
             depth = depth.flatten(0, 1).unsqueeze(1)
         probability, context = self.depth_and_context(features.flatten(0, 1), depth)
-        table = self.table(camera_mask, matrices)
+        return self.splat(probability, context, camera_mask, matrices)
+
+    def splat(
+        self,
+        probability: Tensor,
+        context: Tensor,
+        camera_mask: Tensor,
+        matrices: Sequence[Tensor],
+    ) -> Tensor:
+        """Sum context features, weighted by depth probability, over each BEV cell.
+
+        Args:
+            probability: (B * N, D, h, w) depth probabilities.
+            context: (B * N, out, h, w) context features.
+            camera_mask: As in :meth:`forward`.
+            matrices: As in :meth:`forward`.
+
+        Returns:
+            (B, out * layers, Dy, Dx).
+        """
+        pooled = self.table(camera_mask, matrices).pool(probability, context)
         width, height, layers = self.bev.shape
-        pooled = table.pool(probability, context)
-        pooled = pooled.view(batch, layers, height, width, self.out_channels)
+        pooled = pooled.view(len(camera_mask), layers, height, width, self.out_channels)
         return pooled.permute(0, 1, 4, 2, 3).flatten(1, 2)
 
     def table(self, camera_mask: Tensor, matrices: Sequence[Tensor]) -> SplatTable:
         """Return the splat table of these cameras; it is kept as long as nothing moves."""
-        key = torch.cat([tensor.flatten().float() for tensor in (camera_mask, *matrices)])
-        if self._table is None or not _equal(self._table[0], key):
-            height, width = self.image_size
-            table = build_splat_table(
-                image_size=self.image_size,
-                feature_size=(height // self.downsample, width // self.downsample),
-                depth_range=self.depth_range,
-                bev=self.bev,
-                camera_mask=camera_mask,
-                matrices=matrices,
-            )
-            self._table = (key, table)
+        # Made in inference mode, a table could not serve a training step after it.
+        with torch.inference_mode(False), torch.no_grad():
+            key = torch.cat([tensor.flatten().float() for tensor in (camera_mask, *matrices)])
+            if self._table is None or not _equal(self._table[0], key):
+                self._table = (key, self._build_table(camera_mask, matrices))
         return self._table[1]
+
+    def _build_table(self, camera_mask: Tensor, matrices: Sequence[Tensor]) -> SplatTable:
+        height, width = self.image_size
+        return build_splat_table(
+            image_size=self.image_size,
+            feature_size=(height // self.downsample, width // self.downsample),
+            depth_range=self.depth_range,
+            bev=self.bev,
+            camera_mask=camera_mask,
+            matrices=matrices,
+        )
 
     def forget_table(self) -> None:
         """Free the splat table; the next images build it again."""

@@ -43,7 +43,9 @@ class Sites:
         depth, height, width = self.shape
         return (height + 1) * (width + 1) * (depth + 1)
 
-    def key(self, sample: Tensor | int, z: Tensor | int, y: Tensor | int, x: Tensor | int):
+    def key(
+        self, sample: Tensor | int, z: Tensor | int, y: Tensor | int, x: Tensor | int
+    ) -> Tensor | int:
         """Return the key of a place, or, of a displacement, the difference of keys."""
         depth, height, width = self.shape
         return ((sample * (height + 1) + y) * (width + 1) + x) * (depth + 1) + z

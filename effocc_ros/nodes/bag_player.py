@@ -1,6 +1,5 @@
 """``bag_player``: publish a bag, for machines without ``ros2 bag`` and for slow ones."""
 
-import sys
 import threading
 import time
 from collections import Counter
@@ -18,7 +17,6 @@ from rosgraph_msgs.msg import Clock
 from effocc_ros.bags.reader import BagMessage, BagReader, BagTopic
 from effocc_ros.errors import InputError
 from effocc_ros.msg import SemanticOccupancy
-from effocc_ros.nodes.environment import check_environment
 from effocc_ros.nodes.lockstep import NANOSECONDS, Lockstep, header_stamp
 from effocc_ros.nodes.player_parameters import declare_parameters
 from effocc_ros.nodes.stopping import SPIN_SECONDS, ros_until_signal
@@ -57,6 +55,14 @@ class BagPlayer:
 
     def play(self) -> int:
         """Play the bag, once or in a loop; return the number of messages sent."""
+        if not self.settings.bag:
+            raise InputError(
+                "parameter bag",
+                found="nothing",
+                expected="the folder of a rosbag2, or one .mcap or .db3 file",
+                do="Give -p bag:=PATH",
+                reason="no_such_bag",
+            )
         with BagReader(self.settings.bag) as bag:
             publishers = self._publishers(bag)
             if self.settings.lockstep:
@@ -231,7 +237,6 @@ def _offered(topic: BagTopic, depth: int, lossless: bool) -> QoSProfile:
 
 def main(args: list[str] | None = None) -> int:
     """Run the player; return 0 when the bag was played or a signal ended it, 1 on bad input."""
-    check_environment()
     with ros_until_signal(args) as stop:
         player = BagPlayer(rclpy.create_node("bag_player"), stop)
         code = 0
@@ -245,7 +250,3 @@ def main(args: list[str] | None = None) -> int:
         print(player.summary(), flush=True)
         player.node.destroy_node()
     return code
-
-
-if __name__ == "__main__":
-    sys.exit(main())

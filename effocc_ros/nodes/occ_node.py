@@ -1,6 +1,5 @@
 """``occ_node``: the lifecycle node around the stream and the network."""
 
-import sys
 from types import SimpleNamespace
 
 from rcl_interfaces.msg import SetParametersResult
@@ -170,7 +169,3 @@ def main(args: list[str] | None = None) -> int:
             executor.shutdown()
             node.close()
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

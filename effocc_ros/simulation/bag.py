@@ -1,6 +1,5 @@
 """A drive as a ROS 2 bag, with the true occupancy beside it."""
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -20,7 +19,8 @@ from effocc_ros.files import whole_file
 from effocc_ros.geometry import OCC3D_GRID
 from effocc_ros.occupancy import OCC3D_NUSCENES, SemanticOccupancy
 from effocc_ros.simulation.drive import Drive, Instant, encode_jpeg
-from effocc_ros.simulation.rig import SensorRig, nuscenes_rig
+from effocc_ros.simulation.processes import usable_cores
+from effocc_ros.simulation.rig import LIDAR_RATE, SensorRig, nuscenes_rig
 
 BASE, MAP = "base_link", "map"
 DEFAULT_SIZE = (396, 704)
@@ -35,14 +35,14 @@ class Measured:
         images: JPEG of each camera that fired, in the order of ``instant.cameras``.
         points: (N, 5) float32 LiDAR returns: x, y, z, intensity, ring.
         poses: (4, 4) ego poses by stamp.
-        labels: (200, 200, 16) uint8 true classes at a keyframe, else None.
+        truth: Arrays of an Occ3D ``labels.npz`` at a keyframe, else None.
     """
 
     instant: Instant
     images: tuple[bytes, ...]
     points: NDArray[np.float32]
     poses: dict[int, NDArray[np.float64]]
-    labels: NDArray[np.uint8] | None
+    truth: dict[str, NDArray[np.uint8]] | None
 
 
 def simulate_bag(
@@ -58,7 +58,8 @@ def simulate_bag(
     """Drive through a simulated street and record it.
 
     Args:
-        path: The rosbag2 folder (MCAP) that shall appear; ``truth/<stamp>.npz`` lies in it.
+        path: The rosbag2 folder (MCAP) that shall appear; ``truth/<stamp>.npz``
+            lie in it, with the arrays of Occ3D's ``labels.npz``.
         seed: Street, traffic, light and noise follow from it.
         duration_s: Length in seconds.
         image_size: (height, width) of the pictures.
@@ -77,19 +78,19 @@ def simulate_bag(
     rig = nuscenes_rig(image_size)
     truth = {}
     with BagWriter(path, overwrite=overwrite) as writer:
-        total = int(round(duration_s * 20))
+        total = round(duration_s * LIDAR_RATE)
         bar = tqdm(total=total, desc="simulate", unit="sweep", disable=not progress)
         with bar:
             for measured in _measure(seed, duration_s, image_size, workers):
                 if measured.instant.number == 0:
                     _write_static(writer, rig, min(measured.poses))
                 _write(writer, rig, measured)
-                if measured.labels is not None:
-                    truth[measured.instant.stamp] = measured.labels
+                if measured.truth is not None:
+                    truth[measured.instant.stamp] = measured.truth
                 bar.update()
-    for stamp, labels in truth.items():
+    for stamp, arrays in truth.items():
         with whole_file(_truth_file(path, stamp)) as partial_file:
-            np.savez_compressed(partial_file, semantics=labels)
+            np.savez_compressed(partial_file, **arrays)
     return path
 
 
@@ -144,13 +145,13 @@ def _check(duration_s: float, image_size: tuple[int, int]) -> None:
 
 def _measure(seed, duration_s, image_size, workers) -> Iterator[Measured]:
     """Measure all instants in order, by several processes when there are cores for it."""
-    workers = workers or len(os.sched_getaffinity(0))
+    workers = workers or usable_cores()
     make = partial(Drive, seed, duration_s, image_size)
     if workers == 1:
         drive = make()
         yield from (measure(drive, instant) for instant in drive.instants())
         return
-    count = int(round(duration_s * 20))
+    count = round(duration_s * LIDAR_RATE)
     with ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (make,)) as pool:
         yield from pool.map(_work, range(count), chunksize=max(1, min(5, count // workers)))
 
@@ -164,7 +165,7 @@ def measure(drive: Drive, instant: Instant) -> Measured:
         images,
         drive.sweep(instant.stamp).points,
         {stamp: drive.ego2map(stamp) for stamp in stamps},
-        drive.labels(instant.stamp) if instant.keyframe else None,
+        drive.truth(instant.stamp) if instant.keyframe else None,
     )
 
 

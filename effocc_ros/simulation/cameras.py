@@ -143,10 +143,19 @@ class Photographer:
             place = pose[:3, :3].astype(np.float32) @ place + pose[:3, 3:].astype(np.float32)
         distance = depth * length
         colors = shade(
-            surface, self.light, pose[:3, :3], faces, normal, points, directions, distance,
-            1.0 / camera.intrinsics[0, 0], shadows.lit(place, 1.6 * jitter),
-            self.sky_view.share(place), jitter,
-        )  # fmt: skip
+            surface,
+            self.light,
+            pose[:3, :3],
+            faces,
+            normal,
+            points,
+            directions,
+            distance,
+            1.0 / camera.intrinsics[0, 0],
+            shadows.lit(place, 1.6 * jitter),
+            self.sky_view.share(place),
+            jitter,
+        )
         haze = 1 - np.exp(distance * np.float32(-1 / HAZE))
         colors += haze * (self.light.horizon.astype(np.float32)[:, None] - colors)
         return colors

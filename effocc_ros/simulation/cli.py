@@ -19,20 +19,34 @@ def register(subparsers) -> None:
     parser = subparsers.add_parser(
         "simulate",
         help="drive a simulated street and write its bag",
-        description="Drive through a simulated street and write a ROS 2 bag with its truth.",
+        description="Drive through simulated streets. Without --scenes: one drive as a ROS 2 bag "
+        "with its true occupancy. With --scenes: a data set in the files of nuScenes "
+        "(v1.0-trainval) and Occ3D (gts/).",
     )
-    parser.add_argument(
-        "--out", type=Path, required=True, help="the bag's folder that shall appear"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="the street follows from it")
-    parser.add_argument("--duration", type=float, default=5.0, help="seconds")
+    parser.add_argument("--out", type=Path, required=True, help="the folder that shall appear")
+    parser.add_argument("--seed", type=int, default=0, help="everything follows from it")
     parser.add_argument("--image-size", type=_size, default=(396, 704), help="WIDTHxHEIGHT")
     parser.add_argument("--workers", type=int, default=None, help="processes; default: one a core")
-    parser.add_argument("--overwrite", action="store_true", help="replace a bag that is there")
+    bag = parser.add_argument_group("a bag")
+    bag.add_argument("--duration", type=float, default=5.0, help="seconds")
+    bag.add_argument("--overwrite", action="store_true", help="replace a bag that is there")
+    tree = parser.add_argument_group("a data set")
+    tree.add_argument("--scenes", type=int, default=None, help="number of scenes")
+    tree.add_argument("--keyframes", type=int, default=40, help="keyframes in each scene, 2 Hz")
+    tree.add_argument(
+        "--camera-sweeps", action="store_true", help="also the pictures between keyframes, 12 Hz"
+    )
     parser.set_defaults(run=_simulate)
 
 
 def _simulate(arguments: argparse.Namespace) -> None:
+    if arguments.scenes is None:
+        _simulate_bag(arguments)
+    else:
+        _simulate_tree(arguments)
+
+
+def _simulate_bag(arguments: argparse.Namespace) -> None:
     from effocc_ros.simulation.bag import simulate_bag, truth_stamps
 
     path = simulate_bag(
@@ -43,6 +57,19 @@ def _simulate(arguments: argparse.Namespace) -> None:
         workers=arguments.workers,
         overwrite=arguments.overwrite,
     )
-    print(
-        f"{path}: {arguments.duration:g} s of driving, {len(truth_stamps(path))} labelled moments"
+    moments = len(truth_stamps(path))
+    print(f"{path}: {arguments.duration:g} s of driving, {moments} labelled moments")
+
+
+def _simulate_tree(arguments: argparse.Namespace) -> None:
+    from effocc_ros.simulation.nuscenes_tree import TreeConfig, simulate_tree
+
+    config = TreeConfig(
+        arguments.scenes,
+        arguments.keyframes,
+        arguments.seed,
+        arguments.image_size,
+        arguments.camera_sweeps,
     )
+    root = simulate_tree(arguments.out, config, workers=arguments.workers)
+    print(f"{root}: {config.scenes} scenes of {config.keyframes} keyframes")

@@ -1,13 +1,17 @@
 """A drive through a street: every measurement of every sensor, on demand and in any order."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from effocc_ros.geometry import OCC3D_GRID, transform_points
+from effocc_ros.occupancy import OCC3D_NUSCENES
 from effocc_ros.simulation.cameras import Photographer
 from effocc_ros.simulation.lidar import Sweep, sweep
+from effocc_ros.simulation.masks import Survey, camera_mask, mark, traverse
 from effocc_ros.simulation.occupancy import TrueOccupancy
 from effocc_ros.simulation.rig import (
     CAMERA_RATE,
@@ -21,7 +25,7 @@ from effocc_ros.simulation.street import build_street
 from effocc_ros.simulation.visibility import View, look
 
 START = 1_700_000_000_000_000_000
-"""Nanoseconds since the epoch at which a drive starts."""
+"""Nanoseconds since the epoch at which a drive starts unless told otherwise."""
 
 SIGHT = 90.0
 """Agents further away than this from the car are left out, metres."""
@@ -54,18 +58,25 @@ class Drive:
         seed: Street and noise follow from it.
         duration_s: Length in seconds.
         image_size: (height, width) of the pictures.
+        start: Nanoseconds since the epoch at which the first sweep begins.
     """
 
     def __init__(
-        self, seed: int = 0, duration_s: float = 5.0, image_size: tuple[int, int] = (396, 704)
+        self,
+        seed: int = 0,
+        duration_s: float = 5.0,
+        image_size: tuple[int, int] = (396, 704),
+        start: int = START,
     ):
-        self.seed, self.duration_s = seed, duration_s
+        self.seed, self.duration_s, self.start = seed, duration_s, start
         self.street = build_street(seed, duration_s)
         self.rig = nuscenes_rig(image_size)
         self._cameras = {camera.name: camera for camera in self.rig.cameras}
         self._shadows = Shadows(self.street.static, self.street.light.sun)
         self._photographer = Photographer(self.street.static, self.street.light, image_size)
         self._truth = TrueOccupancy(self.street.static, self._path())
+
+        self._sweeps: dict[int, Sweep] = {}
 
     def _path(self) -> NDArray[np.float64]:
         times = np.arange(0.0, self.duration_s + 0.5, 0.25)
@@ -77,16 +88,16 @@ class Drive:
 
     def instants(self) -> list[Instant]:
         """List the sweeps of the drive; cameras fire in 12 of 20."""
-        count = int(round(self.duration_s * LIDAR_RATE))
+        count = round(self.duration_s * LIDAR_RATE)
         period = round(1e9 / LIDAR_RATE)
         every = LIDAR_RATE / CAMERA_RATE
         firing = {int(i * every + 1e-9) for i in range(int(count / every) + 1)}
         return [
             Instant(
                 number,
-                START + (number + 1) * period,
+                self.start + (number + 1) * period,
                 tuple(
-                    (camera.name, START + number * period + round(camera.offset_s * 1e9))
+                    (camera.name, self.start + number * period + round(camera.offset_s * 1e9))
                     for camera in self.rig.cameras
                 )
                 if number in firing
@@ -98,7 +109,7 @@ class Drive:
 
     def ego2map(self, stamp: int) -> NDArray[np.float64]:
         """Return the (4, 4) pose of the car at a stamp."""
-        return self.street.ego.pose((stamp - START) / 1e9)
+        return self.street.ego.pose((stamp - self.start) / 1e9)
 
     def view(self, camera: str, stamp: int) -> View:
         """Find what a camera sees at a stamp."""
@@ -112,15 +123,23 @@ class Drive:
     def develop(self, view: View, camera: str, stamp: int) -> NDArray[np.uint8]:
         """Make a picture, (H, W, 3) uint8 RGB, of a view."""
         number = list(self._cameras).index(camera)
-        rng = np.random.default_rng([self.seed, 1 + number, (stamp - START) // 1000])
+        rng = np.random.default_rng([self.seed, 1 + number, (stamp - self.start) // 1000])
         return self._photographer.photograph(
             view, self._cameras[camera], self._shadows.at(view.placed), rng
         )
 
     def sweep(self, stamp: int) -> Sweep:
-        """Turn the LiDAR once, ending at a stamp."""
-        rng = np.random.default_rng([self.seed, 0, (stamp - START) // 1000])
-        end = (stamp - START) / 1e9
+        """Turn the LiDAR once, ending at a stamp; the key sweeps are remembered."""
+        if stamp not in self._sweeps:
+            turn = self._turn(stamp)
+            if (stamp - self.start) % round(1e9 / KEYFRAME_RATE) != round(1e9 / LIDAR_RATE):
+                return turn
+            self._sweeps[stamp] = turn
+        return self._sweeps[stamp]
+
+    def _turn(self, stamp: int) -> Sweep:
+        rng = np.random.default_rng([self.seed, 0, (stamp - self.start) // 1000])
+        end = (stamp - self.start) / 1e9
         street = self.street
         return sweep(street.static, street.agents, self.rig.lidar, street.ego.pose, end, rng)
 
@@ -128,8 +147,46 @@ class Drive:
         """Label the Occ3D grid in the ego frame at a stamp, (200, 200, 16) uint8."""
         return self._truth.labels(self.ego2map(stamp), self._placed(stamp))
 
+    def truth(self, stamp: int) -> dict[str, NDArray[np.uint8]]:
+        """Return the arrays of an Occ3D ``labels.npz``: semantics, mask_lidar, mask_camera."""
+        labels = self.labels(stamp)
+        by_lidar, by_camera = self.masks(stamp, labels)
+        return {
+            "semantics": labels,
+            "mask_lidar": by_lidar.astype(np.uint8),
+            "mask_camera": by_camera.astype(np.uint8),
+        }
+
+    def masks(self, stamp: int, labels: NDArray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Find what was observed of the labels at a stamp.
+
+        Args:
+            stamp: End of the key sweep.
+            labels: (200, 200, 16) true labels there.
+
+        Returns:
+            Voxels that the LiDAR observed, and voxels that the cameras observed.
+        """
+        ego2map, lidar2ego = self.ego2map(stamp), self.rig.lidar.sensor2ego
+        points = transform_points(lidar2ego, self.sweep(stamp).points[:, :3].astype(np.float64))
+        origins = np.broadcast_to(lidar2ego[:3, 3], points.shape)
+        by_lidar = traverse(OCC3D_GRID, origins, points) | mark(OCC3D_GRID, points)
+        by_lidar |= self._survey.around(OCC3D_GRID, ego2map)
+        occupied = labels != OCC3D_NUSCENES.free
+        return by_lidar, camera_mask(OCC3D_GRID, occupied, self.rig.cameras, by_lidar)
+
+    @cached_property
+    def _survey(self) -> Survey:
+        sweeps = []
+        for stamp in (instant.stamp for instant in self.instants() if instant.keyframe):
+            lidar2map = self.ego2map(stamp) @ self.rig.lidar.sensor2ego
+            turn = self.sweep(stamp)
+            still = turn.points[~turn.moving, :3].astype(np.float64)
+            sweeps.append((lidar2map[:3, 3], transform_points(lidar2map, still)))
+        return Survey(sweeps, (OCC3D_GRID.lower[2] - 0.4, OCC3D_GRID.upper[2] + 0.4))
+
     def _placed(self, stamp: int):
-        ego2map, time = self.ego2map(stamp), (stamp - START) / 1e9
+        ego2map, time = self.ego2map(stamp), (stamp - self.start) / 1e9
         placed = (agent.at(time) for agent in self.street.agents)
         return tuple(p for p in placed if np.hypot(*(p[1][:2, 3] - ego2map[:2, 3])) < SIGHT)
 

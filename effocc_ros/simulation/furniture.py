@@ -154,8 +154,13 @@ def barrier(striped: bool = True) -> Mesh:
 def cone() -> Mesh:
     """Build a traffic cone."""
     orange, white = (0.62, 0.10, 0.012), (0.75, 0.75, 0.72)
-    bands = ((0.03, 0.17, 0.25, orange), (0.28, 0.12, 0.16, white), (0.44, 0.085, 0.12, orange),
-             (0.56, 0.06, 0.1, white), (0.66, 0.04, 0.09, orange))  # fmt: skip
+    bands = (
+        (0.03, 0.17, 0.25, orange),
+        (0.28, 0.12, 0.16, white),
+        (0.44, 0.085, 0.12, orange),
+        (0.56, 0.06, 0.1, white),
+        (0.66, 0.04, 0.09, orange),
+    )
     parts = [box((0, 0, 0.02), (0.4, 0.4, 0.04), Paint(c.TRAFFIC_CONE, tint=orange))]
     for z, radius, height, tint in bands:
         parts.append(

@@ -78,8 +78,10 @@ class Ground:
             walk = 3.5  # the crossing street's sidewalk
             first, last = block.start, block.end
             for s0, s1, corner in (
-                (first, first + walk, True), (first + walk, last - walk, False), (last - walk, last, True),
-            ):  # fmt: skip
+                (first, first + walk, True),
+                (first + walk, last - walk, False),
+                (last - walk, last, True),
+            ):
                 parts += self._section(s0, s1, block, corner)
         for before, after in zip(self.blocks[:-1], self.blocks[1:], strict=True):
             parts += self._junction(before.end, after.start)
@@ -101,7 +103,7 @@ class Ground:
     def _kerb(self, s: NDArray, d: NDArray, paint: Paint = KERBSTONE) -> Mesh:
         """A vertical face of kerb height along a line of (s, d)."""
         low = np.concatenate([self.line.point(s, d), np.zeros((len(s), 1))], axis=1)
-        high = low + [0, 0, KERB]
+        high = low + np.array([0, 0, KERB])
         return quads(np.stack([low[:-1], low[1:], high[1:], high[:-1]], axis=1), paint)
 
     def _section(self, s0, s1, block: Block, corner: bool) -> list[Mesh]:

@@ -55,9 +55,17 @@ class Light:
         up = np.clip(np.sin(elevation), 0, 1)
         blend = (up**0.5)[..., None]
         sky = self.horizon * (1 - blend) + self.zenith * blend
-        toward = np.stack(np.broadcast_arrays(
-            np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)
-        ), axis=-1) @ self.sun  # fmt: skip
+        toward = (
+            np.stack(
+                np.broadcast_arrays(
+                    np.cos(elevation) * np.cos(azimuth),
+                    np.cos(elevation) * np.sin(azimuth),
+                    np.sin(elevation),
+                ),
+                axis=-1,
+            )
+            @ self.sun
+        )
         glow = np.clip(toward, 0, 1)[..., None]
         sky = sky + self.sunlight * (0.06 * glow**6 + 0.25 * glow**64 + 6.0 * (glow > 0.9998))
         cover = _cloud_cover(rng, elevation, azimuth, self.clouds)[..., None]
@@ -124,10 +132,18 @@ def _cloud_cover(rng, elevation, azimuth, share: float) -> NDArray:
 
 def light_of(rng: np.random.Generator) -> Light:
     """Draw the time of day and the weather."""
-    hour = float(rng.choice([rng.uniform(0.5, 0.82), rng.uniform(0.2, 0.5), rng.uniform(0.05, 0.14)],
-                            p=[0.6, 0.25, 0.15]))  # fmt: skip
-    return light_at(hour, float(rng.uniform(-np.pi, np.pi)), float(rng.uniform(0.1, 0.75)),
-                    int(rng.integers(1 << 30)))  # fmt: skip
+    hour = float(
+        rng.choice(
+            [rng.uniform(0.5, 0.82), rng.uniform(0.2, 0.5), rng.uniform(0.05, 0.14)],
+            p=[0.6, 0.25, 0.15],
+        )
+    )
+    return light_at(
+        hour,
+        float(rng.uniform(-np.pi, np.pi)),
+        float(rng.uniform(0.1, 0.75)),
+        int(rng.integers(1 << 30)),
+    )
 
 
 def light_at(height: float, azimuth: float, clouds: float, seed: int) -> Light:

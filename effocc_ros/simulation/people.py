@@ -49,11 +49,13 @@ def person(
         foot = np.array([0.9 * np.sin(step) - lift, side * 0.10, 0.06 + lift])
         parts += [limb(hip, knee, 0.095, legs), limb(knee, foot, 0.075, legs)]
         parts.append(
-            box(foot + [0.06, 0, -0.0], (0.26, 0.10, 0.11), Paint(label, tint=DARK), True)
+            box(
+                foot + np.array([0.06, 0, -0.0]), (0.26, 0.10, 0.11), Paint(label, tint=DARK), True
+            )
         )
         shoulder = np.array([0, side * 0.21, 1.42])
-        elbow = shoulder + [-0.3 * np.sin(step), side * 0.05, -0.28]
-        hand = elbow + [-0.22 * np.sin(step) + 0.06, 0, -0.25]
+        elbow = shoulder + np.array([-0.3 * np.sin(step), side * 0.05, -0.28])
+        hand = elbow + np.array([-0.22 * np.sin(step) + 0.06, 0, -0.25])
         parts += [limb(shoulder, elbow, 0.06, cloth), limb(elbow, hand, 0.05, cloth)]
         parts.append(ball(hand, 0.05, face, 3))
     chest = [
@@ -76,9 +78,17 @@ def _rider(label: int, shirt, trousers, skin, saddle, hands, feet, phase: float 
         np.array([saddle[0], 0, saddle[1] + 0.1]),
         np.array([saddle[0] + 0.28, 0, saddle[1] + 0.68]),
     )
-    parts = [limb(hip, neck, 0.15, cloth, 1.05, 8), ball(neck + [0.07, 0, 0.2], 0.12, face, 5)]
+    parts = [
+        limb(hip, neck, 0.15, cloth, 1.05, 8),
+        ball(neck + np.array([0.07, 0, 0.2]), 0.12, face, 5),
+    ]
     parts.append(
-        ball(neck + [0.06, 0, 0.26], (0.15, 0.12, 0.09), Paint(label, tint=(0.4, 0.4, 0.42)), 4)
+        ball(
+            neck + np.array([0.06, 0, 0.26]),
+            (0.15, 0.12, 0.09),
+            Paint(label, tint=(0.4, 0.4, 0.42)),
+            4,
+        )
     )
     for side in (-1, 1):
         turn = phase + (np.pi if side > 0 else 0)
@@ -86,9 +96,12 @@ def _rider(label: int, shirt, trousers, skin, saddle, hands, feet, phase: float 
             [feet[0] + 0.15 * np.cos(turn), side * 0.12, feet[1] + 0.15 * np.sin(turn)]
         )
         knee = (hip + foot) / 2 + [0.26, side * 0.05, 0.12]
-        parts += [limb(hip + [0, side * 0.09, 0], knee, 0.09, legs), limb(knee, foot, 0.07, legs)]
+        parts += [
+            limb(hip + np.array([0, side * 0.09, 0]), knee, 0.09, legs),
+            limb(knee, foot, 0.07, legs),
+        ]
         grip = np.array([hands[0], side * 0.25, hands[1]])
-        parts.append(limb(neck + [0, side * 0.18, -0.08], grip, 0.055, cloth))
+        parts.append(limb(neck + np.array([0, side * 0.18, -0.08]), grip, 0.055, cloth))
     return concatenate(parts)
 
 
@@ -99,8 +112,14 @@ def bicycle(color, rider: tuple | None = None, phase: float = 0.0) -> Mesh:
     paint, dark = Paint(label, tint=color), Paint(label, tint=DARK)
     saddle, crank, head = (-0.2, 0, 0.92), (-0.05, 0, 0.3), (0.42, 0, 0.85)
     rear, front = (-0.52, 0, 0.34), (0.55, 0, 0.34)
-    tubes = [(saddle, crank), (crank, head), ((-0.18, 0, 0.8), head), (rear, crank), (rear, (-0.18, 0, 0.8)),
-             (head, front)]  # fmt: skip
+    tubes = [
+        (saddle, crank),
+        (crank, head),
+        ((-0.18, 0, 0.8), head),
+        (rear, crank),
+        (rear, (-0.18, 0, 0.8)),
+        (head, front),
+    ]
     parts = [limb(a, b, 0.025, paint, 1.0, 5) for a, b in tubes]
     parts += [wheel(x, 0.0, 0.34, 0.045, label, 12) for x in (-0.52, 0.55)]
     parts.append(box((-0.22, 0, 0.95), (0.26, 0.15, 0.07), dark, True))

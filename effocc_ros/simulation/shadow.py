@@ -90,8 +90,14 @@ class Shadows:
     def __init__(self, static: Surface, sun: NDArray):
         self._axes = _axes(np.asarray(sun, np.float64))
         low, high = static.mesh.bounds()
-        corners = np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1])
-                            for z in (low[2], high[2])])  # fmt: skip
+        corners = np.array(
+            [
+                [x, y, z]
+                for x in (low[0], high[0])
+                for y in (low[1], high[1])
+                for z in (low[2], high[2])
+            ]
+        )
         across = corners @ self._axes[:2].T
         self._low = across.min(axis=0)
         shape = tuple(int(k) for k in np.ceil(np.ptp(across, axis=0) / TEXEL))

@@ -100,7 +100,7 @@ def _pavers(rng, color=(0.36, 0.345, 0.325), joint=0.5, metres=(4.0, 4.0)):
     u, v = _axes(metres)
     row = np.floor(v / joint)
     shifted = u + 0.5 * joint * (row % 2)
-    count = int(round(metres[0] / joint))
+    count = round(metres[0] / joint)
     stones = rng.normal(1.0, 0.07, (count, count))
     shade = stones[row.astype(int) % count, np.floor(shifted / joint).astype(int) % count]
     texels = _paint(color, shade * _speckle(rng, (16, 0.05), (256, 0.10)))

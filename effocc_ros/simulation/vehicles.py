@@ -1,5 +1,6 @@
 """Vehicles at the origin: x forward, z up, wheels on z = 0, lengths in metres."""
 
+import itertools
 from functools import lru_cache
 
 import numpy as np
@@ -28,9 +29,15 @@ def _plan(x0: float, x1: float, half: float, z: float, corner: float = 0.25) -> 
     """Return a rectangle with cut corners, (8, 3), counter-clockwise seen from above."""
     k = corner
     points = [
-        (x0 + k, -half), (x1 - k, -half), (x1, -half + 1.2 * k), (x1, half - 1.2 * k),
-        (x1 - k, half), (x0 + k, half), (x0, half - 1.2 * k), (x0, -half + 1.2 * k),
-    ]  # fmt: skip
+        (x0 + k, -half),
+        (x1 - k, -half),
+        (x1, -half + 1.2 * k),
+        (x1, half - 1.2 * k),
+        (x1 - k, half),
+        (x0 + k, half),
+        (x0, half - 1.2 * k),
+        (x0, -half + 1.2 * k),
+    ]
     return np.array([(x, y, z) for x, y in points])
 
 
@@ -126,11 +133,15 @@ def car(color: tuple[float, float, float], kind: str = "sedan") -> Mesh:
     )
     pillars = [
         _shell(
-            [(belt, x - 0.06, x + 0.06, half - 0.105), (roof - 0.05, x - 0.05, x + 0.05, half - 0.225)],
-            body, 0.02,
+            [
+                (belt, x - 0.06, x + 0.06, half - 0.105),
+                (roof - 0.05, x - 0.05, x + 0.05, half - 0.225),
+            ],
+            body,
+            0.02,
         )
         for x in (0.5 * (base0 + base1) - 0.1, base0 + lean0 + 0.3)
-    ]  # fmt: skip
+    ]
     mirrors = [
         box((base1 - 0.35, side * (half + 0.06), belt + 0.1), (0.14, 0.2, 0.13), body, bottom=True)
         for side in (-1, 1)
@@ -152,7 +163,7 @@ def _window_band(x0, x1, half, z0, z1, label, count) -> list[Mesh]:
     edges, glass = np.linspace(x0, x1, count + 1), Paint(label, "glass")
     return [
         box(((a + b) / 2, side * half, (z0 + z1) / 2), (b - a - 0.12, 0.03, z1 - z0), glass, True)
-        for a, b in zip(edges[:-1], edges[1:], strict=True)
+        for a, b in itertools.pairwise(edges)
         for side in (-1, 1)
     ]
 
@@ -188,9 +199,15 @@ def truck(color: tuple[float, float, float], cargo: tuple[float, float, float]) 
     """Build a box truck, 8 m long."""
     body = Paint(c.TRUCK, tint=color)
     cab = _shell(
-        [(0.45, 2.1, 4.0, 1.15), (1.5, 2.1, 4.02, 1.15), (2.6, 2.15, 3.75, 1.08), (2.75, 2.3, 3.5, 0.95)],
-        body, 0.2,
-    )  # fmt: skip
+        [
+            (0.45, 2.1, 4.0, 1.15),
+            (1.5, 2.1, 4.02, 1.15),
+            (2.6, 2.15, 3.75, 1.08),
+            (2.75, 2.3, 3.5, 0.95),
+        ],
+        body,
+        0.2,
+    )
     screen = loft(
         [_plan(3.9, 4.04, 1.0, 1.55, 0.04), _plan(3.7, 3.83, 0.95, 2.4, 0.04)],
         Paint(c.TRUCK, "glass"),

@@ -130,8 +130,14 @@ def _window(surface: Surface, agent2camera: NDArray, camera: CameraMount):
     if z < -surface.radius or np.hypot(np.hypot(x, y), z) > 150.0:
         return None
     low, high = surface.mesh.bounds()
-    corners = np.array([[a, b, c] for a in (low[0], high[0]) for b in (low[1], high[1])
-                        for c in (low[2], high[2])])  # fmt: skip
+    corners = np.array(
+        [
+            [a, b, c]
+            for a in (low[0], high[0])
+            for b in (low[1], high[1])
+            for c in (low[2], high[2])
+        ]
+    )
     corners = corners @ agent2camera[:3, :3].T + agent2camera[:3, 3]
     if corners[:, 2].max() < 0.1:
         return None

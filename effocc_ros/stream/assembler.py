@@ -14,6 +14,7 @@ from effocc_ros.errors import InputError
 from effocc_ros.frame import Camera, Frame, PointCloud
 from effocc_ros.stream.camera_models import CameraModel
 from effocc_ros.stream.config import StreamConfig
+from effocc_ros.stream.headers import no_frame_id
 from effocc_ros.stream.images import Fallback, decode_image
 from effocc_ros.stream.problem import Problem
 from effocc_ros.stream.sweep_buffer import RawSweep, SweepBuffer
@@ -103,6 +104,7 @@ class Assembler:
         """
         cameras = []
         decoded = self._decoders.map(self._decode, [camera for camera, _ in scene.cameras])
+        cloud = self._cloud(scene.sweeps)  # while the images are decoded
         for (camera, model), image in zip(scene.cameras, decoded, strict=True):
             if isinstance(image, InputError):
                 report(Problem.of(camera.name, image))
@@ -121,7 +123,7 @@ class Assembler:
             stamp=scene.stamp,
             frame_id=self.config.base_frame,
             cameras=tuple(cameras),
-            cloud=self._cloud(scene.sweeps),
+            cloud=cloud,
             ego2global=scene.ego2global,
         )
 
@@ -170,13 +172,7 @@ class Assembler:
         if known.sensor2base is not None:
             return known.sensor2base
         if not frame_id:
-            raise InputError(
-                f"header.frame_id of {name}",
-                found="an empty text",
-                expected="the tf frame of the sensor",
-                do="Set it in the driver, or give a calibration file that says where it is",
-                reason="empty_frame_id",
-            )
+            raise no_frame_id(name)
         return self._transforms.mounting(self.config.base_frame, frame_id, stamp)
 
     def _ego2global(self, stamp: int) -> NDArray[np.float64]:
@@ -190,13 +186,14 @@ class Assembler:
         sweeps = [self._locate_sweep(reference)]
         # Without ego motion an earlier sweep would only blur the reference.
         earlier = self._sweeps.before(reference.stamp) if self.config.fixed_frame else []
+        lost = None
         for sweep in earlier:
             try:
                 sweeps.append(self._locate_sweep(sweep))
             except InputError as error:
-                # All older ones are further outside of what tf tells.
-                report(Problem.of(f"{self.config.lidar} sweeps", error))
-                break
+                lost = lost or error
+        if lost:
+            report(Problem.of(f"{self.config.lidar} sweeps", lost))
         return tuple(sweeps)
 
     def _locate_sweep(self, sweep: RawSweep) -> Sweep:

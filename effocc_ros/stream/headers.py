@@ -1,4 +1,4 @@
-"""Stamps of message headers."""
+"""Stamps and frames of message headers."""
 
 from typing import Any
 
@@ -24,3 +24,14 @@ def stamp_of(message: Any, source: str) -> int:
             reason="zero_stamp",
         )
     return nanoseconds
+
+
+def no_frame_id(source: str) -> InputError:
+    """Return what to say of a sensor whose messages do not name their tf frame."""
+    return InputError(
+        f"header.frame_id of {source}",
+        found="an empty text",
+        expected="the tf frame of the sensor",
+        do="Set it in the driver, or give a calibration file that says where it is",
+        reason="empty_frame_id",
+    )

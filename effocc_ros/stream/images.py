@@ -145,7 +145,7 @@ def _is_cut(data: bytes) -> bool:
     if data[:2] not in MARKERS:
         return not data
     begin, end = MARKERS[data[:2]]
-    return data.rfind(end) < data.rfind(begin)
+    return data.rfind(end) <= data.rfind(begin)
 
 
 def _bad(source: str, found: str, expected: str, reason: str) -> InputError:

@@ -18,7 +18,7 @@ from effocc_ros.stream.assembler import Assembler
 from effocc_ros.stream.camera_models import camera_model
 from effocc_ros.stream.clouds import decode_cloud
 from effocc_ros.stream.config import StreamConfig
-from effocc_ros.stream.headers import NANOSECONDS, stamp_of
+from effocc_ros.stream.headers import NANOSECONDS, no_frame_id, stamp_of
 from effocc_ros.stream.images import Fallback, check_image
 from effocc_ros.stream.problem import Problem
 from effocc_ros.stream.statistics import InputCounter, StreamStatistics, plain
@@ -119,6 +119,10 @@ class Stream:
         lidar = self.config.lidar
         try:
             stamp = stamp_of(message, lidar)
+            frame_id = message.header.frame_id.lstrip("/")
+            filed = self.config.calibration.get(lidar)
+            if not frame_id and (filed is None or filed.sensor2base is None):
+                raise no_frame_id(lidar)
             points, lost = decode_cloud(message, lidar, self.config.intensity_scale)
         except InputError as error:
             self._report(Problem.of(lidar, error))
@@ -129,7 +133,7 @@ class Stream:
                 "They are left out, the others are used."
             )
             self._report(Problem(lidar, "nan_points", text))
-        sweep = RawSweep(stamp, message.header.frame_id.lstrip("/"), points)
+        sweep = RawSweep(stamp, frame_id, points)
         with self._lock:
             self._inputs[lidar].count(stamp, now)
             self._sweeps.add(sweep)

@@ -102,7 +102,9 @@ class Synchronizer:
             reference: Anything; comes back in the trigger.
             now: Seconds on the caller's monotonic clock.
         """
-        if self._first is None or stamp < self._newest - JUMP_BACK:
+        if self._first is None:
+            self._first = stamp
+        elif stamp < self._newest - JUMP_BACK:
             self._restart(stamp)
         self._newest = stamp
         repeated = any(each.stamp == stamp for each in self._waiting)
@@ -163,7 +165,7 @@ class Synchronizer:
         self._images = {name: self._images.get(name, []) for name in config.cameras}
 
     def _restart(self, stamp: int) -> None:
-        """Begin anew: images from after a jump back in time are not to come, they are past."""
+        """Begin anew after a jump back in time: images that lie ahead of it are from before it."""
         self._first = stamp
         for queue in self._images.values():
             if queue and queue[-1][0] > stamp + JUMP_BACK:

@@ -11,11 +11,16 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import rclpy
 from helpers.toy_drive import Sent
+from helpers.waiting import wait_until
+from rcl_interfaces.msg import SetParametersResult
+from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
@@ -24,6 +29,7 @@ from effocc_ros.nodes.transport import ros_environment
 from effocc_ros.rig import load_rig
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+START = "import sys; from effocc_ros.nodes.executables import {0}; sys.exit({0}())"
 _counter = itertools.count(os.getpid())
 
 
@@ -35,7 +41,7 @@ def next_domain() -> int:
 class RosProcess:
     """One node in a process of its own, with a clean environment and a log file."""
 
-    def __init__(self, module: str, domain: int, arguments: list[str], log: Path):
+    def __init__(self, name: str, domain: int, arguments: list[str], log: Path):
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         ours = {k: v for k, v in ros_environment(domain).items() if k.startswith(("ROS", "RMW"))}
         environment = {
@@ -48,7 +54,7 @@ class RosProcess:
         self.log = log
         with log.open("wb") as sink:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", f"effocc_ros.nodes.{module}", "--ros-args", *arguments],
+                [sys.executable, "-c", START.format(name), "--ros-args", *arguments],
                 env=environment,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
@@ -132,14 +138,6 @@ class Peer:
         rclpy.shutdown(context=self.context)
 
 
-def wait_until(done: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
-    """Wait for something to become true."""
-    deadline = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < deadline, f"no {what} within {seconds} s"
-        time.sleep(0.02)
-
-
 @contextmanager
 def ros_stage(folder: Path) -> Iterator["Stage"]:
     """Give a ROS domain of its own; whatever runs there at the end is killed."""
@@ -159,9 +157,9 @@ class Stage:
         self._publishers: dict[str, Publisher] = {}
         self.peer = Peer(domain)
 
-    def start(self, module: str, **parameters) -> RosProcess:
-        """Start ``effocc_ros.nodes.<module>`` with parameters."""
-        return self._start(module, _given(parameters))
+    def start(self, name: str, **parameters) -> RosProcess:
+        """Start ``occ_node`` or ``bag_player`` with parameters."""
+        return self._start(name, _given(parameters))
 
     def start_node(self, active: bool = True, **parameters) -> RosProcess:
         """Start the occupancy node for the toy drive and nuScenes bags; wait until it is up."""
@@ -171,9 +169,9 @@ class Stage:
             node.wait_for_text("active:")
         return node
 
-    def _start(self, module: str, arguments: list[str]) -> RosProcess:
-        log = self._folder / f"{module}-{len(self._processes)}.log"
-        process = RosProcess(module, self.domain, arguments, log)
+    def _start(self, name: str, arguments: list[str]) -> RosProcess:
+        log = self._folder / f"{name}-{len(self._processes)}.log"
+        process = RosProcess(name, self.domain, arguments, log)
         self._processes.append(process)
         return process
 
@@ -196,10 +194,17 @@ class Stage:
         return self._publishers[topic]
 
     def close(self) -> None:
-        """Kill the processes and end the node."""
+        """Kill the processes, print what they said for the reader of a failure, end the node."""
         for process in self._processes:
             process.kill()
+            print(f"--- {process.log.name}\n{process.text}")
         self.peer.close()
+
+
+def set_parameter(stage: Stage, name: str, value: Any) -> SetParametersResult:
+    """Ask the occupancy node to change a parameter."""
+    request = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
+    return stage.peer.ask(SetParameters, "/occ_node/set_parameters", request).results[0]
 
 
 def _given(parameters: dict) -> list[str]:

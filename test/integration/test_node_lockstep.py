@@ -3,8 +3,8 @@
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from helpers.diagnostics import told
-from helpers.ros_processes import wait_until
 from helpers.toy_drive import PERIOD, START, make_toy_bag
+from helpers.waiting import wait_until
 
 from effocc_ros.frame import NUSCENES_CAMERAS
 from effocc_ros.msg import SemanticOccupancy

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from helpers.real_frame import LIDAR_STAMP, make_real_frame_bag
-from helpers.ros_processes import wait_until
+from helpers.tiny_model import tiny_config
+from helpers.waiting import wait_until
 from nav_msgs.msg import OccupancyGrid
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import PointCloud2
@@ -46,7 +48,8 @@ def test_a_real_frame_through_the_node_is_what_the_predictor_says(
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     grids = stage.peer.listen(OccupancyGrid, "/occ_node/output/grid", latched)
     stage.start_node(model=tiny_models["fusion"], markers_min_height=0.0)
-    wait_for = ["/LIDAR_TOP", "/tf", "/tf_static", *(f"/{c}/camera_info" for c in NUSCENES_CAMERAS)]
+    infos = [f"/{camera}/camera_info" for camera in NUSCENES_CAMERAS]
+    wait_for = ["/LIDAR_TOP", "/tf", "/tf_static", *infos]
     player = stage.start("bag_player", bag=bag, lockstep=True, wait_for=wait_for)
     assert player.wait(90) == 0, player.text
     wait_until(lambda: occupancies and clouds and markers and grids, "all four outputs")
@@ -54,7 +57,7 @@ def test_a_real_frame_through_the_node_is_what_the_predictor_says(
     (message,), (cloud,), (array,), (grid,) = occupancies, clouds, markers, grids
     labels = np.frombuffer(message.labels, np.uint8).reshape(message.shape)
     check_geometry(message)
-    frame = read_frame(bag, load_rig("nuscenes"), load_preset("fusion_tiny"), LIDAR_STAMP)
+    frame = read_frame(bag, load_rig("nuscenes"), tiny_config("fusion"), LIDAR_STAMP)
     expected = predicted(frame, tiny_models["fusion"])
     assert len(np.unique(labels)) > 5, "a network whose answer does not depend on its input"
     assert np.array_equal(labels, expected.labels)
@@ -72,21 +75,22 @@ def test_depth_pixels_of_the_real_frame_land_where_the_official_code_puts_them(
     bag = make_real_frame_bag(data_dir, tmp_path / "real")
     preset = load_preset("fusion_r18")
     frame = read_frame(bag, load_rig("nuscenes"), preset, LIDAR_STAMP)
-    depth = preprocess(frame, preset).depth[0].numpy().ravel()
+    depth = preprocess(frame, preset).depth[0].numpy()
     vector = np.load(reference_dir / "parity" / "f_preprocess.npz")
     assert tuple(vector["cam_order"]) == tuple(preset.cameras)
-    official = np.zeros_like(depth)
+    official = np.zeros(depth.size, np.float32)
     official[vector["depth_index"]] = vector["depth_value"]
+    official = official.reshape(depth.shape)
 
-    # The vector adds a second sweep, which may hide returns of the keyframe and add others.
+    # The vector adds a second sweep, which may hide returns of the keyframe and adds others. Its
+    # camera poses were recovered to some 0.01 mm, so a return may cross the border of a pixel.
     seen = depth > 0
     assert seen.sum() > 15_000
-    on_the_same_pixel = seen & (official > 0)
-    assert on_the_same_pixel.sum() > 0.995 * seen.sum()
-    nearer = official[on_the_same_pixel] < depth[on_the_same_pixel] + 0.01
-    assert nearer.mean() > 0.995
-    equal = np.abs(official[on_the_same_pixel] - depth[on_the_same_pixel]) < 0.01
-    assert equal.mean() > 0.6
+    near = np.stack([cv2.dilate(image, np.ones((3, 3))) for image in official]) > 0
+    assert near[seen].all()
+    both = seen & (official > 0)
+    assert both.sum() > 0.99 * seen.sum()
+    assert (np.abs(official - depth)[both] < 0.001).mean() > 0.95
 
 
 def check_geometry(message: SemanticOccupancy) -> None:

@@ -178,3 +178,16 @@ def test_gradients_reach_features_and_depth(small):
     small(features, None, torch.ones(2, 3, dtype=torch.bool), small_matrices()).sum().backward()
     assert features.grad.abs().sum() > 0
     assert small.depth_net.weight.grad[: small.depth_count].abs().sum() > 0
+
+
+def test_a_table_made_for_inference_serves_a_training_step(small):
+    features = uniform("lift.features", (2, 3, 6, 4, 8), -1, 1)
+    mask = torch.ones(2, 3, dtype=torch.bool)
+    with torch.inference_mode():
+        matrices = small_matrices()
+        small(features, None, mask, matrices)
+    table = small.table(mask, small_matrices())
+    features.requires_grad_()
+    small(features, None, mask, small_matrices()).sum().backward()
+    assert small.table(mask, small_matrices()) is table
+    assert features.grad.abs().sum() > 0

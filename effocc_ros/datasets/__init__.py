@@ -1,0 +1,1 @@
+"""Benchmarks on disk: their own files in, Frames with labels and masks out."""

@@ -1,0 +1,1 @@
+"""Networks as ONNX: the dense halves, checked against torch."""

@@ -1,0 +1,106 @@
+"""The dense halves of a network, each as a module with named inputs and outputs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from effocc_ros.networks.config import ModelConfig
+from effocc_ros.networks.effocc import EffOcc
+from effocc_ros.networks.sparse_encoder import bev_channels
+
+
+@dataclass(frozen=True)
+class Side:
+    """One half of a network, ready to be exported.
+
+    Attributes:
+        name: ``camera`` or ``bev``.
+        inputs: Shape of every input, all float32, in the order in which ``module`` takes them.
+        outputs: Names of what ``module`` returns, in its order.
+        module: Tensors to a tuple of tensors.
+    """
+
+    name: str
+    inputs: dict[str, tuple[int, ...]]
+    outputs: tuple[str, ...]
+    module: nn.Module
+
+
+class _Steps(nn.Module):
+    """A function of a network as a module, which is what the exporter takes."""
+
+    def __init__(self, network: EffOcc, steps: Callable[..., tuple[Tensor, ...]]):
+        super().__init__()
+        self.network, self.steps = network, steps
+        self.train(network.training)
+
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        return self.steps(self.network, *tensors)
+
+
+def sides_of(network: EffOcc, logits: bool = False) -> tuple[Side, ...]:
+    """Return the dense halves of a network.
+
+    What lies between them, the splat and the sparse encoder, depends on calibration and on where
+    the points are, and stays in torch.
+
+    Args:
+        network: In eval mode.
+        logits: Also give the logits that the labels come from.
+
+    Returns:
+        The camera side, which a LiDAR network does not have, and the BEV side.
+    """
+    bev = _bev_side(network, logits)
+    return (bev,) if network.config.modality == "lidar" else (_camera_side(network), bev)
+
+
+def _camera_side(network: EffOcc) -> Side:
+    config = network.config
+    count, size = len(config.cameras), config.image_size
+    inputs = {"images": (1, count, 3, *size)}
+    if config.modality == "fusion":
+        inputs["depth"] = (1, count, *size)
+    return Side("camera", inputs, ("depth_probability", "context"), _Steps(network, _lift))
+
+
+def _lift(network: EffOcc, images: Tensor, depth: Tensor | None = None) -> tuple[Tensor, ...]:
+    features = network.image_features(images).flatten(0, 1)
+    if depth is not None:
+        depth = depth.flatten(0, 1).unsqueeze(1)
+    both = network.img_view_transformer.depth_and_context(features, depth)
+    return tuple(tensor.unflatten(0, images.shape[:2]) for tensor in both)
+
+
+def _bev_side(network: EffOcc, logits: bool) -> Side:
+    config, inputs = network.config, {}
+    if config.modality != "lidar":
+        width, height, layers = config.bev.shape
+        inputs["camera_bev"] = (1, config.bev_channels * layers, height, width)
+    if config.modality != "vision":
+        inputs["lidar_bev"] = (1, _lidar_channels(config), *config.grid.shape[1::-1])
+    outputs = ("labels",)
+    outputs += ("logits",) if logits else ()
+    outputs += ("flow",) if config.flow else ()
+    steps = partial(_classify, names=tuple(inputs), logits=logits)
+    return Side("bev", inputs, outputs, _Steps(network, steps))
+
+
+def _classify(
+    network: EffOcc, *bevs: Tensor, names: tuple[str, ...], logits: bool
+) -> tuple[Tensor, ...]:
+    given = {"camera_bev": None, "lidar_bev": None} | dict(zip(names, bevs, strict=True))
+    features = network.merge(**given)
+    scores = network.occ_head(features)
+    outputs = (scores.argmax(dim=-1).to(torch.uint8),)
+    outputs += (scores,) if logits else ()
+    outputs += (network.occ_head.flow(features),) if network.config.flow else ()
+    return outputs
+
+
+def _lidar_channels(config: ModelConfig) -> int:
+    # The encoder has one empty layer of voxels more than the cloud.
+    return bev_channels(config.voxel_widths, config.voxels.shape[2] + 1)

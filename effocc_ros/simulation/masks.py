@@ -1,0 +1,161 @@
+"""What the sensors observed: the visibility masks of Occ3D, by ray casting through voxels.
+
+Occ3D (X. Tian et al., NeurIPS 2023, section 3.3.2): a voxel is observed by the LiDAR when a ray
+ends in it or passes it on its way; it is observed by a camera when it lies before or at the first
+occupied voxel on a line from the camera to an occupied voxel in its picture. What the LiDAR did
+not observe has no label that a camera could be asked for.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from effocc_ros.geometry import VoxelGrid, inverse_rigid, transform_points
+from effocc_ros.simulation.rig import CameraMount
+
+CELL = 0.4
+"""Edge in metres of the voxels in which a drive is surveyed."""
+
+REACH = 58.0
+"""Further than this from the car no voxel lies, metres."""
+
+
+def traverse(
+    grid: VoxelGrid,
+    origins: NDArray,
+    ends: NDArray,
+    blocked: NDArray[np.bool_] | None = None,
+) -> NDArray[np.bool_]:
+    """Mark the voxels that line segments pass.
+
+    J. Amanatides and A. Woo, "A fast voxel traversal algorithm for ray tracing", 1987, for all
+    segments at once.
+
+    Args:
+        grid: The voxels.
+        origins: (N, 3) metres; a segment that starts outside of the grid marks nothing.
+        ends: (N, 3) metres, inside or outside of the grid.
+        blocked: (X, Y, Z) voxels at which a segment ends; they are marked too.
+
+    Returns:
+        (X, Y, Z) true for the voxels passed.
+    """
+    shape = np.asarray(grid.shape)[:, None]
+    start = ((np.asarray(origins, np.float64) - grid.lower) / grid.voxel_size).T
+    way = ((np.asarray(ends, np.float64) - grid.lower) / grid.voxel_size).T - start
+    index = np.floor(start).astype(np.int64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        stride = np.where(way != 0, 1.0 / np.abs(way), np.inf)  # share of the way to cross one
+        wall = np.where(way > 0, index + 1 - start, start - index) * stride
+        leaves = np.where(way > 0, shape - start, start) * stride
+    wall, leaves = (np.where(way != 0, part, np.inf) for part in (wall, leaves))
+    last = np.minimum(leaves.min(axis=0) - 1e-9, 1.0)  # rounding must not lead out of the grid
+    weights = np.array([grid.shape[1] * grid.shape[2], grid.shape[2], 1])[:, None]
+    step, flat = np.sign(way).astype(np.int64) * weights, (index * weights).sum(axis=0)
+    alive = np.all((index >= 0) & (index < shape), axis=0)
+
+    total = int(np.prod(grid.shape))
+    seen = np.zeros(total + 1, bool)  # the last one takes the marks of finished segments
+    stops = np.append(np.zeros(total, bool) if blocked is None else blocked.ravel(), False)
+    while alive.any():
+        if alive.mean() < 0.8:
+            wall, stride, step = (part[:, alive] for part in (wall, stride, step))
+            last, flat = last[alive], flat[alive]
+        else:
+            flat[~alive], last[~alive] = total, -1.0
+        seen[flat] = True
+        nearest = np.minimum(np.minimum(wall[0], wall[1]), wall[2])
+        alive = (nearest < last) & ~stops[flat]
+        along_x = wall[0] == nearest
+        along_y = (wall[1] == nearest) & ~along_x
+        for axis, crosses in enumerate((along_x, along_y, ~(along_x | along_y))):
+            flat += step[axis] * crosses
+            wall[axis][crosses] += stride[axis][crosses]
+    return seen[:total].reshape(grid.shape)
+
+
+def mark(grid: VoxelGrid, points: NDArray) -> NDArray[np.bool_]:
+    """Mark the voxels (X, Y, Z) that hold points (N, 3)."""
+    index, inside = grid.index(points)
+    marked = np.zeros(grid.shape, bool)
+    marked[tuple(index[inside].T)] = True
+    return marked
+
+
+class Survey:
+    """What the LiDAR observed of the things that stand still, over a whole drive.
+
+    Occ3D gathers the key sweeps of a scene. Here each of them is cast once, into voxels that are
+    fixed in the map; a keyframe asks for the part around it.
+
+    Args:
+        sweeps: Place of the sensor (3,) and the returns (N, 3) from what stands still, both in
+            metres in the map, for each key sweep.
+        height: Range of z in metres that matters.
+    """
+
+    def __init__(self, sweeps: Sequence[tuple[NDArray, NDArray]], height: tuple[float, float]):
+        places = np.array([origin for origin, _ in sweeps])
+        low = np.floor(np.append(places.min(axis=0)[:2] - REACH, height[0]) / CELL) * CELL
+        high = np.append(places.max(axis=0)[:2] + REACH, height[1])
+        shape = tuple(int(k) for k in np.ceil((high - low) / CELL))
+        self._grid = VoxelGrid(tuple(low), (CELL,) * 3, shape)
+        self._passed = np.zeros(shape, bool)
+        hits = []
+        for origin, points in sweeps:
+            voxel = np.floor((points - low) / CELL).astype(np.int64)
+            voxel -= voxel.min(axis=0)
+            key = (voxel[:, 0] << 40) + (voxel[:, 1] << 20) + voxel[:, 2]
+            ends = points[np.unique(key, return_index=True)[1]]  # one ray to a voxel
+            self._passed |= traverse(self._grid, np.broadcast_to(origin, ends.shape), ends)
+            hits.append(points)
+        self._hits = np.concatenate(hits)
+
+    def around(self, grid: VoxelGrid, ego2map: NDArray) -> NDArray[np.bool_]:
+        """Mark the voxels (X, Y, Z) of a grid in the ego frame that were observed."""
+        axes = ego2map[:3, :3] * grid.voxel_size / CELL
+        first = (transform_points(ego2map, grid.centers([[0, 0, 0]]))[0] - self._grid.lower) / CELL
+        x, y, z = np.ogrid[tuple(slice(count) for count in grid.shape)]
+        index = [
+            np.floor(first[k] + axes[k, 0] * x + axes[k, 1] * y + axes[k, 2] * z).astype(np.int32)
+            for k in range(3)
+        ]
+        inside = np.ones(grid.shape, bool)
+        for part, count in zip(index, self._grid.shape, strict=True):
+            inside &= (part >= 0) & (part < count)
+        seen = np.zeros(grid.shape, bool)
+        seen[inside] = self._passed[tuple(part[inside] for part in index)]
+        near = np.abs(self._hits[:, :2] - ego2map[:2, 3]).max(axis=1) < REACH
+        hits = transform_points(inverse_rigid(ego2map), self._hits[near])
+        return seen | mark(grid, hits)
+
+
+def camera_mask(
+    grid: VoxelGrid,
+    occupied: NDArray[np.bool_],
+    cameras: Iterable[CameraMount],
+    lidar_observed: NDArray[np.bool_],
+) -> NDArray[np.bool_]:
+    """Mark what the cameras observed.
+
+    Args:
+        grid: The voxels, in the ego frame.
+        occupied: (X, Y, Z) true voxels.
+        cameras: The cameras.
+        lidar_observed: (X, Y, Z) what the LiDAR observed.
+    """
+    centers = grid.centers(np.argwhere(occupied))
+    origins, ends = [], []
+    for camera in cameras:
+        ego2camera = inverse_rigid(camera.sensor2ego)
+        x, y, z = ego2camera[:3, :3] @ centers.T + ego2camera[:3, 3:]
+        height, width = camera.image_size
+        ahead = np.maximum(z, 0.1)
+        u = camera.intrinsics[0, 0] * x / ahead + camera.intrinsics[0, 2]
+        v = camera.intrinsics[1, 1] * y / ahead + camera.intrinsics[1, 2]
+        seen = (z > 0.1) & (u > -0.5) & (v > -0.5) & (u < width - 0.5) & (v < height - 0.5)
+        ends.append(centers[seen])
+        origins.append(np.broadcast_to(camera.sensor2ego[:3, 3], ends[-1].shape))
+    passed = traverse(grid, np.concatenate(origins), np.concatenate(ends), blocked=occupied)
+    return passed & lidar_observed

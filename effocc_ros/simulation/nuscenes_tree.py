@@ -1,0 +1,200 @@
+"""Simulated scenes in the files of nuScenes and Occ3D.
+
+Every file appears whole or not at all, and a scene's rows are noted when all of its files are
+there: a run that was cut short goes on where it stopped.
+"""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from effocc_ros.errors import InputError
+from effocc_ros.files import whole_file
+from effocc_ros.simulation import nuscenes_rows as rows
+from effocc_ros.simulation.drive import START, Drive, encode_jpeg
+from effocc_ros.simulation.processes import usable_cores
+from effocc_ros.simulation.rig import KEYFRAME_RATE, LIDAR_RATE, nuscenes_rig
+
+NOTES = ".simulation"
+"""Folder of what was simulated so far."""
+
+MAP_FILE = "maps/simulated.png"
+
+
+@dataclass(frozen=True)
+class TreeConfig:
+    """What to simulate.
+
+    Attributes:
+        scenes: Number of scenes.
+        keyframes: Labelled moments in each scene, two a second.
+        seed: Everything follows from it.
+        image_size: (height, width) of the pictures.
+        camera_sweeps: Also write the pictures between keyframes (12 Hz instead of 2 Hz).
+    """
+
+    scenes: int
+    keyframes: int
+    seed: int = 0
+    image_size: tuple[int, int] = (396, 704)
+    camera_sweeps: bool = False
+
+    def __post_init__(self):
+        if self.scenes < 1 or not 1 <= self.keyframes <= 200:
+            raise InputError(
+                "simulated scenes",
+                found=f"{self.scenes} scenes of {self.keyframes} keyframes",
+                expected="at least 1 scene of 1 to 200 keyframes",
+            )
+
+
+def simulate_tree(
+    root: Path | str, config: TreeConfig, *, workers: int | None = None, progress: bool = True
+) -> Path:
+    """Simulate scenes and write them as nuScenes v1.0-trainval with Occ3D labels.
+
+    Args:
+        root: The data set's folder; an unfinished one of the same settings is continued.
+        config: What to simulate.
+        workers: Processes; by default one for each core that this process may use.
+        progress: Show a progress bar.
+
+    Returns:
+        The root.
+
+    Raises:
+        InputError: The folder holds scenes of other settings, or cannot be written.
+    """
+    root = Path(root)
+    _agree(root, config)
+    todo = [number for number in range(1, config.scenes + 1) if not _note(root, number).is_file()]
+    done = config.scenes - len(todo)
+    total = config.scenes * config.keyframes
+    with tqdm(
+        total=total,
+        initial=done * config.keyframes,
+        unit="keyframe",
+        desc="simulate",
+        disable=not progress,
+    ) as bar:
+        for _ in _all_scenes(root, config, todo, workers or usable_cores()):
+            bar.update(config.keyframes)
+    _write_tables(root, config)
+    return root
+
+
+def _all_scenes(root, config, todo, workers) -> Iterator[int]:
+    work = partial(_simulate_scene, root, config)
+    if workers == 1 or len(todo) < 2:
+        yield from map(work, todo)
+        return
+    with ProcessPoolExecutor(min(workers, len(todo)), get_context("spawn")) as pool:
+        yield from pool.map(work, todo)
+
+
+def scene_name(number: int) -> str:
+    """Name a scene as nuScenes does."""
+    return f"scene-{number:04d}"
+
+
+def _simulate_scene(root: Path, config: TreeConfig, number: int) -> int:
+    cv2.setNumThreads(1)
+    name = scene_name(number)
+    seed = int(np.random.SeedSequence([config.seed, number]).generate_state(1)[0])
+    duration = (config.keyframes - 1) / KEYFRAME_RATE + 1 / LIDAR_RATE
+    hour = 3_600_000_000_000
+    drive = Drive(seed, duration, config.image_size, START + number * hour)
+    found = rows.scene_rows(drive, name, config.camera_sweeps)
+    for row in found["sample_data"]:
+        sensor = row["filename"].split("/")[1]
+        stamp = row["timestamp"] * 1000
+        with _file(root / row["filename"]) as file:
+            if file is None:
+                continue
+            if row["fileformat"] == "jpg":
+                file.write_bytes(encode_jpeg(drive.picture(sensor, stamp)))
+            else:
+                drive.sweep(stamp).points.tofile(file)
+    for row in found["sample"]:
+        with _file(root / "gts" / name / row["token"] / "labels.npz") as file:
+            if file is not None:
+                np.savez_compressed(file, **drive.truth(row["timestamp"] * 1000))
+    with _file(_note(root, number)) as file:
+        file.write_text(json.dumps(found))
+    return number
+
+
+@contextmanager
+def _file(path: Path) -> Iterator[Path | None]:
+    """Give a file to write, or None when it is there already."""
+    if path.is_file():
+        yield None
+        return
+    try:
+        with whole_file(path) as partial_file:
+            yield partial_file
+    except OSError as error:
+        raise InputError(
+            f"file {path}",
+            found=error.strerror or str(error),
+            expected="room and the right to write it",
+            do="Make room and run the same command again: it goes on where it stopped",
+            reason="cannot_write",
+        ) from error
+
+
+def _note(root: Path, number: int) -> Path:
+    return root / NOTES / f"{scene_name(number)}.json"
+
+
+def _agree(root: Path, config: TreeConfig) -> None:
+    """Refuse to mix settings in one folder; the number of scenes may grow."""
+    said = json.loads(json.dumps({k: v for k, v in asdict(config).items() if k != "scenes"}))
+    file = root / NOTES / "settings.json"
+    if file.is_file():
+        before = json.loads(file.read_text())
+        if before != said:
+            raise InputError(
+                f"data set {root}",
+                found=f"scenes simulated with {before}",
+                expected=f"{said}",
+                do="Use the same settings, or another folder",
+                reason="other_settings",
+            )
+        return
+    if root.is_dir() and any(root.iterdir()):
+        raise InputError(
+            f"data set {root}",
+            found="a folder with other files in it",
+            expected="an empty folder, or one that a simulation began",
+            do="Choose another folder",
+            reason="bad_output",
+        )
+    with _file(file) as partial_file:
+        partial_file.write_text(json.dumps(said))
+
+
+def _write_tables(root: Path, config: TreeConfig) -> None:
+    """Gather the notes of all scenes that are there into the tables."""
+    tables: rows.Rows = {name: [] for name in rows.TABLES}
+    for note in sorted((root / NOTES).glob("scene-*.json")):
+        for table, found in json.loads(note.read_text()).items():
+            tables[table] += found
+    logs = [log["token"] for log in tables["log"]]
+    tables |= rows.common_rows(nuscenes_rig(config.image_size), logs, MAP_FILE)
+    with _file(root / MAP_FILE) as file:
+        if file is not None:
+            blank = cv2.imencode(".png", np.zeros((16, 16), np.uint8))[1]
+            file.write_bytes(blank.tobytes())
+    for name, found in tables.items():
+        with whole_file(root / rows.VERSION / f"{name}.json") as file:
+            file.write_text(json.dumps(found, indent=0))

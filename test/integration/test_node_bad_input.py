@@ -1,0 +1,146 @@
+"""Bad messages over DDS: one clear line, a count, and the next good frame goes out."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from helpers.diagnostics import drops, told
+from helpers.ros_processes import ros_stage
+from helpers.toy_drive import PERIOD, START, Sent, moment, static_poses
+from helpers.waiting import wait_until
+
+from effocc_ros.frame import NUSCENES_CAMERAS
+from effocc_ros.msg import SemanticOccupancy
+from effocc_ros.nodes.to_message import stamp_of
+
+pytestmark = pytest.mark.integration
+
+
+class Talk:
+    """A node that is sent one moment after another, and what it says."""
+
+    def __init__(self, stage, model, **parameters):
+        self.stage = stage
+        self.number = -1
+        self.occupancies = stage.peer.listen(SemanticOccupancy, "/occ_node/output/occupancy")
+        self.diagnostics = stage.peer.listen(DiagnosticArray, "/diagnostics")
+        self.node = stage.start_node(model=model, diagnostics_period=0.2, **parameters)
+        stage.send([static_poses()])
+
+    def moment(self, cameras=NUSCENES_CAMERAS) -> list[Sent]:
+        """Return the messages of the next moment; the LiDAR's is the last."""
+        self.number += 1
+        return moment(self.number, cameras)
+
+    def good(self, cameras=NUSCENES_CAMERAS) -> SemanticOccupancy:
+        """Send the next moment and return the frame that it makes."""
+        self.stage.send(self.moment(cameras))
+        return self.frame()
+
+    def frame(self) -> SemanticOccupancy:
+        """Return the frame of the moment last sent."""
+        stamp = START + self.number * PERIOD
+        return wait_until(
+            lambda: next((m for m in self.occupancies if stamp_of(m.header.stamp) == stamp), None),
+            f"frame {self.number}; the node said:\n{self.node.text}",
+        )
+
+    def bad(self, sent: list[Sent], said: str, key: str) -> None:
+        """Send a moment that cannot become a frame; the node says and counts why."""
+        self.stage.send(sent)
+        self.node.wait_for_text(said, 20)
+        wait_until(lambda: told(self.diagnostics, key) == "1", f"{key} in the diagnostics", 20)
+        stamp = str(START + self.number * PERIOD)
+        wait_until(lambda: told(self.diagnostics, "handled_until") == stamp, "the end of it", 20)
+
+
+@pytest.fixture(scope="module")
+def talk(tiny_models, tmp_path_factory) -> Iterator[Talk]:
+    """Give a fusion node that has made its first frame; the tests here share it."""
+    with ros_stage(tmp_path_factory.mktemp("bad")) as stage:
+        talk = Talk(stage, tiny_models["fusion"])
+        talk.good()
+        yield talk
+
+
+def changed(sent: Sent, **fields) -> Sent:
+    return replace(sent, message=replace(sent.message, **fields))
+
+
+def named(sent: Sent, frame_id: str) -> Sent:
+    return changed(sent, header=replace(sent.message.header, frame_id=frame_id))
+
+
+@pytest.mark.parametrize(
+    ("bad", "said", "reason"),
+    [
+        ({"fields": []}, "expected fields x, y and z", "cloud_without_xyz"),
+        ({"is_bigendian": True}, "big-endian", "big_endian_cloud"),
+        ({"width": 0, "data": np.empty(0, np.uint8)}, "an empty cloud", "empty_cloud"),
+        ({"data": np.empty(30, np.uint8)}, "30 bytes for 2000x1", "short_cloud"),
+        ({"data": np.full(40000, 255, np.uint8)}, "none of them finite", "nan_cloud"),
+    ],
+)
+def test_a_bad_cloud_makes_no_frame_and_the_next_good_one_does(talk, bad, said, reason):
+    *images, cloud = talk.moment()
+    talk.bad([*images, changed(cloud, **bad)], said, f"rejected.LIDAR_TOP.{reason}")
+    assert list(talk.good().inputs) == [*NUSCENES_CAMERAS, "LIDAR_TOP"]
+
+
+def test_a_corrupt_picture_leaves_its_camera_out_of_the_frame(talk):
+    pose, info, image, *others = talk.moment()
+    talk.stage.send([pose, info, changed(image, data=image.message.data[:500]), *others])
+    assert list(talk.frame().inputs) == [*NUSCENES_CAMERAS[1:], "LIDAR_TOP"]
+    talk.node.wait_for_text("image of CAM_FRONT_LEFT: found 500 bytes of 'jpeg'", 10)
+    key = "rejected.CAM_FRONT_LEFT.corrupt_image"
+    wait_until(lambda: told(talk.diagnostics, key) == "1", "its count")
+    assert list(talk.good().inputs) == [*NUSCENES_CAMERAS, "LIDAR_TOP"]
+
+
+def test_a_sensor_that_tf_does_not_know_is_named(talk):
+    *images, cloud = talk.moment()
+    talk.bad(
+        [*images, named(cloud, "attic")], "no transform that names 'attic'", "drop.tf_missing"
+    )
+    *images, cloud = talk.moment()
+    said = "header.frame_id of LIDAR_TOP: found an empty text"
+    talk.bad([*images, named(cloud, "")], said, "drop.empty_frame_id")
+    talk.good()
+
+
+def test_a_complaint_is_not_repeated_for_each_message(talk):
+    before = drops(talk.diagnostics).get("tf_missing", 0)
+    for _ in range(10):
+        *images, cloud = talk.moment()
+        talk.stage.send([*images, named(cloud, "cellar")])
+    wait_until(lambda: talk.node.text.count("tf base_link <- cellar"), "the complaint", 20)
+    wait_until(lambda: handled(talk), "the last one's end", 20)
+    assert drops(talk.diagnostics)["tf_missing"] > before
+    assert talk.node.text.count("tf base_link <- cellar") <= 2
+
+
+def test_a_dead_camera_does_not_silence_the_others(talk):
+    alive = tuple(name for name in NUSCENES_CAMERAS if name != "CAM_BACK")
+    for _ in range(3):
+        message = talk.good(alive)
+    assert list(message.inputs) == [*alive, "LIDAR_TOP"]
+    wait_until(lambda: silent(talk.diagnostics, "CAM_BACK"), "the warning", 20)
+    assert list(talk.good().inputs) == [*NUSCENES_CAMERAS, "LIDAR_TOP"]
+
+
+def test_a_frame_that_the_network_cannot_use_is_counted_and_the_next_one_comes(stage, tiny_models):
+    talk = Talk(stage, tiny_models["vision"], synchronizer="lidar")
+    said = "tiny_vision is a vision network"
+    talk.bad(talk.moment(cameras=()), said, "drop.no_usable_input")
+    assert list(talk.good().inputs) == list(NUSCENES_CAMERAS)
+
+
+def handled(talk: Talk) -> bool:
+    return told(talk.diagnostics, "handled_until") == str(START + talk.number * PERIOD)
+
+
+def silent(diagnostics: list[DiagnosticArray], camera: str) -> bool:
+    texts = [status.message for array in diagnostics[-3:] for status in array.status]
+    return any(text.startswith("silent: ") and camera in text for text in texts)

@@ -1,0 +1,168 @@
+"""Clouds of any layout become x, y, z, intensity; broken ones are named."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helpers.sensor_messages import POINTS, at, cloud
+
+from effocc_ros.bags.messages import header_message, message, point_cloud_message
+from effocc_ros.errors import InputError
+from effocc_ros.stream.clouds import decode_cloud
+
+KINDS = {
+    np.int8: 1,
+    np.uint8: 2,
+    np.int16: 3,
+    np.uint16: 4,
+    np.int32: 5,
+    np.uint32: 6,
+    np.float32: 7,
+    np.float64: 8,
+}
+
+
+def layout(*fields, gap: int = 0, points: np.ndarray = POINTS):
+    """Build a cloud of (name, type) fields with a gap before each of them."""
+    columns = {"x": 0, "y": 1, "z": 2}
+    offsets, size = [], 0
+    for _, kind in fields:
+        offsets.append(size + gap)
+        size += gap + np.dtype(kind).itemsize
+    names, kinds = zip(*fields, strict=True)
+    dtype = np.dtype(
+        {"names": names, "formats": kinds, "offsets": offsets, "itemsize": size + gap}
+    )
+    table = np.zeros(len(points), dtype)
+    for name in names:
+        table[name] = points[:, columns.get(name.lower(), 3)]
+    described = [
+        message("sensor_msgs/msg/PointField", name=name, offset=offset, datatype=KINDS[k], count=1)
+        for (name, k), offset in zip(fields, offsets, strict=True)
+    ]
+    return message(
+        "sensor_msgs/msg/PointCloud2",
+        header=header_message(at(0), "lidar"),
+        height=1,
+        width=len(points),
+        fields=described,
+        is_bigendian=False,
+        point_step=dtype.itemsize,
+        row_step=dtype.itemsize * len(points),
+        data=np.frombuffer(table.tobytes(), np.uint8),
+        is_dense=True,
+    )
+
+
+def test_a_plain_cloud_is_read_as_it_is():
+    points, lost = decode_cloud(cloud(), "LIDAR")
+    assert (points.dtype, lost) == (np.float32, 0)
+    assert np.array_equal(points, POINTS.astype(np.float32))
+
+
+@pytest.mark.parametrize("gap", [0, 3])
+@pytest.mark.parametrize("kind", [np.uint8, np.int8, np.uint16, np.int32, np.float32, np.float64])
+def test_intensity_of_any_type_is_read(kind, gap):
+    fields = (("x", np.float64), ("y", np.float32), ("z", np.float64), ("intensity", kind))
+    points, _ = decode_cloud(layout(*fields, gap=gap), "LIDAR")
+    assert np.array_equal(points, POINTS.astype(np.float32))
+
+
+def test_fields_may_come_in_any_order_among_others():
+    fields = (
+        ("ring", np.uint16),
+        ("z", np.float32),
+        ("time", np.float64),
+        ("intensity", np.uint8),
+    )
+    points, _ = decode_cloud(layout(*fields, ("x", np.float32), ("y", np.float32)), "LIDAR")
+    assert np.array_equal(points, POINTS.astype(np.float32))
+
+
+def test_a_cloud_without_intensity_has_zeros():
+    points, _ = decode_cloud(layout(*((name, np.float32) for name in "xyz")), "LIDAR")
+    assert np.array_equal(points[:, :3], POINTS[:, :3].astype(np.float32))
+    assert not points[:, 3].any()
+
+
+def test_intensity_is_scaled():
+    points, _ = decode_cloud(cloud(), "LIDAR", intensity_scale=2.0)
+    assert points[:, 3].tolist() == [20.0, 40.0, 60.0]
+
+
+def test_intensity_that_is_not_finite_counts_as_none():
+    points = POINTS.copy()
+    points[:2, 3] = np.nan, np.inf
+    decoded, lost = decode_cloud(cloud(points=points), "LIDAR")
+    assert lost == 0
+    assert decoded[:, 3].tolist() == [0.0, 0.0, 30.0]
+
+
+@pytest.mark.parametrize("padding", [0, 7])
+def test_an_organised_cloud_is_read_row_by_row(padding):
+    grid = np.tile(POINTS.astype(np.float32), (2, 1))
+    rows = grid.view(np.uint8).reshape(2, -1)
+    data = np.pad(rows, ((0, 0), (0, padding)), constant_values=77)
+    message = cloud(height=2, width=3, row_step=data.shape[1], data=data.ravel())
+    points, _ = decode_cloud(message, "LIDAR")
+    assert np.array_equal(points, grid)
+
+
+def test_a_driver_that_leaves_row_step_empty_is_understood():
+    points, _ = decode_cloud(cloud(row_step=0), "LIDAR")
+    assert len(points) == 3
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_points_that_are_not_finite_are_left_out_and_counted(bad):
+    points = POINTS.copy()
+    points[1, 2] = bad
+    decoded, lost = decode_cloud(cloud(points=points), "LIDAR")
+    assert lost == 1
+    assert np.array_equal(decoded, POINTS[[0, 2]].astype(np.float32))
+
+
+BAD = {
+    "cloud_without_xyz": layout(("x", np.float32), ("z", np.float32), ("range", np.float32)),
+    "big_endian_cloud": cloud(is_bigendian=True),
+    "empty_cloud": cloud(points=np.empty((0, 4))),
+    "nan_cloud": cloud(points=np.full((3, 4), np.nan)),
+    "short_cloud": replace(cloud(), data=cloud().data[:-1]),
+}
+
+
+@pytest.mark.parametrize("reason", BAD)
+def test_a_bad_cloud_is_refused_by_name(reason):
+    with pytest.raises(
+        InputError, match=r"cloud of LIDAR: found .*; expected .*left out"
+    ) as error:
+        decode_cloud(BAD[reason], "LIDAR")
+    assert error.value.reason == reason
+
+
+def test_the_fields_that_a_cloud_has_are_told_when_it_lacks_one():
+    with pytest.raises(InputError, match="found fields x, z, range; expected fields x, y and z"):
+        decode_cloud(BAD["cloud_without_xyz"], "LIDAR")
+
+
+@pytest.mark.parametrize("changes", [{"datatype": 9}, {"datatype": 0}, {"offset": 13}])
+def test_a_field_that_cannot_be_read_is_refused(changes):
+    whole = cloud()
+    fields = [replace(each, **changes) if each.name == "z" else each for each in whole.fields]
+    with pytest.raises(InputError, match="field z of unknown type or beyond point_step") as caught:
+        decode_cloud(replace(whole, fields=fields), "LIDAR")
+    assert caught.value.reason == "bad_cloud"
+
+
+def test_a_cloud_without_a_point_step_is_refused():
+    with pytest.raises(InputError, match="beyond point_step"):
+        decode_cloud(cloud(point_step=0, row_step=0), "LIDAR")
+
+
+def test_our_own_writer_and_this_reader_agree():
+    dtype = np.dtype([(name, "<f4") for name in ("x", "y", "z", "intensity", "ring")])
+    table = np.zeros(5, dtype)
+    table["x"], table["intensity"], table["ring"] = range(5), range(10, 15), 3
+    points, _ = decode_cloud(point_cloud_message(at(0), "lidar", table), "LIDAR")
+    assert points[:, 0].tolist() == [0, 1, 2, 3, 4]
+    assert points[:, 3].tolist() == [10, 11, 12, 13, 14]

@@ -1,0 +1,257 @@
+"""Poses over time: interpolated, carried on a little, refused beyond."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from transforms3d.axangles import axangle2mat
+
+from effocc_ros.errors import InputError
+from effocc_ros.geometry import inverse_rigid, rigid
+from effocc_ros.stream.transform_buffer import TransformBuffer
+
+SECOND = 1_000_000_000
+LEVEL = [1.0, 0.0, 0.0, 0.0]
+
+numbers = st.floats(-50, 50, allow_nan=False)
+places = st.tuples(numbers, numbers, numbers)
+axes = places.map(lambda axis: np.add(axis, (0.0, 0.0, 100.0)))
+stamps = st.integers(0, 5 * SECOND)
+
+
+@st.composite
+def poses(draw):
+    pose = np.eye(4)
+    pose[:3, :3] = axangle2mat(draw(axes), draw(st.floats(-3, 3)))
+    pose[:3, 3] = draw(places)
+    return pose
+
+
+def moved(x: float) -> np.ndarray:
+    return rigid(LEVEL, [x, 0.0, 0.0])
+
+
+def angle_between(first: np.ndarray, second: np.ndarray) -> float:
+    cosine = (np.trace(first[:3, :3].T @ second[:3, :3]) - 1) / 2
+    return float(np.arccos(np.clip(cosine, -1, 1)))
+
+
+def buffer(*edges, **settings) -> TransformBuffer:
+    """A buffer that was told (parent, child, seconds, pose[, static])."""
+    made = TransformBuffer(**settings)
+    for parent, child, seconds, pose, *static in edges:
+        made.add(parent, child, round(seconds * SECOND), pose, *static)
+    return made
+
+
+@given(poses(), poses(), stamps, stamps, st.floats(0, 1))
+def test_a_pose_between_two_lies_between_them(first, second, start, span, fraction):
+    made, end = TransformBuffer(), start + span + 1
+    made.add("map", "base", start, first)
+    made.add("map", "base", end, second)
+    pose = made.lookup("map", "base", start + round(fraction * (end - start)))
+    low, high = np.minimum(first, second)[:3, 3], np.maximum(first, second)[:3, 3]
+    assert (pose[:3, 3] >= low - 1e-9).all()
+    assert (pose[:3, 3] <= high + 1e-9).all()
+    whole = angle_between(first, second)
+    parts = angle_between(first, pose), angle_between(pose, second)
+    assert sum(parts) == pytest.approx(whole, abs=1e-5)
+    assert np.allclose(pose[:3, :3] @ pose[:3, :3].T, np.eye(3))
+
+
+@given(poses(), poses(), poses(), poses(), st.integers(0, SECOND))
+def test_there_and_back_again_is_nothing(first, second, mount, other, stamp):
+    made = buffer(("map", "base", 0, first), ("map", "base", 1, second))
+    made.add("base", "camera", 0, mount, True)
+    made.add("base", "lidar", 0, other, True)
+    for a, b in (("map", "camera"), ("camera", "lidar"), ("lidar", "map"), ("base", "base")):
+        there, back = made.lookup(a, b, stamp), made.lookup(b, a, stamp)
+        assert np.allclose(there @ back, np.eye(4), atol=1e-7)
+
+
+@given(poses(), poses(), poses())
+def test_a_chain_is_the_product_of_its_links(first, second, third):
+    made = buffer(("a", "b", 0, first), ("b", "c", 0, second, True), ("b", "d", 0, third))
+    assert np.allclose(made.lookup("a", "c", 0), first @ second, atol=1e-7)
+    assert np.allclose(made.lookup("d", "c", 0), inverse_rigid(third) @ second, atol=1e-7)
+    assert np.allclose(made.mounting("d", "c", 0), inverse_rigid(third) @ second, atol=1e-7)
+
+
+@st.composite
+def motions(draw):
+    """A steady motion, increasing stamps at which it is known, and one at which it is asked."""
+    axis, rate = draw(axes), draw(st.floats(-1, 1))
+    start, speed = np.array(draw(places)), np.array(draw(places))
+
+    def pose(stamp: int) -> np.ndarray:
+        seconds, made = stamp / SECOND, np.eye(4)
+        made[:3, :3] = axangle2mat(axis, rate * seconds)
+        made[:3, 3] = start + speed * seconds
+        return made
+
+    steps = draw(st.lists(st.integers(SECOND // 50, SECOND), min_size=2, max_size=8))
+    known = np.cumsum(steps).tolist()
+    asked = draw(st.integers(known[0] - SECOND // 10, known[-1] + SECOND // 10))
+    return pose, known, asked
+
+
+@given(motions(), st.randoms())
+def test_steady_motion_is_reproduced_between_and_a_little_beyond(motion, random):
+    pose, known, asked = motion
+    made = TransformBuffer(cache_s=20.0, max_extrapolation_s=0.1)
+    order = list(known)
+    random.shuffle(order)
+    # Disorder of less than a second on the way must not matter.
+    for stamp in order if known[-1] - known[0] < SECOND else known:
+        made.add("map", "base", stamp, pose(stamp))
+    assert np.allclose(made.lookup("map", "base", asked), pose(asked), atol=1e-5)
+
+
+@given(motions(), st.integers(1, 10 * SECOND), st.booleans())
+def test_far_beyond_what_is_known_is_refused(motion, further, forward):
+    pose, known, _ = motion
+    made = TransformBuffer(cache_s=20.0, max_extrapolation_s=0.1)
+    for stamp in known:
+        made.add("map", "base", stamp, pose(stamp))
+    reach = SECOND // 10 + further
+    with pytest.raises(InputError, match="raise max_extrapolation") as caught:
+        made.lookup("map", "base", known[-1] + reach if forward else known[0] - reach)
+    assert caught.value.reason == "tf_extrapolation"
+
+
+def test_a_lone_pose_holds_within_reach():
+    made = buffer(("map", "base", 1, moved(3.0)))
+    for seconds in (0.9, 1.0, 1.1):
+        assert made.lookup("map", "base", round(seconds * SECOND))[0, 3] == 3.0
+    with pytest.raises(InputError, match=r"0\.101 s away"):
+        made.lookup("map", "base", round(1.101 * SECOND))
+
+
+def test_the_noise_of_two_close_poses_does_not_grow():
+    poses = [(seconds, 10 * seconds) for seconds in np.arange(0.0, 1.0, 0.1)]
+    made = buffer(*(("map", "base", seconds, moved(x)) for seconds, x in poses))
+    # A centimetre of noise within a millisecond is 10 m/s more, or 1 m after 0.1 s.
+    made.add("map", "base", round(0.901 * SECOND), moved(9.01 + 0.01))
+    assert made.lookup("map", "base", SECOND)[0, 3] == pytest.approx(10.0, abs=0.03)
+
+
+def test_a_known_stamp_gives_its_pose_exactly():
+    first, second = moved(1.0), moved(2.0)
+    made = buffer(("map", "base", 0, first), ("map", "base", 1, second))
+    assert made.lookup("map", "base", SECOND) is not None
+    assert np.array_equal(made.lookup("map", "base", SECOND), second)
+
+
+def test_old_poses_are_forgotten():
+    made = buffer(*(("map", "base", s, moved(s)) for s in range(30)), cache_s=10.0)
+    assert made.lookup("map", "base", 19 * SECOND)[0, 3] == 19.0
+    with pytest.raises(InputError, match=r"from 19\.000 to 29\.000 s"):
+        made.lookup("map", "base", 18 * SECOND)
+
+
+def test_a_jump_back_in_time_begins_anew():
+    made = buffer(("map", "base", 100, moved(1.0)), ("map", "base", 3, moved(7.0)))
+    assert made.lookup("map", "base", 3 * SECOND)[0, 3] == 7.0
+    with pytest.raises(InputError, match=r"from 3\.000 to 3\.000 s"):
+        made.lookup("map", "base", 100 * SECOND)
+
+
+def test_before_the_first_pose_after_a_jump_the_moment_is_not_covered():
+    made = buffer(("map", "base", 100, moved(1.0)), ("map", "base", 101, moved(1.0)))
+    assert made.covers("map", "base", 100 * SECOND)
+    assert not made.covers("map", "base", 3 * SECOND)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "covered"), [(0.95, True), (1.5, True), (2.0, True), (2.01, False), (0.8, False)]
+)
+def test_a_moment_is_covered_when_no_later_transform_would_change_it(seconds, covered):
+    made = buffer(("map", "base", 1, moved(1.0)), ("map", "base", 2, moved(2.0)))
+    assert made.covers("map", "base", round(seconds * SECOND)) is covered
+
+
+def test_what_is_not_connected_is_not_covered():
+    made = buffer(("map", "base", 1, moved(1.0)))
+    assert not made.covers("odom", "base", SECOND)
+
+
+def test_leading_slashes_of_old_ros_mean_nothing():
+    made = buffer(("/map", "/base", 1, moved(4.0)))
+    assert made.lookup("map", "/base", SECOND)[0, 3] == 4.0
+
+
+def test_a_static_edge_holds_at_all_times_and_may_be_repeated():
+    made = buffer(("base", "camera", 5, moved(1.0), True), ("base", "camera", 0, moved(2.0), True))
+    for seconds in (0, 1, 1000):
+        assert made.lookup("base", "camera", seconds * SECOND)[0, 3] == 2.0
+
+
+def test_repeating_a_static_edge_changes_nothing():
+    edge = ("base", "camera", 0, moved(1.0), True)
+    once, twice = buffer(edge), buffer(edge, edge, edge)
+    both = [each.lookup("base", "camera", SECOND) for each in (once, twice)]
+    assert np.array_equal(*both)
+
+
+@pytest.mark.parametrize("static_first", [True, False])
+def test_an_edge_that_is_both_static_and_moving_moves(static_first):
+    static = ("map", "base", 0, moved(0.0), True)
+    moving = [("map", "base", second, moved(10.0 * second)) for second in (1, 2)]
+    edges = [static, *moving] if static_first else [moving[0], static, moving[1], static]
+    made = buffer(*edges)
+    assert made.lookup("map", "base", round(1.5 * SECOND))[0, 3] == pytest.approx(15.0)
+
+
+def test_mounts_told_at_two_hertz_hold_at_all_times():
+    """As bags of some converters have it: all of tf on /tf at 2 Hz, the sensors' poses too."""
+    made = TransformBuffer(max_extrapolation_s=0.6)
+    for seconds in np.arange(0, 10, 0.5):
+        made.add("map", "base", round(seconds * SECOND), moved(8 * seconds))
+        made.add("base", "camera", round(seconds * SECOND), moved(1.5))
+    for seconds in (0.0, 3.3, 9.9):
+        stamp = round(seconds * SECOND)
+        assert made.mounting("base", "camera", stamp)[0, 3] == 1.5
+        assert made.lookup("map", "base", stamp)[0, 3] == pytest.approx(8 * seconds)
+    assert made.mounting("base", "camera", 500 * SECOND)[0, 3] == 1.5
+
+
+def test_a_frame_that_gets_another_parent_begins_anew_under_it():
+    made = buffer(("map", "base", 1, moved(1.0)), ("odom", "base", 2, moved(2.0)))
+    assert made.lookup("odom", "base", 2 * SECOND)[0, 3] == 2.0
+    with pytest.raises(InputError, match="no transform that names 'map'"):
+        made.lookup("map", "base", 2 * SECOND)
+
+
+def test_a_missing_frame_is_named_with_those_that_there_are():
+    made = buffer(("map", "base", 1, moved(1.0)))
+    with pytest.raises(InputError, match=r"names 'camera' \(frames known: base, map\)") as caught:
+        made.lookup("map", "camera", SECOND)
+    assert caught.value.reason == "tf_missing"
+
+
+def test_an_empty_buffer_says_that_it_knows_no_frame():
+    with pytest.raises(InputError, match=r"frames known: none"):
+        TransformBuffer().lookup("map", "base", SECOND)
+
+
+def test_two_trees_are_told_from_a_missing_frame():
+    made = buffer(("map", "base", 1, moved(1.0)), ("rig", "camera", 1, moved(1.0)))
+    with pytest.raises(InputError, match="two separate trees") as caught:
+        made.lookup("map", "camera", SECOND)
+    assert caught.value.reason == "tf_disconnected"
+
+
+@pytest.mark.parametrize(("parent", "child"), [("", "base"), ("map", ""), ("/", "base")])
+def test_frames_without_a_name_are_refused(parent, child):
+    with pytest.raises(InputError, match="names for both frames") as caught:
+        buffer((parent, child, 1, moved(1.0)))
+    assert caught.value.reason == "empty_frame_id"
+
+
+@pytest.mark.parametrize(("parent", "child"), [("camera", "map"), ("base", "map"), ("map", "map")])
+def test_a_loop_is_refused_and_the_tree_stays(parent, child):
+    made = buffer(("map", "base", 1, moved(1.0)), ("base", "camera", 1, moved(2.0)))
+    with pytest.raises(InputError, match="a tree without loops") as caught:
+        made.add(parent, child, SECOND, moved(1.0))
+    assert caught.value.reason == "tf_loop"
+    assert made.lookup("map", "camera", SECOND)[0, 3] == 3.0

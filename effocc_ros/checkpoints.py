@@ -19,6 +19,7 @@ from effocc_ros.files import whole_file
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.networks.effocc import EffOcc
 from effocc_ros.presets import config_from_mapping, config_to_mapping
+from effocc_ros.resources import resource_path
 
 CARD_KEY = "effocc_card"
 """Where the card stands in the metadata of the safetensors file."""
@@ -112,6 +113,12 @@ def load_checkpoint(path: Path | str) -> tuple[ModelConfig, dict[str, Tensor], d
         )
     check_state(state, config, what=f"checkpoint {path}")
     return config, state, card
+
+
+def shipped_checkpoint(preset: str) -> Path | None:
+    """Return the checkpoint of a preset that ships with the package, or None."""
+    path = resource_path("models") / f"{preset}.safetensors"
+    return path if path.is_file() else None
 
 
 def check_state(state: Mapping[str, Tensor], config: ModelConfig, what: str) -> None:

@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from effocc_ros.checkpoints import load_checkpoint, make_card
+from effocc_ros.checkpoints import load_checkpoint, make_card, shipped_checkpoint
 from effocc_ros.classes import class_list
 from effocc_ros.errors import InputError
 from effocc_ros.frame import Frame
-from effocc_ros.geometry import VoxelGrid
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.networks.effocc import EffOcc
 from effocc_ros.occupancy import SemanticOccupancy
@@ -103,11 +102,11 @@ class Predictor:
             with self._stage("output"):
                 tensors = result if self.confidence else (result, None)
                 labels, confidence = (_to_host(tensor) for tensor in tensors)
-        grid, in_lidar_frame = self.config.grid, self.config.frame == "lidar"
+        in_lidar_frame = self.config.frame == "lidar"
         return SemanticOccupancy(
             stamp=frame.stamp,
             frame_id=frame.cloud.name if in_lidar_frame else frame.frame_id,
-            grid=VoxelGrid(grid.lower, grid.voxel_size, grid.shape),
+            grid=self.config.grid,
             labels=labels,
             classes=self.classes,
             confidence=confidence,
@@ -217,7 +216,8 @@ def load_model(model: str | Path) -> tuple[ModelConfig, str, dict[str, Any], Eff
     """Make the network that a name or a path stands for.
 
     Args:
-        model: Name of a preset, whose weights are then random, or path of a checkpoint.
+        model: Name of a preset, whose weights are random unless a checkpoint of it ships, or path
+            of a checkpoint.
 
     Returns:
         Config, name, model card, and network on the CPU.
@@ -225,14 +225,16 @@ def load_model(model: str | Path) -> tuple[ModelConfig, str, dict[str, Any], Eff
     Raises:
         InputError: There is no such preset or file, or the file is no checkpoint.
     """
-    if str(model) in preset_names():
+    is_preset = str(model) in preset_names()
+    shipped = shipped_checkpoint(str(model)) if is_preset else None
+    if is_preset and shipped is None:
         config = load_preset(str(model))
         logger.warning("%s: no checkpoint was given, the weights are random", config.name)
         # A generator of its own, so that the caller's random numbers are not disturbed.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(SEED)
             return config, config.name, make_card(config, trained=False), EffOcc(config)
-    path = Path(model)
+    path = shipped or Path(model)
     if not path.is_file():
         raise InputError(
             "model",

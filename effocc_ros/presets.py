@@ -8,7 +8,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 import yaml
 
 from effocc_ros.errors import InputError
-from effocc_ros.networks.config import IMAGE_BACKBONES, IMAGE_NECKS, MODALITIES, Grid, ModelConfig
+from effocc_ros.geometry import VoxelGrid
+from effocc_ros.networks.config import IMAGE_BACKBONES, IMAGE_NECKS, MODALITIES, ModelConfig
 from effocc_ros.resources import resource_path
 
 FOLDER = "config/model"
@@ -99,8 +100,8 @@ def config_to_mapping(config: ModelConfig) -> dict[str, Any]:
     return asdict(config)
 
 
-def _grid(values: Any, what: str) -> Grid:
-    names = [field.name for field in fields(Grid)]
+def _grid(values: Any, what: str) -> VoxelGrid:
+    names = [field.name for field in fields(VoxelGrid)]
     right = isinstance(values, Mapping) and sorted(values) == sorted(names)
     if not right or any(len(values[name]) != 3 for name in names):
         raise InputError(
@@ -109,7 +110,7 @@ def _grid(values: Any, what: str) -> Grid:
             expected=f"a mapping of {', '.join(names)}, three numbers each",
             reason="bad_config",
         )
-    return Grid(**{name: tuple(values[name]) for name in names})
+    return VoxelGrid(**{name: tuple(values[name]) for name in names})
 
 
 def _tuples(value: Any) -> Any:

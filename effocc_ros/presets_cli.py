@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass
 
 import torch
 
+from effocc_ros.checkpoints import shipped_checkpoint
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.networks.effocc import EffOcc
 from effocc_ros.networks.macs import dense_macs
 from effocc_ros.presets import load_preset, preset_names
-from effocc_ros.resources import resource_path
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def model_facts(config: ModelConfig) -> ModelFacts:
         grid=config.grid.shape,
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         dense_gmacs=round(gmacs, 1),
-        trained=(resource_path("models") / f"{config.name}.safetensors").is_file(),
+        trained=shipped_checkpoint(config.name) is not None,
     )
 
 

@@ -10,7 +10,6 @@ from effocc_ros.checkpoints import make_card, save_checkpoint
 from effocc_ros.errors import InputError
 from effocc_ros.frame import NUSCENES_CAMERAS, Camera, Frame, PointCloud
 from effocc_ros.geometry import VoxelGrid, rigid
-from effocc_ros.networks.config import Grid
 from effocc_ros.networks.effocc import EffOcc
 from effocc_ros.occupancy import OCC3D_NUSCENES
 from effocc_ros.predictor import Predictor, choose_device
@@ -22,9 +21,9 @@ from effocc_ros.visualization.chase_view import look_at
 SMALL = replace(
     load_preset("fusion_r18"),
     name="small",
-    grid=Grid((-19.2, -19.2, -1.0), (0.8, 0.8, 0.4), (48, 48, 16)),
-    bev=Grid((-19.2, -19.2, -1.0), (0.8, 0.8, 6.4), (48, 48, 1)),
-    voxels=Grid((-19.2, -19.2, -1.0), (0.1, 0.1, 0.16), (384, 384, 40)),
+    grid=VoxelGrid((-19.2, -19.2, -1.0), (0.8, 0.8, 0.4), (48, 48, 16)),
+    bev=VoxelGrid((-19.2, -19.2, -1.0), (0.8, 0.8, 6.4), (48, 48, 1)),
+    voxels=VoxelGrid((-19.2, -19.2, -1.0), (0.1, 0.1, 0.16), (384, 384, 40)),
     image_size=(64, 176),
     image_width=8,
     image_channels=16,
@@ -177,6 +176,17 @@ def test_a_preset_has_random_weights_always_the_same_and_says_so(caplog):
     second = Predictor("fusion_r18", device="cpu")
     ours, theirs = (p._network.state_dict() for p in (first, second))
     assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+
+
+def test_a_preset_takes_the_checkpoint_that_ships_under_its_name(tmp_path, monkeypatch):
+    config = load_preset("lidar_tiny")
+    weights = fill(EffOcc(config)).state_dict()
+    path = tmp_path / "models" / "lidar_tiny.safetensors"
+    path.parent.mkdir()
+    save_checkpoint(path, config, weights, make_card(config, trained=True))
+    monkeypatch.setattr("effocc_ros.checkpoints.resource_path", lambda name: tmp_path / name)
+    with Predictor("lidar_tiny", device="cpu") as predictor:
+        assert (predictor.name, predictor.trained) == ("lidar_tiny", True)
 
 
 def test_a_closed_predictor_holds_no_network(checkpoints):

@@ -22,6 +22,7 @@ SELECT d.token, d.stamp, p.channel, p.modality, d.key_frame, d.filename, d.heigh
        p.pose, p.intrinsics, d.pose_stamp, d.pose, s.name
 FROM data AS d JOIN place AS p ON p.id = d.place JOIN scene AS s ON s.id = d.scene
 """
+_IN_SCENE = "WHERE d.scene = (SELECT id FROM scene WHERE name = ?) "
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ class NuscenesTables:
                 expected=f"one of {_some(self.scene_names)}",
                 reason="no_such_scene",
             )
-        records = self._records("WHERE s.name = ? ORDER BY d.stamp, d.token", (name,))
+        records = self._records(_IN_SCENE + "ORDER BY d.stamp, d.token", (name,))
         if not records:
             raise InputError(
                 f"nuScenes scene {name}",
@@ -148,7 +149,7 @@ class NuscenesTables:
     def earlier(self, record: SensorRecord, count: int) -> list[SensorRecord]:
         """Return up to ``count`` data of the same sensor and scene before one, newest first."""
         condition = (
-            "WHERE d.scene = (SELECT id FROM scene WHERE name = ?) AND d.stamp < ? "
+            _IN_SCENE + "AND d.stamp < ? "
             "AND p.channel = ? ORDER BY d.stamp DESC LIMIT ?"
         )
         return self._records(condition, (record.scene, record.stamp, record.sensor, count))

@@ -75,8 +75,8 @@ def export_network(
             _write(side, card, partial[side.name])
         if not check:
             return None
-        comparison = compare(partial, network, sides)
-        if comparison.differing:
+        comparison = compare(partial, network)
+        if not comparison.same:
             _refuse(comparison, card)
         return comparison
 

@@ -2,26 +2,13 @@
 
 from dataclasses import dataclass
 
+from effocc_ros.geometry import VoxelGrid
+
 MODALITIES = ("fusion", "vision", "lidar")
 IMAGE_BACKBONES = ("resnet18", "resnet50", "swin_b")
 IMAGE_NECKS = ("fpn", "concat")
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A box of equal cells, axis-aligned in the network's frame.
-
-    Attributes:
-        lower: Lowest corner (x, y, z) in metres.
-        voxel_size: Edge lengths (x, y, z) in metres.
-        shape: Number of cells along (x, y, z).
-    """
-
-    lower: tuple[float, float, float]
-    voxel_size: tuple[float, float, float]
-    shape: tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -76,7 +63,7 @@ class ModelConfig:
     modality: str
     classes: str
     class_count: int
-    grid: Grid
+    grid: VoxelGrid
     frame: str = "ego"
     flow: bool = False
     cameras: tuple[str, ...] = ()
@@ -92,9 +79,9 @@ class ModelConfig:
     image_channels: int = 128
     image_downsample: int = 8
     depth_range: tuple[float, float, float] = (1.0, 45.0, 0.5)
-    bev: Grid | None = None
+    bev: VoxelGrid | None = None
     bev_channels: int = 64
-    voxels: Grid | None = None
+    voxels: VoxelGrid | None = None
     max_voxels: int = 120_000
     max_points_per_voxel: int = 10
     sweeps: int = 0

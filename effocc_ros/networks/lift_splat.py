@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from effocc_ros.networks.config import Grid
+from effocc_ros.geometry import VoxelGrid
 from effocc_ros.networks.splat_table import SplatTable, build_splat_table, depth_bins
 
 
@@ -40,7 +40,7 @@ class LiftSplat(nn.Module):
         image_size: tuple[int, int],
         downsample: int,
         depth_range: tuple[float, float, float],
-        bev: Grid,
+        bev: VoxelGrid,
         lidar_depth: bool,
     ):
         super().__init__()

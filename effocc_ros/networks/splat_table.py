@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from effocc_ros.networks.config import Grid
+from effocc_ros.geometry import VoxelGrid
 
 SPLIT = 64
 """Longest run of points summed in one go: keeps threads busy and sums short."""
@@ -93,7 +93,7 @@ def build_splat_table(
     image_size: tuple[int, int],
     feature_size: tuple[int, int],
     depth_range: tuple[float, float, float],
-    bev: Grid,
+    bev: VoxelGrid,
     camera_mask: Tensor,
     matrices: Sequence[Tensor],
 ) -> SplatTable:

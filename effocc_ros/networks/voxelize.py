@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from effocc_ros.networks.config import Grid
+from effocc_ros.geometry import VoxelGrid
 from effocc_ros.networks.sparse_sites import Sites
 
 
@@ -26,7 +26,7 @@ class Voxels:
 
 
 def voxelize(
-    clouds: list[Tensor], grid: Grid, max_voxels: int = 120_000, max_points: int = 10
+    clouds: list[Tensor], grid: VoxelGrid, max_voxels: int = 120_000, max_points: int = 10
 ) -> Voxels:
     """Average the points of each voxel, as a scan through the points in their order would.
 
@@ -53,7 +53,7 @@ def voxelize(
 
 
 def _voxelize_one(
-    cloud: Tensor, grid: Grid, layout: Sites, max_voxels: int, max_points: int
+    cloud: Tensor, grid: VoxelGrid, layout: Sites, max_voxels: int, max_points: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """One cloud to sorted keys (M,), mean features (M, F) and stored points (M,)."""
     cell = (

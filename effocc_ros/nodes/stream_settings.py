@@ -24,17 +24,14 @@ def stream_config(settings: SimpleNamespace, model: ModelConfig) -> StreamConfig
         if name in model.cameras
     }
     anchor = settings.anchor_camera if anchored(settings, model) else ""
-    if anchor:
-        if anchor not in offsets:
-            raise InputError(
-                "parameter anchor_camera",
-                found=f"'{anchor}'",
-                expected=f"a camera of the rig that {model.name} uses: "
-                + (", ".join(offsets) or "there is none"),
-                reason="bad_parameter",
-            )
-        # Offsets count from the LiDAR's stamp; now they must count from the anchor's.
-        offsets = {name: offset - offsets[anchor] for name, offset in offsets.items()}
+    if anchor and anchor not in offsets:
+        raise InputError(
+            "parameter anchor_camera",
+            found=f"'{anchor}'",
+            expected=f"a camera of the rig that {model.name} uses: "
+            + (", ".join(offsets) or "there is none"),
+            reason="bad_parameter",
+        )
     return StreamConfig(
         sync=SyncConfig(
             cameras=tuple(offsets),

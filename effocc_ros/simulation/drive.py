@@ -72,15 +72,27 @@ class Drive:
         self.street = build_street(seed, duration_s)
         self.rig = nuscenes_rig(image_size)
         self._cameras = {camera.name: camera for camera in self.rig.cameras}
-        self._shadows = Shadows(self.street.static, self.street.light.sun)
-        self._photographer = Photographer(self.street.static, self.street.light, image_size)
-        self._truth = TrueOccupancy(self.street.static, self._path())
 
         self._sweeps: dict[int, Sweep] = {}
 
     def _path(self) -> NDArray[np.float64]:
         times = np.arange(0.0, self.duration_s + 0.5, 0.25)
         return np.array([self.street.ego.pose(time)[:2, 3] for time in times])
+
+    # What a caller does not ask for is not made.
+
+    @cached_property
+    def _shadows(self) -> Shadows:
+        return Shadows(self.street.static, self.street.light.sun)
+
+    @cached_property
+    def _photographer(self) -> Photographer:
+        size = self.rig.cameras[0].image_size
+        return Photographer(self.street.static, self.street.light, size)
+
+    @cached_property
+    def _truth(self) -> TrueOccupancy:
+        return TrueOccupancy(self.street.static, self._path(), self.street.footprints)
 
     def camera(self, name: str) -> CameraMount:
         """Return a camera by name."""

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from effocc_ros.geometry import OCC3D_GRID, VoxelGrid, inverse_rigid
 from effocc_ros.occupancy import OCC3D_NUSCENES
+from effocc_ros.simulation.classes import OTHER_FLAT, SIDEWALK, TERRAIN
 from effocc_ros.simulation.raycast import Surface
+from effocc_ros.simulation.roadside import Footprint
 from effocc_ros.simulation.samples import Samples, sample_surface
 
 TILE = 20.0
@@ -24,10 +26,17 @@ class TrueOccupancy:
     Args:
         static: What never moves.
         path: (K, 2) places of the car in the map that the labels will be asked for.
+        footprints: Houses; the ground under them belongs to nobody.
         grid: The voxels, in the ego frame.
     """
 
-    def __init__(self, static: Surface, path: NDArray, grid: VoxelGrid = OCC3D_GRID):
+    def __init__(
+        self,
+        static: Surface,
+        path: NDArray,
+        footprints: Sequence[Footprint] = (),
+        grid: VoxelGrid = OCC3D_GRID,
+    ):
         self.grid = grid
         corners = static.mesh.vertices
         middle = corners.mean(axis=1)[:, None, :2] - np.asarray(path, np.float32)[None, ::4]
@@ -35,6 +44,7 @@ class TrueOccupancy:
         samples = sample_surface(
             static, near & (corners[..., 2].min(axis=1) < grid.upper[2] + 0.3)
         )
+        samples = _without_cellars(samples, footprints)
         tile = np.floor(samples.points[:2].T / TILE).astype(np.int64)
         order = np.lexsort((tile[:, 1], tile[:, 0]))
         tile = tile[order]
@@ -92,6 +102,18 @@ class TrueOccupancy:
         x, y, z = moved[:, inside].astype(np.int32)
         flat = (x * self.grid.shape[1] + y) * self.grid.shape[2] + z
         return flat, samples.label[inside], samples.weight[inside]
+
+
+def _without_cellars(samples: Samples, footprints: Sequence[Footprint]) -> Samples:
+    """Leave out the ground under houses."""
+    ground = np.flatnonzero(np.isin(samples.label, (OTHER_FLAT, SIDEWALK, TERRAIN)))
+    places = samples.points[:2, ground].T
+    hidden = np.zeros(len(ground), bool)
+    for footprint in footprints:
+        hidden |= footprint.covers(places)
+    keep = np.ones(len(samples.label), bool)
+    keep[ground[hidden]] = False
+    return _take(samples, keep)
 
 
 def _take(samples: Samples, index: NDArray) -> Samples:

@@ -1,5 +1,7 @@
 """Rays against triangles, by Embree."""
 
+from functools import cached_property
+
 import numpy as np
 from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
@@ -33,8 +35,12 @@ class Surface:
         low, high = mesh.bounds()
         self.center = (low + high) / 2
         self.radius = float(np.linalg.norm(high - low) / 2)
-        self._scene = EmbreeScene()
-        self._keep = TriangleMesh(self._scene, np.ascontiguousarray(mesh.vertices))
+
+    @cached_property
+    def _scene(self) -> EmbreeScene:
+        scene = EmbreeScene()
+        TriangleMesh(scene, np.ascontiguousarray(self.mesh.vertices))
+        return scene
 
     def faces(self, origins: NDArray, directions: NDArray) -> NDArray[np.int32]:
         """Find the first triangle on each ray.

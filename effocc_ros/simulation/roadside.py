@@ -1,9 +1,12 @@
 """What stands along a street: houses, trees, lamps, parked vehicles, a building site."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from effocc_ros.geometry import inverse_rigid
 from effocc_ros.simulation import furniture as f
 from effocc_ros.simulation import people, vehicles
 from effocc_ros.simulation.buildings import house
@@ -15,11 +18,33 @@ BAY = 4.75
 """Distance of parked vehicles from the centre line, metres."""
 
 
+@dataclass(frozen=True)
+class Footprint:
+    """The ground under a house, which nobody sees.
+
+    Attributes:
+        map2house: (4, 4), map to the house's frame.
+        width: Extent along x from 0, metres.
+        depth: Extent along y from 0, metres.
+    """
+
+    map2house: NDArray[np.float64]
+    width: float
+    depth: float
+
+    def covers(self, places: NDArray) -> NDArray[np.bool_]:
+        """Tell which places (N, 2) of the map lie more than a wall's thickness inside."""
+        x, y = self.map2house[:2, :2] @ np.asarray(places).T + self.map2house[:2, 3:]
+        wall = 0.3
+        return (x > wall) & (x < self.width - wall) & (y > wall) & (y < self.depth - wall)
+
+
 class Roadside:
     """Puts meshes along a street in its coordinates (s, d)."""
 
     def __init__(self, rng: np.random.Generator, ground: Ground):
         self.rng, self.ground, self.parts = rng, ground, []
+        self.footprints: list[Footprint] = []
         self._trees = [f.tree(rng, height) for height in np.linspace(5.5, 9.5, 7)]
         self._trees += [f.conifer(rng, height) for height in (6.0, 9.0)]
         self._bushes = [f.bush(rng, size) for size in (0.7, 0.9, 1.1, 1.4)]
@@ -44,6 +69,15 @@ class Roadside:
     def _turn(self) -> float:
         return float(self.rng.uniform(0, 2 * np.pi))
 
+    def put_house(self, width: float, depth: float, floors: int, s: float, d: float) -> None:
+        """Place a house with its front at ``d``, looking at the road."""
+        mesh = house(self.rng, width, depth, floors)
+        (x, y), yaw = self.ground.line.point(s, d), self.ground.line.heading(s)
+        pose = planar(x, y, yaw + (0.0 if d > 0 else np.pi), KERB - 0.02)
+        pose = pose @ planar(-width / 2, 0, 0)
+        self.parts.append(mesh.transformed(pose))
+        self.footprints.append(Footprint(inverse_rigid(pose), width, depth))
+
     def along(self, block: Block, gap: tuple[float, float], margin: float = 5.0):
         """Yield arc lengths through a block at random distances."""
         s = block.start + margin + self.rng.uniform(0, gap[0])
@@ -52,7 +86,7 @@ class Roadside:
             s += self.rng.uniform(*gap)
 
 
-def furnish(rng: np.random.Generator, ground: Ground) -> list[Mesh]:
+def furnish(rng: np.random.Generator, ground: Ground) -> Roadside:
     """Fill both sides of a street.
 
     Args:
@@ -60,19 +94,21 @@ def furnish(rng: np.random.Generator, ground: Ground) -> list[Mesh]:
         ground: Plan of the ground.
 
     Returns:
-        Static meshes in the map.
+        The meshes in the map, and the footprints of the houses.
     """
     road = Roadside(rng, ground)
-    site = int(rng.integers(len(ground.blocks)))
-    for number, block in enumerate(ground.blocks):
-        taken = _building_site(road, block) if number == site else (0.0, 0.0)
+    site = float(rng.uniform(115.0, max(125.0, ground.line.length - 115.0)))
+    for block in ground.blocks:
+        has_site = block.start - 6.0 <= site < block.end + 6.0  # junctions are 12 m long
+        taken = _building_site(road, block, site) if has_site else (0.0, 0.0)
         for side in (-1, 1):
             _houses(road, block, side)
             _greenery(road, block, side)
             _lamps_and_signs(road, block, side)
             _parked(road, block, side, taken if side < 0 else (0.0, 0.0))
             _small_things(road, block, side)
-    return road.parts
+    _backdrop(road)
+    return road
 
 
 def _houses(road: Roadside, block: Block, side: int) -> None:
@@ -89,10 +125,26 @@ def _houses(road: Roadside, block: Block, side: int) -> None:
             break
         depth, floors = rng.uniform(9, 13), int(rng.choice([2, 2, 3, 3, 4, 5, 6]))
         setback = WALK + (rng.uniform(0.4, 1.2) if floors > 3 else rng.uniform(2.5, 6.0))
-        mesh = house(rng, width, depth, floors)
-        mesh = mesh.transformed(planar(-width / 2, 0, 0))
-        road.put(mesh, s + width / 2, side * setback, KERB - 0.02, 0.0 if side > 0 else np.pi)
+        road.put_house(width, depth, floors, s + width / 2, side * setback)
         s += width + rng.choice([0.0, 0.05, 3.0, 6.0])
+
+
+def _backdrop(road: Roadside) -> None:
+    """A second row of taller houses, and trees between, so that no view ends in nothing."""
+    rng, line = road.rng, road.ground.line
+    for side in (-1, 1):
+        s = rng.uniform(5, 15)
+        while s < line.length - 10:
+            width = float(3 * rng.integers(5, 10))
+            if road.ground.block_at(s - width / 2) and road.ground.block_at(s + width / 2):
+                floors = int(rng.integers(3, 8))
+                road.put_house(width, 12.0, floors, s, side * rng.uniform(40, 52))
+            if road.ground.block_at(s + width / 2 + 6):
+                road.put_tree(s + width / 2 + 6, side * rng.uniform(30, 38), broad=False)
+            s += width + rng.uniform(6, 22)
+    for s, turn in ((2.0, np.pi / 2), (line.length - 2.0, -np.pi / 2)):
+        mesh = house(rng, 60.0, 12.0, int(rng.integers(4, 7)))
+        road.put(mesh, s, -30.0 * np.sin(turn), 0.0, turn)
 
 
 def _greenery(road: Roadside, block: Block, side: int) -> None:
@@ -175,10 +227,10 @@ def _small_things(road: Roadside, block: Block, side: int) -> None:
         )
 
 
-def _building_site(road: Roadside, block: Block) -> tuple[float, float]:
+def _building_site(road: Roadside, block: Block, near: float) -> tuple[float, float]:
     """Close the right parking lane for an excavator; return the stretch (s) that it takes."""
     rng = road.rng
-    middle = rng.uniform(block.start + 24, max(block.start + 25, block.end - 24))
+    middle = float(np.clip(near, block.start + 24, max(block.start + 25, block.end - 24)))
     start, end = middle - 8, middle + 8
     road.put(vehicles.excavator(), middle, -5.0, 0.0, rng.uniform(-0.3, 0.3))
     for s in np.arange(start + 1, end, 2.15):

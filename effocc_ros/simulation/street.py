@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from effocc_ros.simulation import traffic
 from effocc_ros.simulation.agents import Agent, Motion
@@ -12,7 +11,7 @@ from effocc_ros.simulation.light import Light, light_of
 from effocc_ros.simulation.mesh import concatenate
 from effocc_ros.simulation.raycast import Surface
 from effocc_ros.simulation.road import curved_line
-from effocc_ros.simulation.roadside import furnish
+from effocc_ros.simulation.roadside import Footprint, furnish
 from effocc_ros.simulation.trajectory import LaneMotion
 
 EGO_START = 90.0
@@ -30,6 +29,7 @@ class Street:
         ego: Motion of the ego vehicle.
         light: Sun, sky and exposure.
         ground: Plan of the ground.
+        footprints: Where houses stand.
     """
 
     static: Surface
@@ -37,6 +37,7 @@ class Street:
     ego: Motion
     light: Light
     ground: Ground
+    footprints: tuple[Footprint, ...]
 
 
 def build_street(seed: int | np.random.SeedSequence, duration_s: float = 20.0) -> Street:
@@ -54,10 +55,11 @@ def build_street(seed: int | np.random.SeedSequence, duration_s: float = 20.0) -
     line = curved_line(shape.uniform(-1, 1, 5) / shape.uniform(130, 400), length)
     junctions = _junctions(shape, length)
     ground = plan_ground(shape, line, junctions)
-    static = concatenate([ground.mesh(), *furnish(sides, ground)])
+    roadside = furnish(sides, ground)
+    static = concatenate([ground.mesh(), *roadside.parts])
     ego = LaneMotion(line, EGO_START, EGO_LANE, speed, swing=0.08, period=9.0)
     agents = traffic.populate(moving, ground, ego, duration_s)
-    return Street(Surface(static), agents, ego, light_of(sky), ground)
+    return Street(Surface(static), agents, ego, light_of(sky), ground, tuple(roadside.footprints))
 
 
 def _junctions(rng: np.random.Generator, length: float) -> list[float]:
@@ -67,8 +69,3 @@ def _junctions(rng: np.random.Generator, length: float) -> list[float]:
         places.append(float(at))
         at += rng.uniform(75.0, 120.0)
     return places
-
-
-def static_classes(street: Street) -> NDArray[np.int64]:
-    """Count the triangles of each class of the static street."""
-    return np.bincount(street.static.mesh.label, minlength=18)

@@ -11,14 +11,3 @@ def told(diagnostics: list[DiagnosticArray], key: str) -> str:
                 if pair.key == key:
                     return pair.value
     return ""
-
-
-def drops(diagnostics: list[DiagnosticArray]) -> dict[str, int]:
-    """Return the newest count of every drop reason."""
-    counts = {}
-    for message in diagnostics:
-        for status in message.status:
-            for pair in status.values:
-                if pair.key.startswith("drop."):
-                    counts[pair.key.removeprefix("drop.")] = int(pair.value)
-    return counts

@@ -3,7 +3,7 @@ import torch
 from helpers.deterministic_fill import fill, uniform
 from helpers.vectors import load_arrays
 
-from effocc_ros.networks.config import Grid
+from effocc_ros.geometry import VoxelGrid
 from effocc_ros.networks.lift_splat import LiftSplat
 from effocc_ros.networks.splat_table import (
     SPLIT,
@@ -54,7 +54,7 @@ def cell_counts(table):
 @torch.inference_mode()
 def test_vector_a2_view_transformer_fusion(reference_dir):
     vector = load_arrays(reference_dir / "parity" / "a2_view_transformer_fusion.npz")
-    bev = Grid((-40.0, -32.0, -1.0), (1.6, 1.6, 6.4), (50, 40, 1))
+    bev = VoxelGrid((-40.0, -32.0, -1.0), (1.6, 1.6, 6.4), (50, 40, 1))
     module = LiftSplat(128, 64, (128, 352), 8, (1.0, 45.0, 0.5), bev, lidar_depth=True)
     fill(module, "img_view_transformer.")
     features = uniform("a2.fusion.x", (2, 3, 128, 16, 44), -1, 1)
@@ -75,7 +75,7 @@ def test_vector_a2_view_transformer_fusion(reference_dir):
 
 
 DEPTHS = (1.0, 9.0, 0.25)
-BEV = Grid((-4.0, -4.0, -2.0), (2.0, 2.0, 4.0), (4, 4, 1))
+BEV = VoxelGrid((-4.0, -4.0, -2.0), (2.0, 2.0, 4.0), (4, 4, 1))
 
 
 def small_matrices(batch=2, cameras=3):
@@ -149,7 +149,7 @@ def test_the_busiest_cell_is_split_into_several_runs(small):
 
 
 def test_a_point_just_below_the_lower_border_falls_into_the_first_cell():
-    grid = Grid((0.0, -1.0, -1.0), (1.0, 2.0, 2.0), (2, 1, 1))
+    grid = VoxelGrid((0.0, -1.0, -1.0), (1.0, 2.0, 2.0), (2, 1, 1))
     matrices = [torch.eye(4)[None, None], *[torch.eye(3)[None, None]] * 2]
     matrices += [torch.zeros(1, 1, 3), torch.eye(4)[None]]
     matrices[0] = matrices[0].clone()

@@ -4,10 +4,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from effocc_ros.networks.config import Grid
+from effocc_ros.geometry import VoxelGrid
 from effocc_ros.networks.voxelize import voxelize
 
-GRID = Grid((-1.0, -2.0, 0.0), (0.5, 0.25, 1.0), (4, 9, 3))
+GRID = VoxelGrid((-1.0, -2.0, 0.0), (0.5, 0.25, 1.0), (4, 9, 3))
 
 
 def scan(cloud, grid, max_voxels, max_points):

@@ -139,6 +139,7 @@ def test_a_frame_that_cannot_be_assembled_was_counted_by_the_stream(scene):
 def test_a_new_network_takes_over_after_the_frame_in_hand(scene):
     scene.network.may_go_on.clear()
     send(scene, 1)
+    wait_until(lambda: not scene.street.waiting, "the frame in hand")
     second = Network("second")
     scene.worker.swap(second, "its config")
     assert not scene.network.closed

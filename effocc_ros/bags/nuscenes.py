@@ -21,8 +21,9 @@ from effocc_ros.bags.messages import (
     tf_message,
     transform_message,
 )
-from effocc_ros.bags.nuscenes_tables import NuscenesTables, SensorRecord
 from effocc_ros.bags.writer import BagWriter
+from effocc_ros.datasets.files import points_of, read_bytes
+from effocc_ros.datasets.nuscenes_tables import NuscenesTables, SensorRecord
 from effocc_ros.errors import InputError
 
 FIXED_FRAME = "map"
@@ -196,31 +197,10 @@ def _loaded(steps: Iterable[PoseEvent | SensorRecord]) -> Iterator[PoseEvent | S
         if isinstance(step, PoseEvent):
             yield step
             continue
-        try:
-            data = step.file.read_bytes()
-        except OSError as error:
-            raise InputError(
-                f"nuScenes file {step.file}",
-                found=error.strerror or str(error),
-                expected=f"the data of {step.sensor} at {step.stamp} ns",
-                do="Unpack the archive that has it, or leave the sweeps out (--keyframes)",
-                reason="missing_file",
-            ) from error
-        yield SensorEvent(step.stamp, step.sensor, _decoded(data, step))
-
-
-def _decoded(data: bytes, record: SensorRecord) -> bytes | NDArray[np.float32]:
-    if record.modality == "camera":
-        return data
-    if not data or len(data) % NUSCENES_POINT.itemsize:
-        raise InputError(
-            f"nuScenes file {record.file}",
-            found=f"{len(data)} bytes",
-            expected=f"points of {NUSCENES_POINT.itemsize} bytes: x y z intensity ring, float32",
-            do="Copy it again",
-            reason="bad_file",
-        )
-    return np.frombuffer(data, "<f4").reshape(-1, len(NUSCENES_POINT))
+        data = read_bytes(step.file, f"the data of {step.sensor} at {step.stamp} ns")
+        if step.modality == "lidar":
+            data = points_of(data, step.file, len(NUSCENES_POINT))
+        yield SensorEvent(step.stamp, step.sensor, data)
 
 
 def _write_places(writer: BagWriter, calibration: Sequence[MountedSensor], stamp: int) -> None:

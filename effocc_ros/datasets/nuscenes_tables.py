@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from effocc_ros.datasets.table_cache import Progress, open_cache, table_cache
+from effocc_ros.datasets.table_cache import open_cache, table_cache
 from effocc_ros.errors import InputError
 from effocc_ros.geometry import rigid
 
@@ -25,6 +25,10 @@ FROM data AS d JOIN place AS p ON p.id = d.place JOIN scene AS s ON s.id = d.sce
 _IN_SCENE = "WHERE d.scene = (SELECT id FROM scene WHERE name = ?) "
 
 
+LIDAR = "LIDAR_TOP"
+"""The LiDAR, whose keyframe gives a sample its time."""
+
+
 @dataclass(frozen=True)
 class SampleRecord:
     """One row of sample: a keyframe, annotated, twice a second.
@@ -34,12 +38,14 @@ class SampleRecord:
         stamp: Nanoseconds since the epoch.
         scene: The scene's name, for example ``scene-0061``.
         scene_token: The scene's token.
+        lidar_token: Token of its LiDAR sweep in sample_data; None where it has none.
     """
 
     token: str
     stamp: int
     scene: str
     scene_token: str
+    lidar_token: str | None
 
 
 @dataclass(frozen=True)
@@ -83,13 +89,12 @@ class NuscenesTables:
     Args:
         root: The data set's folder, with ``samples/``, ``sweeps/`` and the version's folder.
         version: For example ``v1.0-mini``.
-        progress: Told when the tables have to be read for the first time, which takes a while.
 
     Raises:
         InputError: A table is missing or broken, or a token leads nowhere; named in the text.
     """
 
-    def __init__(self, root: Path | str, version: str, progress: Progress | None = None):
+    def __init__(self, root: Path | str, version: str):
         self.root = Path(root)
         self.folder = self.root / version
         if not self.folder.is_dir():
@@ -100,7 +105,7 @@ class NuscenesTables:
                 do="Give the folder that holds samples/ as ROOT and its tables by --version",
                 reason="missing_tables",
             )
-        self._cache = table_cache(self.root, version, progress)
+        self._cache = table_cache(self.root, version)
 
     @property
     def scene_names(self) -> tuple[str, ...]:
@@ -110,8 +115,11 @@ class NuscenesTables:
     def samples(self) -> list[SampleRecord]:
         """Return the keyframes of all scenes in the order of time."""
         rows = self._query(
-            "SELECT k.token, k.stamp, s.name, s.token FROM sample AS k "
-            "JOIN scene AS s ON s.id = k.scene ORDER BY k.stamp, k.token"
+            "SELECT k.token, k.stamp, s.name, s.token, (SELECT d.token FROM data AS d "
+            "JOIN place AS p ON p.id = d.place WHERE d.sample = k.id AND d.key_frame "
+            "AND p.channel = ? ORDER BY d.token) "
+            "FROM sample AS k JOIN scene AS s ON s.id = k.scene ORDER BY k.stamp, k.token",
+            (LIDAR,),
         )
         return [SampleRecord(*row) for row in rows]
 
@@ -148,10 +156,7 @@ class NuscenesTables:
 
     def earlier(self, record: SensorRecord, count: int) -> list[SensorRecord]:
         """Return up to ``count`` data of the same sensor and scene before one, newest first."""
-        condition = (
-            _IN_SCENE + "AND d.stamp < ? "
-            "AND p.channel = ? ORDER BY d.stamp DESC LIMIT ?"
-        )
+        condition = _IN_SCENE + "AND d.stamp < ? AND p.channel = ? ORDER BY d.stamp DESC LIMIT ?"
         return self._records(condition, (record.scene, record.stamp, record.sensor, count))
 
     def files(self, modalities: Sequence[str]) -> Iterator[tuple[str, bool, str]]:

@@ -95,7 +95,7 @@ class _Builder:
         for token, pose in self._database.execute(LEADS_NOWHERE):
             raise self._nowhere("sample_data", token, "ego_pose", pose)
         self._unique("sample_data", JOIN)
-        self._database.execute("CREATE INDEX main.key ON data(sample) WHERE key_frame")
+        self._database.execute("CREATE INDEX main.key ON data(sample, place) WHERE key_frame")
 
     def _sensor(self, row: dict) -> tuple:
         return row["token"], row["channel"], row["modality"]
@@ -120,9 +120,7 @@ class _Builder:
     def _data(self, row: dict) -> tuple:
         numbers = self._numbers
         sample = self._linked(numbers["sample"], "sample_data", row, "sample")
-        place = self._linked(
-            numbers["calibrated_sensor"], "sample_data", row, "calibrated_sensor"
-        )
+        place = self._linked(numbers["calibrated_sensor"], "sample_data", row, "calibrated_sensor")
         return (
             self._scene_of[sample],
             row["timestamp"] * MICROSECONDS,

@@ -7,25 +7,28 @@ them. Here the rows are joined and laid down scene by scene, in the order of tim
 import fcntl
 import hashlib
 import json
+import logging
 import os
+import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from effocc_ros.datasets.table_builder import SCHEMA_VERSION, build_tables
 from effocc_ros.errors import InputError
-from effocc_ros.files import whole_file
 
 TABLES = ("scene", "sample", "sensor", "calibrated_sensor", "ego_pose", "sample_data")
 """The tables that Frames are made from."""
 
-Progress = Callable[[str], None]
-"""Is told what is being done, when it will take a while."""
+SLOW_BYTES = 50_000_000
+"""Tables of so many bytes take a while, which is said."""
+
+logger = logging.getLogger(__name__)
 
 
-def table_cache(root: Path, version: str, progress: Progress | None = None) -> Path:
+def table_cache(root: Path, version: str) -> Path:
     """Return the SQLite file of a version's tables; make it when there is none that fits.
 
     It lies in ``root``, or in the user's cache folder (``$XDG_CACHE_HOME``) where ``root`` cannot
@@ -35,7 +38,6 @@ def table_cache(root: Path, version: str, progress: Progress | None = None) -> P
     Args:
         root: The data set's folder.
         version: Name of the folder of tables in it.
-        progress: Told when the file has to be made.
 
     Raises:
         InputError: A table is missing or broken, or there is no place for the file.
@@ -51,8 +53,6 @@ def table_cache(root: Path, version: str, progress: Progress | None = None) -> P
         place.parent.mkdir(parents=True, exist_ok=True)
         with _alone(place):
             if not _fits(place, stamp):
-                if progress is not None:
-                    progress(f"reading the tables in {folder} once, into {place}")
                 _make(folder, place, stamp)
     except (OSError, sqlite3.OperationalError) as error:
         raise InputError(
@@ -104,16 +104,20 @@ def _fits(path: Path, stamp: str) -> bool:
 
 
 def _make(folder: Path, place: Path, stamp: str) -> None:
-    with (
-        tempfile.TemporaryDirectory(prefix=f"{place.name}-", dir=place.parent) as staging,
-        whole_file(place) as partial,
-    ):
+    if sum((folder / f"{name}.json").stat().st_size for name in TABLES) > SLOW_BYTES:
+        logger.warning("reading %s once, which takes minutes; kept in %s", folder, place)
+    prefix = f"{place.name}-"
+    for left in place.parent.glob(f"{prefix}*"):  # of a process that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=place.parent) as staging:
+        partial = Path(staging) / "whole.sqlite3"
         with closing(sqlite3.connect(partial)) as database:
             build_tables(database, folder, Path(staging))
             database.execute("INSERT INTO source VALUES (?)", (stamp,))
             database.commit()
         with open(partial, "rb+") as file:
             os.fsync(file)
+        partial.replace(place)
 
 
 @contextmanager

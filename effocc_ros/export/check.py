@@ -17,7 +17,7 @@ from effocc_ros.preprocess import preprocess
 RUNS = 3
 """Runs whose median is the time of a side."""
 TIE = 1e-5
-"""Classes are tied when their logits differ by less than this part of the voxel's largest logit.
+"""Classes are tied when their logits differ by no more than this part of the voxel's largest logit.
 
 Both runtimes add float32 numbers, each in its own order. Between classes as close as that, the
 order decides, and torch does not agree with itself either: on another CPU, or with other threads.
@@ -97,4 +97,4 @@ def ties(logits: Tensor, first: Tensor, second: Tensor) -> Tensor:
         (M,) bool, True where their logits are closer than rounding can tell.
     """
     one, other = (logits.gather(1, labels.long()[:, None])[:, 0] for labels in (first, second))
-    return (one - other).abs() < TIE * logits.abs().amax(dim=1)
+    return (one - other).abs() <= TIE * logits.abs().amax(dim=1)

@@ -19,13 +19,14 @@ class Side:
     Attributes:
         name: ``camera`` or ``bev``.
         inputs: Shape of every input, all float32, in the order in which ``module`` takes them.
-        outputs: Names of what ``module`` returns, in its order.
+        outputs: Shape of everything that ``module`` returns, in its order; ``labels`` are uint8,
+            all else is float32.
         module: Tensors to a tuple of tensors.
     """
 
     name: str
     inputs: dict[str, tuple[int, ...]]
-    outputs: tuple[str, ...]
+    outputs: dict[str, tuple[int, ...]]
     module: nn.Module
 
 
@@ -64,7 +65,13 @@ def _camera_side(network: EffOcc) -> Side:
     inputs = {"images": (1, count, 3, *size)}
     if config.modality == "fusion":
         inputs["depth"] = (1, count, *size)
-    return Side("camera", inputs, ("depth_probability", "context"), _Steps(network, _lift))
+    view = network.img_view_transformer
+    cells = [pixels // config.image_downsample for pixels in size]
+    outputs = {
+        "depth_probability": (1, count, view.depth_count, *cells),
+        "context": (1, count, view.out_channels, *cells),
+    }
+    return Side("camera", inputs, outputs, _Steps(network, _lift))
 
 
 def _lift(network: EffOcc, images: Tensor, depth: Tensor | None = None) -> tuple[Tensor, ...]:
@@ -82,9 +89,12 @@ def _bev_side(network: EffOcc, logits: bool) -> Side:
         inputs["camera_bev"] = (1, config.bev_channels * layers, height, width)
     if config.modality != "vision":
         inputs["lidar_bev"] = (1, _lidar_channels(config), *config.grid.shape[1::-1])
-    outputs = ("labels",)
-    outputs += ("logits",) if logits else ()
-    outputs += ("flow",) if config.flow else ()
+    shape = (1, *config.grid.shape)
+    outputs = {"labels": shape}
+    if logits:
+        outputs["logits"] = (*shape, config.class_count)
+    if config.flow:
+        outputs["flow"] = (*shape, 2)
     steps = partial(_classify, names=tuple(inputs), logits=logits)
     return Side("bev", inputs, outputs, _Steps(network, steps))
 

@@ -78,11 +78,8 @@ class Intake:
         self._subscriptions.append(subscription)
 
     def _image(self, camera: str, message: Image | CompressedImage) -> None:
-        config = self._stream.config
-        if camera not in config.sync.cameras:
-            return  # the model has no place for it
         usable = self._stream.add_image(camera, message, time.monotonic())
-        if camera == config.anchor and not usable:
+        if camera == self._stream.config.anchor and not usable:
             self._useless(stamp_of(message.header.stamp))
         self._wake()
 

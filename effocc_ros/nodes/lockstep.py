@@ -35,7 +35,7 @@ class Lockstep:
         self._interval, self._gate = interval, KeyframeGate(interval)
         self._slack = round(slack * NANOSECONDS)
         self._waiting: deque[tuple[int, int]] = deque()
-        self._newest = self._last_keyframe = 0
+        self._newest = self._last_keyframe = self._early = 0
         self.keyframes = self.answered = 0
 
     def sent(self, stamp: int, bag_time: int) -> None:
@@ -47,6 +47,8 @@ class Lockstep:
             self.keyframes += 1
             self._last_keyframe = stamp
             self._waiting.append((bag_time + self._slack, stamp))
+        if self._early == stamp:
+            self.handled_until(stamp)
 
     def due(self, bag_time: int | None) -> int | None:
         """Say which keyframe must be answered first.
@@ -77,8 +79,10 @@ class Lockstep:
         """Note that the node made a frame of this stamp.
 
         It may be one that was not waited for: where a keyframe's sweep cannot be used, the node
-        takes the next sweep, and the keyframes to come count from there.
+        takes the next sweep, and the keyframes to come count from there. It may also be one whose
+        sweep is still to be sent: an anchor camera of the same stamp made the frame.
         """
+        self._early = stamp if stamp > self._newest else 0
         self.handled_until(stamp)
         if self._last_keyframe < stamp <= self._newest:
             self._last_keyframe = stamp

@@ -12,7 +12,7 @@ from effocc_ros.errors import InputError
 from effocc_ros.nodes.models import load_model
 from effocc_ros.nodes.outputs import Outputs
 from effocc_ros.nodes.parameters import check_values, declare_parameters, read_parameters
-from effocc_ros.nodes.session import Session
+from effocc_ros.nodes.session import QUIET_SECONDS, Session
 from effocc_ros.nodes.stopping import SPIN_SECONDS, ros_until_signal
 from effocc_ros.nodes.stream_settings import stream_config
 from effocc_ros.predictor import Predictor
@@ -146,6 +146,15 @@ class OccNode(LifecycleNode):
             self.get_logger().warning(f"model {text} is UNTRAINED: its labels mean nothing")
 
 
+def _spin(node: OccNode, executor: MultiThreadedExecutor) -> None:
+    """Wait for messages and hand them on; one that cannot even be taken ends nothing."""
+    try:
+        executor.spin_once(timeout_sec=SPIN_SECONDS)
+    except Exception as error:  # rclpy raises here what a callback or a broken message raised
+        text = f"a message was lost: {type(error).__name__}: {error}"
+        node.get_logger().error(text, throttle_duration_sec=QUIET_SECONDS)
+
+
 def main(args: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; return 0, or 1 when it could not start."""
     with ros_until_signal(args) as stop:
@@ -164,7 +173,7 @@ def main(args: list[str] | None = None) -> int:
             if node.settings.autostart and not node.bring_up():
                 return 1
             while not stop.is_set():
-                executor.spin_once(timeout_sec=SPIN_SECONDS)
+                _spin(node, executor)
         finally:
             executor.shutdown()
             node.close()

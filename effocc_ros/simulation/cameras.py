@@ -127,7 +127,9 @@ class Photographer:
         jitter = np.stack([np.take(row, pixels) for row in dither])
         surface, pose = (self.static, np.eye(4)) if number == STATIC else view.placed[number]
         camera2surface = (inverse_rigid(pose) @ view.camera2map).astype(np.float32)
-        faces, depth = np.take(view.face, pixels), np.take(view.depth, pixels)
+        # numpy would turn narrower indices into this type again at every gather.
+        faces = np.take(view.face, pixels).astype(np.intp)
+        depth = np.take(view.depth, pixels)
         length = np.take(camera.lengths, pixels)
         directions = camera2surface[:3, :3] @ _columns(camera, pixels)
         points = directions * depth

@@ -180,7 +180,9 @@ class Drive:
             Voxels that the LiDAR observed, and voxels that the cameras observed.
         """
         ego2map, lidar2ego = self.ego2map(stamp), self.rig.lidar.sensor2ego
-        points = transform_points(lidar2ego, self.sweep(stamp).points[:, :3].astype(np.float64))
+        turn = self.sweep(stamp)
+        points = turn.points[turn.label != OCC3D_NUSCENES.free, :3].astype(np.float64)
+        points = transform_points(lidar2ego, points)
         origins = np.broadcast_to(lidar2ego[:3, 3], points.shape)
         by_lidar = traverse(OCC3D_GRID, origins, points) | mark(OCC3D_GRID, points)
         by_lidar |= self._survey.around(OCC3D_GRID, ego2map)
@@ -193,7 +195,7 @@ class Drive:
         for stamp in (instant.stamp for instant in self.instants() if instant.keyframe):
             lidar2map = self.ego2map(stamp) @ self.rig.lidar.sensor2ego
             turn = self.sweep(stamp)
-            still = turn.points[~turn.moving, :3].astype(np.float64)
+            still = turn.points[turn.still, :3].astype(np.float64)
             sweeps.append((lidar2map[:3, 3], transform_points(lidar2map, still)))
         return Survey(sweeps, (OCC3D_GRID.lower[2] - 0.4, OCC3D_GRID.upper[2] + 0.4))
 

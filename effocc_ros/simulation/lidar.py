@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from effocc_ros.geometry import inverse_rigid
 from effocc_ros.simulation.agents import Agent
+from effocc_ros.simulation.classes import FREE
 from effocc_ros.simulation.raycast import Surface
 from effocc_ros.simulation.rig import LIDAR_RATE, LidarMount
 from effocc_ros.simulation.shading import Look, albedo
@@ -23,13 +24,21 @@ class Sweep:
     Attributes:
         points: (N, 5) float32: x, y, z in metres in the LiDAR frame at the end of the turn,
             intensity 0..255, ring.
-        label: (N,) uint8 true class of each return.
+        label: (N,) uint8 true class of each return, ``FREE`` where no light came back.
         moving: (N,) true for returns from moving agents.
+
+    As in the files of nuScenes there is one point for every beam of every column, and beams
+    without a return have a point less than half a metre from the sensor.
     """
 
     points: NDArray[np.float32]
     label: NDArray[np.uint8]
     moving: NDArray[np.bool_]
+
+    @property
+    def still(self) -> NDArray[np.bool_]:
+        """(N,) true for returns from things that never move."""
+        return (self.label != FREE) & ~self.moving
 
 
 @dataclass
@@ -86,14 +95,15 @@ def sweep(
     # A return is lost when too little light comes back, and off glass more often.
     signal = (0.04 + hits.brightness) * (0.15 + hits.facing) * (60.0 / np.maximum(reach, 1)) ** 2
     lost = rng.random(len(reach)) < 0.02 + 0.5 * np.exp(-3.0 * signal) + 0.55 * hits.glossy
-    keep = np.isfinite(reach) & (reach < lidar.max_range) & (reach > 1.0) & ~lost
-    world = origins[keep] + directions[keep] * noisy[keep, None]
+    returned = np.isfinite(reach) & (reach < lidar.max_range) & (reach > 1.0) & ~lost
+    noisy = np.where(returned, noisy, rng.uniform(0.05, 0.45, len(reach)))
+    intensity = np.where(returned, intensity, rng.uniform(2.0, 18.0, len(reach)))
+    world = origins + directions * noisy[:, None]
     map2lidar = inverse_rigid(last)
     points = world @ map2lidar[:3, :3].T + map2lidar[:3, 3]
-    columns = [points, np.clip(np.round(intensity[keep]), 0, 255)[:, None], ring[keep, None]]
-    return Sweep(
-        np.concatenate(columns, axis=1).astype(np.float32), hits.label[keep], hits.moving[keep]
-    )
+    columns = [points, np.clip(np.round(intensity), 0, 255)[:, None], ring[:, None]]
+    label = np.where(returned, hits.label, np.uint8(FREE))
+    return Sweep(np.concatenate(columns, axis=1).astype(np.float32), label, hits.moving & returned)
 
 
 def _beams(lidar: LidarMount, fraction: NDArray) -> NDArray[np.float64]:

@@ -91,6 +91,7 @@ class Surface:
         Returns:
             (N,) float32 lengths in units of the rays.
         """
+        faces = faces.astype(np.intp)
         x, y, z = camera2surface[:3, :3].T.astype(np.float32) @ self.normals
         away = self.offset - camera2surface[:3, 3].astype(np.float32) @ self.normals
         toward = np.take(x, faces) * rays[0]

@@ -56,7 +56,7 @@ def _vehicles(rng, ground: Ground, ego: LaneMotion, duration_s: float) -> list[A
 
     def kind() -> str:
         kinds = ["sedan", "hatch", "suv", "van", "bus", "truck", "motorcycle"]
-        return str(rng.choice(kinds, p=[0.26, 0.2, 0.2, 0.08, 0.08, 0.1, 0.08]))
+        return str(rng.choice(kinds, p=[0.24, 0.18, 0.2, 0.07, 0.12, 0.11, 0.08]))
 
     for ahead in (rng.uniform(16, 26), rng.uniform(42, 60), -rng.uniform(15, 22)):
         motion = LaneMotion(line, ego.start + ahead, ego.offset, ego.speed, ego.swing, ego.period)

@@ -34,7 +34,8 @@ class StreamStatistics:
         frames_in: Reference messages that should become a frame.
         frames_out: Frames assembled.
         drops: Reason -> reference messages that did not become a frame.
-        rejected: ``source.reason`` -> messages that could not be used.
+        rejected: ``source.reason`` -> messages that could not be used; for ``no_image`` frames
+            that went on without that camera.
     """
 
     inputs: Mapping[str, InputStatistics]

@@ -79,6 +79,8 @@ class Stream:
             self._report(Problem.of(camera, error))
             return False
         with self._lock:
+            if camera not in self.config.sync.cameras:
+                return True  # the model has no place for it
             self._inputs[camera].count(stamp, now)
             self._synchronizer.add_image(camera, stamp, message)
             if camera == self.config.anchor:
@@ -211,11 +213,27 @@ class Stream:
             config: What changes: cameras and offsets, anchor, sweeps.
         """
         with self._lock:
+            other_reference = config.anchor != self.config.anchor
             self.config = self._assembler.config = config
             self._synchronizer.reconfigure(config.matching)
             self._sweeps.reconfigure(config.sweeps)
             for name in (*config.sync.cameras, config.lidar):
                 self._inputs.setdefault(name, InputCounter())
+            if other_reference:
+                self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Let the sensor that now makes the frames make one of what it sent a moment ago.
+
+        Its newest message may belong to a moment that the sensor before it has not told yet, and
+        from now on will not tell.
+        """
+        anchor = self.config.anchor
+        sweep = None if anchor else self._sweeps.newest()
+        stamp = self._synchronizer.newest_image(anchor) if anchor else sweep and sweep.stamp
+        if stamp and 0 < self._synchronizer.newest < stamp:
+            arrival = self._inputs[anchor or self.config.lidar].statistics().last_arrival
+            self._synchronizer.add_reference(stamp, sweep, arrival)
 
     def clear(self) -> None:
         """Forget images and sweeps; transforms and camera models stay."""

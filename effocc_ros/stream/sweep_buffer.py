@@ -51,6 +51,10 @@ class SweepBuffer:
             self._sweeps.clear()
         self._sweeps.append(sweep)
 
+    def newest(self) -> RawSweep | None:
+        """Return the sweep that came last, None where none has come."""
+        return self._sweeps[-1] if self._sweeps else None
+
     def before(self, stamp: int) -> list[RawSweep]:
         """Return the sweeps that a reference at ``stamp`` uses, newest first."""
         fitting = {

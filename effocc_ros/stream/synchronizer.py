@@ -82,6 +82,7 @@ class Synchronizer:
     Attributes:
         taken_in: Reference messages that the gate let in.
         drops: Reason -> how many of them never became a trigger.
+        newest: Stamp of the last reference message; 0 before the first.
     """
 
     def __init__(self, config: SyncConfig):
@@ -92,7 +93,7 @@ class Synchronizer:
         self._images: dict[str, list[tuple[int, Any]]] = {name: [] for name in config.cameras}
         self._waiting: deque[_Waiting] = deque()
         self._first: int | None = None
-        self._newest = 0
+        self.newest = 0
 
     def add_reference(self, stamp: int, reference: Any, now: float) -> bool:
         """Take a reference message in; return whether it will make a trigger.
@@ -104,9 +105,9 @@ class Synchronizer:
         """
         if self._first is None:
             self._first = stamp
-        elif stamp < self._newest - JUMP_BACK:
+        elif stamp < self.newest - JUMP_BACK:
             self._restart(stamp)
-        self._newest = stamp
+        self.newest = stamp
         repeated = any(each.stamp == stamp for each in self._waiting)
         if not self._gate.accepts(stamp) or repeated:
             return False
@@ -127,6 +128,11 @@ class Synchronizer:
         queue[:] = [image for image in queue if image[0] != stamp]
         insort(queue, (stamp, message), key=lambda image: image[0])
         del queue[: -self.config.queue]
+
+    def newest_image(self, camera: str) -> int | None:
+        """Return the stamp of a camera's newest image, None where there is none."""
+        queue = self._images.get(camera)
+        return queue[-1][0] if queue else None
 
     def ready(
         self, now: float, settled: Callable[[int], bool] = lambda stamp: True

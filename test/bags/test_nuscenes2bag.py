@@ -106,7 +106,7 @@ def test_every_ego_pose_is_on_tf_also_those_of_radars(root):
 def test_a_missing_file_is_named(root):
     (root / "sweeps/CAM_FRONT/4.jpg").unlink()
     error = refused(root)
-    assert error.what == f"nuScenes file {root / 'sweeps/CAM_FRONT/4.jpg'}"
+    assert error.what == f"file {root / 'sweeps/CAM_FRONT/4.jpg'}"
     assert error.found == "No such file or directory"
 
 

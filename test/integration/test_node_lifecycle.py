@@ -10,6 +10,7 @@ from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 
 from effocc_ros.msg import SemanticOccupancy
+from effocc_ros.nodes.to_message import stamp_of
 
 pytestmark = pytest.mark.integration
 
@@ -24,13 +25,22 @@ def test_a_signal_ends_the_node_with_0(stage, tiny_models, number):
     assert "Traceback" not in node.text
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_player_with_0(stage, number, tmp_path):
-    bag = make_toy_bag(tmp_path / "drive", 2)
-    player = stage.start("bag_player", bag=bag, loop=True)
-    wait_until(lambda: stage.peer.node.count_publishers("/LIDAR_TOP"), "the player")
-    assert player.signal(number) == 0
+def test_a_bag_in_a_loop_goes_on_until_a_signal_ends_its_player_with_0(
+    stage, tiny_models, tmp_path
+):
+    moments = 12
+    bag = make_toy_bag(tmp_path / "drive", moments)
+    occupancies = stage.peer.listen(SemanticOccupancy, OCCUPANCY)
+    stage.start_node(model=tiny_models["lidar"])
+    wait_for = ["/LIDAR_TOP", "/tf", "/tf_static"]
+    player = stage.start(
+        "bag_player", bag=bag, loop=True, lockstep=True, rate=100.0, wait_for=wait_for
+    )
+    wait_until(lambda: len(occupancies) > 2 * moments, "the third round")
+    assert player.signal(signal.SIGTERM) == 0
     assert "Traceback" not in player.text
+    stamps = [stamp_of(message.header.stamp) for message in occupancies]
+    assert stamps[:moments] == stamps[moments : 2 * moments]
 
 
 def test_a_manager_takes_the_node_through_its_states(stage, tiny_models):

@@ -2,10 +2,11 @@
 
 import importlib.util
 import signal
+from itertools import groupby
 
 import pytest
 from helpers.ros_processes import set_parameter
-from helpers.toy_drive import START, moment, static_poses
+from helpers.toy_drive import PERIOD, START, make_toy_bag
 from helpers.waiting import wait_until
 from rcl_interfaces.srv import DescribeParameters, GetParameters
 
@@ -57,31 +58,33 @@ def test_a_bad_start_value_ends_the_node_with_one_clear_line(stage, tiny_models,
     assert "Traceback" not in node.text
 
 
-def test_the_model_changes_between_two_frames_while_the_drive_goes_on(stage, tiny_models):
+def test_the_model_changes_while_a_bag_is_played_and_no_frame_is_lost(
+    stage, tiny_models, tmp_path
+):
+    moments = 40
+    bag = make_toy_bag(tmp_path / "drive", moments)
     occupancies = stage.peer.listen(SemanticOccupancy, "/occ_node/output/occupancy")
     node = stage.start_node(model=tiny_models["fusion"], diagnostics_period=0.2)
-    stage.send([static_poses()])
-
-    def drive_on(number: int) -> SemanticOccupancy:
-        stage.send(moment(number))
-        stamp = START + number * 100_000_000
-        wait_until(
-            lambda: any(stamp_of(each.header.stamp) == stamp for each in occupancies),
-            f"frame {number}",
-        )
-        return occupancies[-1]
-
-    assert drive_on(0).mode == "fusion"
-    for number, modality in enumerate(("vision", "fusion", "lidar"), start=1):
+    player = stage.start("bag_player", bag=bag, lockstep=True, rate=100.0, wait_for=["/LIDAR_TOP"])
+    for modality in ("vision", "fusion"):
+        seen = len(occupancies)
+        wait_until(lambda seen=seen: len(occupancies) >= seen + 5, "five frames more")
         answer = set_parameter(stage, "model", str(tiny_models[modality]))
         assert answer.successful, answer.reason
-        message = drive_on(number)
-        assert (message.mode, message.model) == (modality, f"tiny_{modality}")
     refused = set_parameter(stage, "model", str(node.log))
     assert not refused.successful
     assert str(node.log) in refused.reason
-    assert drive_on(4).mode == "lidar"
-    assert len(occupancies) == 5
+
+    assert player.wait(120) == 0, player.text
+    assert f"{moments} of {moments} keyframes answered" in player.text
+    stamps = {stamp_of(message.header.stamp) for message in occupancies}
+    assert stamps == {START + number * PERIOD for number in range(moments)}
+    modes = [mode for mode, _ in groupby(message.mode for message in occupancies)]
+    assert modes == ["fusion", "vision", "fusion"]
+    for message in occupancies:
+        assert message.model == f"tiny_{message.mode}"
+        lidar = [] if message.mode == "vision" else ["LIDAR_TOP"]
+        assert [name for name in message.inputs if name == "LIDAR_TOP"] == lidar
     assert node.signal(signal.SIGINT) == 0
 
 

@@ -79,3 +79,13 @@ def test_a_message_without_a_stamp_is_not_waited_for():
     lockstep = Lockstep(interval=0.0, slack=0.0)
     lockstep.sent(0, 100 * SECOND)
     assert lockstep.due(None) is None
+
+
+def test_a_frame_that_an_image_of_the_same_stamp_made_counts_when_the_sweep_is_sent():
+    lockstep = Lockstep(interval=0.0, slack=0.0)
+    lockstep.sent(100 * SECOND, 100 * SECOND)
+    lockstep.published(101 * SECOND)
+    assert lockstep.due(None) == 100 * SECOND
+    lockstep.sent(101 * SECOND, 101 * SECOND)
+    assert lockstep.due(None) is None
+    assert lockstep.answered == 2

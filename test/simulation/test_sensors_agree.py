@@ -3,7 +3,7 @@ import pytest
 
 from effocc_ros.frame import NUSCENES_CAMERAS
 from effocc_ros.geometry import OCC3D_GRID, inverse_rigid, transform_points
-from effocc_ros.simulation.classes import FREE
+from effocc_ros.simulation.classes import DRIVEABLE_SURFACE, FREE
 
 
 def points_in_ego(drive, sweep):
@@ -19,7 +19,7 @@ def test_static_lidar_points_land_on_pixels_of_their_class(drive, key, key_sweep
     camera, stamp = drive.camera(name), dict(key.cameras)[name]
     view = drive.view(name, stamp)
     ego2camera = inverse_rigid(drive.ego2map(stamp) @ camera.sensor2ego) @ drive.ego2map(key.stamp)
-    static = ~key_sweep.moving
+    static = key_sweep.still
     x, y, z = transform_points(ego2camera, points_in_ego(drive, key_sweep)[static]).T
     u = np.round(camera.intrinsics[0, 0] * x / z + camera.intrinsics[0, 2]).astype(int)
     v = np.round(camera.intrinsics[1, 1] * y / z + camera.intrinsics[1, 2]).astype(int)
@@ -37,7 +37,7 @@ def test_static_lidar_points_land_on_pixels_of_their_class(drive, key, key_sweep
 
 def test_static_lidar_points_fall_in_occupied_voxels_of_their_class(drive, key_sweep, key_labels):
     index, inside = OCC3D_GRID.index(points_in_ego(drive, key_sweep))
-    chosen = inside & ~key_sweep.moving
+    chosen = inside & key_sweep.still
     index, label = index[chosen], key_sweep.label[chosen]
     found = key_labels[tuple(index.T)]
     assert (found != FREE).mean() > 0.999
@@ -52,17 +52,20 @@ def test_static_lidar_points_fall_in_occupied_voxels_of_their_class(drive, key_s
 def test_a_sweep_has_the_size_and_the_layout_of_a_nuscenes_sweep(key_sweep):
     points = key_sweep.points
     assert points.dtype == np.float32
-    assert 22_000 < len(points) < 34_700
+    assert len(points) == 34_688
+    assert 22_000 < (key_sweep.label != FREE).sum() < 34_000
     assert points[:, 3].min() >= 0
     assert points[:, 3].max() <= 255
     assert set(np.unique(points[:, 4])) == set(range(32))
     assert np.linalg.norm(points[:, :3], axis=1).max() < 100.5
-    assert np.median(np.abs(points[np.isin(points[:, 4], range(20)), 2] + 1.84)) < 0.3
+    np.testing.assert_array_equal(points[:64, 4], np.tile(np.arange(32), 2))
+    road = key_sweep.label == DRIVEABLE_SURFACE
+    np.testing.assert_allclose(np.median(points[road, 2]), -1.84, atol=0.02)
 
 
 def test_the_motion_of_the_car_is_taken_out_of_a_sweep(drive, key_sweep, key):
     lidar2map = drive.ego2map(key.stamp) @ drive.rig.lidar.sensor2ego
-    points = transform_points(lidar2map, key_sweep.points[~key_sweep.moving, :3].astype(float))
+    points = transform_points(lidar2map, key_sweep.points[key_sweep.still, :3].astype(float))
     rays = (points - lidar2map[:3, 3]).astype(np.float32)
     origin = lidar2map[:3, 3].astype(np.float32)
     static = drive.street.static

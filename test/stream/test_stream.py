@@ -1,5 +1,6 @@
 """The stream as node and bags use it: counts, loops, threads, messages of both kinds."""
 
+import sys
 import threading
 from dataclasses import asdict
 
@@ -156,9 +157,19 @@ def test_another_model_may_want_other_sensors():
     assert (frame.stamp, frame.inputs) == (at(0.5), ("A", "B"))
 
 
+@pytest.fixture
+def hasty_threads():
+    """Let the interpreter change threads as often as it can."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.mark.usefixtures("hasty_threads")
 def test_two_threads_may_send_while_a_third_makes_frames():
     vehicle = Vehicle(("A", "B"), sync_queue=10_000)
-    stream, rounds, errors = vehicle.stream, 400, []
+    stream, rounds, errors = vehicle.stream, 250, []
     done = threading.Event()
 
     def guarded(work):

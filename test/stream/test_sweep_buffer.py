@@ -50,6 +50,7 @@ def test_a_late_sweep_finds_its_place():
 
 def test_a_jump_back_in_time_forgets_the_sweeps_before_it():
     assert before(filled(9000, 9050, 100, 150), 150) == [100]
+    assert before(filled(9000, 9050, 100, 9080), 9100) == [9080]
 
 
 def test_no_more_than_needed_is_kept():

@@ -1,0 +1,187 @@
+"""Images, points and arrays from files that may be cut off or of another kind."""
+
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from effocc_ros.errors import InputError
+
+Shape = tuple[int | None, ...]
+"""Shape of an array; None is any length."""
+
+_ENDS = {b"\xff\xd8": (b"\xff\xda", b"\xff\xd9"), b"\x89P": (b"IDAT", b"IEND")}
+"""First bytes of a JPEG and of a PNG -> what pixels begin with, and what the file ends with."""
+
+
+def read_bytes(path: Path, what: str = "the data of a sensor") -> bytes:
+    """Read a file.
+
+    Raises:
+        InputError: It is absent or cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"file {path}",
+            found=error.strerror or str(error),
+            expected=what,
+            do="Unpack the archive that has it; `effocc dataset check` lists all that is missing",
+            reason="missing_file",
+        ) from error
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """Decode a JPEG or PNG as (H, W, 3) uint8 RGB; EXIF orientation is not applied.
+
+    Raises:
+        InputError: It is absent, cut off, or no image.
+    """
+    data = read_bytes(path, "an image")
+    picture = None
+    if not _is_cut(data):
+        flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    if picture is None:
+        raise _bad(path, f"{len(data)} bytes that are no whole JPEG or PNG", "an image")
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB, dst=picture)
+
+
+def read_points(path: Path, columns: int) -> NDArray[np.float32]:
+    """Read LiDAR points stored as rows of float32.
+
+    Args:
+        path: The file.
+        columns: Numbers per point: 5 for nuScenes (x, y, z, intensity, ring).
+
+    Returns:
+        (N, columns) float32, not writeable.
+
+    Raises:
+        InputError: It is absent, empty, or ends within a point.
+    """
+    return points_of(read_bytes(path, "LiDAR points"), path, columns)
+
+
+def points_of(data: bytes, path: Path, columns: int) -> NDArray[np.float32]:
+    """Read the bytes of a file of points; see :func:`read_points`."""
+    if not data or len(data) % (4 * columns):
+        expected = f"points of {4 * columns} bytes: {columns} numbers, float32"
+        raise _bad(path, f"{len(data)} bytes", expected)
+    return np.frombuffer(data, "<f4").reshape(-1, columns)
+
+
+def read_npz(path: Path, shapes: Mapping[str, Shape]) -> dict[str, NDArray]:
+    """Read arrays of a .npz file.
+
+    Args:
+        path: The file.
+        shapes: Name of each array that must be there -> its shape.
+
+    Raises:
+        InputError: The file is absent or broken, or an array is absent or of another shape.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            names = sorted(file.files)
+            arrays = {name: file[name] for name in shapes if name in names}
+    except FileNotFoundError as error:
+        raise _absent(path) from error
+    except _BROKEN as error:
+        raise _bad(path, f"no readable .npz file ({error})", f"arrays {_said(shapes)}") from error
+    if len(arrays) < len(shapes):
+        raise _bad(path, f"arrays {', '.join(names) or '(none)'}", f"arrays {_said(shapes)}")
+    for name, array in arrays.items():
+        _check_shape(path, name, array, shapes[name])
+    return arrays
+
+
+def read_npy(path: Path, shape: Shape) -> NDArray:
+    """Read an .npy file.
+
+    Raises:
+        InputError: It is absent, broken, or of another shape.
+    """
+    try:
+        array = np.load(path, allow_pickle=False)
+    except FileNotFoundError as error:
+        raise _absent(path) from error
+    except _BROKEN as error:
+        raise _bad(path, f"no readable .npy file ({error})", f"shape {_dims(shape)}") from error
+    _check_shape(path, "array", array, shape)
+    return array
+
+
+def labels_of(path: Path, array: NDArray, count: int) -> NDArray[np.uint8]:
+    """Return labels as uint8, checked against the number of classes.
+
+    Raises:
+        InputError: They are no integers, or one is outside of 0..count-1.
+    """
+    if array.dtype.kind not in "iu":
+        raise _bad(path, f"labels of type {array.dtype}", "integers")
+    low, high = int(array.min()), int(array.max())
+    if low < 0 or high >= count:
+        raise _bad(path, f"labels from {low} to {high}", f"labels from 0 to {count - 1}")
+    return array.astype(np.uint8, copy=False)
+
+
+def mask_of(path: Path, name: str, array: NDArray) -> NDArray[np.bool_]:
+    """Return a mask stored as 0 and 1 (or as bool) as bool.
+
+    Raises:
+        InputError: It holds something else.
+    """
+    if array.dtype.kind not in "biu" or int(array.min()) < 0 or int(array.max()) > 1:
+        found = f"{name} of type {array.dtype}, from {array.min()} to {array.max()}"
+        raise _bad(path, found, "0 where nothing was seen, 1 elsewhere")
+    return array.astype(bool)
+
+
+_BROKEN = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
+"""What numpy raises when a file is cut off, of another kind, or holds pickles."""
+
+
+def _check_shape(path: Path, name: str, array: NDArray, shape: Shape) -> None:
+    fits = array.ndim == len(shape) and all(
+        wanted in (None, size) for wanted, size in zip(shape, array.shape, strict=True)
+    )
+    if not fits or not array.size:
+        raise _bad(path, f"{name} of shape {array.shape}", f"shape {_dims(shape)}")
+
+
+def _said(shapes: Mapping[str, Shape]) -> str:
+    return ", ".join(f"{name} {_dims(shape)}" for name, shape in shapes.items())
+
+
+def _dims(shape: Shape) -> str:
+    return f"({', '.join('N' if size is None else str(size) for size in shape)})"
+
+
+def _is_cut(data: bytes) -> bool:
+    """Return whether a picture's end is lost, which OpenCV would fill with grey."""
+    if data[:2] not in _ENDS:
+        return not data
+    begin, end = _ENDS[data[:2]]
+    return data.rfind(end) < data.rfind(begin)
+
+
+def _absent(path: Path) -> InputError:
+    return InputError(
+        f"file {path}",
+        found="no such file",
+        expected="the labels of a sample",
+        do="Unpack the archive that has it; `effocc dataset check` lists all that is missing",
+        reason="missing_file",
+    )
+
+
+def _bad(path: Path, found: str, expected: str) -> InputError:
+    return InputError(
+        f"file {path}", found=found, expected=expected, do="Copy it again", reason="bad_file"
+    )

@@ -1,0 +1,127 @@
+"""From nuScenes' tables and sensor files to Frames."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from effocc_ros.datasets.files import read_image, read_points
+from effocc_ros.datasets.nuscenes_tables import LIDAR, NuscenesTables, SampleRecord, SensorRecord
+from effocc_ros.errors import InputError
+from effocc_ros.frame import NUSCENES_CAMERAS, Camera, Frame, PointCloud
+from effocc_ros.sweeps import Sweep, aggregate_sweeps
+
+BASE_FRAME = "base_link"
+POINT_COLUMNS = 5
+"""x, y, z, intensity, ring."""
+
+
+@dataclass(frozen=True)
+class SweepChoice:
+    """Which earlier LiDAR sweeps a cloud holds.
+
+    Attributes:
+        count: How many.
+        drawn_from: From how many of the newest they are drawn at random, 10 in EFFOcc; 0 takes
+            the newest, as the node does.
+        seed: Seed of the draw; the same sample and epoch give the same sweeps.
+    """
+
+    count: int = 9
+    drawn_from: int = 0
+    seed: int = 0
+
+    def chosen(self, newest: Sequence[SensorRecord], token: str, epoch: int) -> list[SensorRecord]:
+        """Choose from sweeps, newest first, for the sample of that token."""
+        if not self.drawn_from or len(newest) <= self.count:
+            return list(newest[: self.count])
+        draw = random.Random(f"{self.seed} {epoch} {token}")
+        pool = range(min(self.drawn_from, len(newest)))
+        return [newest[place] for place in sorted(draw.sample(pool, self.count))]
+
+
+@dataclass(frozen=True)
+class FrameReader:
+    """Reads the Frames of samples.
+
+    Attributes:
+        tables: The tables.
+        cameras: Which cameras to read.
+        lidar: Whether to read the LiDAR.
+        sweeps: Which earlier sweeps to add to the cloud.
+    """
+
+    tables: NuscenesTables
+    cameras: tuple[str, ...] = NUSCENES_CAMERAS
+    lidar: bool = True
+    sweeps: SweepChoice = SweepChoice()
+
+    def read(self, sample: SampleRecord, epoch: int = 0) -> Frame:
+        """Read the Frame of a keyframe.
+
+        Its stamp and ego frame are those of the LiDAR sweep, in which the labels stand, also
+        where the LiDAR's points are not read.
+
+        Args:
+            sample: The keyframe.
+            epoch: With another epoch, other sweeps may be drawn.
+
+        Raises:
+            InputError: A file is absent or broken, or the sample has no LiDAR or no such camera.
+        """
+        records = self.tables.keyframe(sample)
+        reference = self._record(records, LIDAR, sample)
+        return Frame(
+            stamp=reference.stamp,
+            frame_id=BASE_FRAME,
+            cameras=tuple(_camera(self._record(records, name, sample)) for name in self.cameras),
+            cloud=self._cloud(reference, sample, epoch) if self.lidar else None,
+            ego2global=reference.ego2global,
+        )
+
+    def _cloud(self, reference: SensorRecord, sample: SampleRecord, epoch: int) -> PointCloud:
+        newest = self.tables.earlier(reference, max(self.sweeps.drawn_from, self.sweeps.count))
+        chosen = self.sweeps.chosen(newest, sample.token, epoch)
+        points = aggregate_sweeps(
+            _sweep(reference), [_sweep(record) for record in chosen], count=self.sweeps.count
+        )
+        return PointCloud(points, reference.sensor2ego, reference.sensor)
+
+    def _record(
+        self, records: dict[str, SensorRecord], channel: str, sample: SampleRecord
+    ) -> SensorRecord:
+        if channel not in records:
+            raise InputError(
+                f"sample {sample.token} in {self.tables.folder}",
+                found=f"keyframes of {', '.join(records) or 'no sensor'}",
+                expected=f"one of {channel}",
+                do="Take all tables from one download",
+                reason="missing_sensor",
+            )
+        return records[channel]
+
+
+def _camera(record: SensorRecord) -> Camera:
+    if record.intrinsics is None:
+        raise InputError(
+            f"calibration of {record.sensor}, sample_data {record.token}",
+            found="no camera_intrinsic",
+            expected="a (3, 3) matrix",
+            reason="no_intrinsics",
+        )
+    return Camera(
+        name=record.sensor,
+        image=read_image(record.file),
+        intrinsics=record.intrinsics,
+        sensor2ego=record.sensor2ego,
+        ego2global=record.ego2global,
+        stamp=record.stamp,
+    )
+
+
+def _sweep(record: SensorRecord) -> Sweep:
+    return Sweep(
+        points=read_points(record.file, POINT_COLUMNS),
+        sensor2ego=record.sensor2ego,
+        ego2global=record.ego2global,
+        stamp=record.stamp,
+    )

@@ -1,0 +1,135 @@
+"""Where the cameras of Occ3D-Waymo are: ``cam_infos.pkl``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from effocc_ros.datasets.safe_pickle import load_arrays
+from effocc_ros.errors import InputError
+from effocc_ros.geometry import inverse_rigid
+
+COUNT = 5
+"""Cameras."""
+
+
+@dataclass(frozen=True)
+class WaymoCameras:
+    """Calibration of all frames of a split, as few large arrays.
+
+    Attributes:
+        path: The file that they are from.
+        rows: (scene, frame) -> row in the arrays.
+        intrinsics: (N, 5, 3, 3) pixels of the images.
+        sensor2ego: (N, 5, 4, 4) optical frames (z forward) to the vehicle.
+        ego2global: (N, 4, 4).
+    """
+
+    path: Path
+    rows: dict[tuple[int, int], int]
+    intrinsics: NDArray[np.float64]
+    sensor2ego: NDArray[np.float64]
+    ego2global: NDArray[np.float64]
+
+    def row(self, scene: int, frame: int) -> int:
+        """Return the row of a frame.
+
+        Raises:
+            InputError: The file does not have it.
+        """
+        if (scene, frame) not in self.rows:
+            raise InputError(
+                f"file {self.path}",
+                found=f"no scene {scene}, frame {frame}",
+                expected="every frame that has labels",
+                do="Take labels and cameras from one download",
+                reason="missing_calibration",
+            )
+        return self.rows[scene, frame]
+
+
+def read_cameras(path: Path) -> WaymoCameras:
+    """Read cam_infos.pkl: scene, frame and camera number -> intrinsics, sensor2ego, ego2global.
+
+    The matrix called intrinsics may have Waymo's camera axes (x forward, y left, z up) in it;
+    they are taken out, so that all is as in :class:`effocc_ros.frame.Camera`. Without ego2global
+    the pose is the identity, which is enough for frames of one moment.
+
+    Raises:
+        InputError: The file is absent or broken, or a matrix is none of a camera.
+    """
+    rows, intrinsics, sensor2ego, ego2global = {}, [], [], []
+    for (scene, frame), cameras in _frames(path, load_arrays(path)):
+        what = f"scene {scene}, frame {frame}"
+        try:
+            pairs = [pinhole(cameras[i]["intrinsics"]) for i in range(COUNT)]
+            places = [np.asarray(cameras[i]["sensor2ego"], np.float64) for i in range(COUNT)]
+            pose = np.asarray(cameras[0].get("ego2global", np.eye(4)), np.float64)
+            if any(matrix.shape != (4, 4) for matrix in (*places, pose)):
+                raise ValueError("a pose that is not (4, 4)")
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+            raise _bad(path, f"{what}: {type(error).__name__}: {error}") from error
+        rows[scene, frame] = len(rows)
+        intrinsics.append([matrix for matrix, _ in pairs])
+        sensor2ego.append(
+            [place @ inverse_rigid(axes) for place, (_, axes) in zip(places, pairs, strict=True)]
+        )
+        ego2global.append(pose)
+    if not rows:
+        raise _bad(path, "no frame")
+    return WaymoCameras(
+        path, rows, np.array(intrinsics), np.array(sensor2ego), np.array(ego2global)
+    )
+
+
+def pinhole(matrix: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Split a projection into a pinhole matrix and the turn to optical axes before it.
+
+    Args:
+        matrix: (3, 3), or (4, 4) without a shift: sensor frame to pixels times depth.
+
+    Returns:
+        (3, 3) upper triangular with positive diagonal and 1 at its end, and a rotation as (4, 4).
+
+    Raises:
+        ValueError: It is no such product.
+    """
+    matrix = np.asarray(matrix, np.float64)
+    if matrix.shape == (4, 4) and not (matrix[:3, 3].any() or matrix[3, :3].any()):
+        matrix = matrix[:3, :3]
+    if matrix.shape != (3, 3) or not abs(np.linalg.det(matrix)) > 0:
+        raise ValueError(f"intrinsics of shape {matrix.shape} that are no camera's")
+    # RQ decomposition: the QR decomposition of the matrix turned end to end.
+    orthogonal, triangle = np.linalg.qr(matrix[::-1].T)
+    upper, rotation = triangle.T[::-1, ::-1], orthogonal.T[::-1]
+    signs = np.sign(np.diag(upper))
+    upper, rotation = upper * signs, signs[:, None] * rotation
+    if np.linalg.det(rotation) < 0:
+        raise ValueError("intrinsics that mirror")
+    turn = np.eye(4)
+    turn[:3, :3] = rotation
+    return upper / upper[2, 2], turn
+
+
+def _frames(path: Path, infos):
+    try:
+        for scene, frames in _items(infos):
+            for frame, cameras in _items(frames):
+                yield (int(scene), int(frame)), cameras
+    except (TypeError, ValueError) as error:
+        raise _bad(path, f"{type(error).__name__}: {error}") from error
+
+
+def _items(container):
+    return container.items() if isinstance(container, dict) else enumerate(container)
+
+
+def _bad(path: Path, found: str) -> InputError:
+    return InputError(
+        f"file {path}",
+        found=found,
+        expected="for each scene, frame and camera (0 to 4): intrinsics and sensor2ego",
+        do="Take it from the benchmark's own download",
+        reason="bad_file",
+    )

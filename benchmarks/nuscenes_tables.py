@@ -167,6 +167,7 @@ class Table:
         self._file.close()
 
     def add(self, row: dict):
+        """Write one row."""
         self._file.write(("" if self._first else ",\n") + json.dumps(row, indent=0))
         self._first = False
 

@@ -47,9 +47,9 @@ OCC3D_WAYMO = ClassList(
     names=(
         "general_object",
         "vehicle",
-        "bicyclist",
         "pedestrian",
         "sign",
+        "cyclist",
         "traffic_light",
         "pole",
         "construction_cone",
@@ -65,9 +65,9 @@ OCC3D_WAYMO = ClassList(
     colors=(
         (105, 105, 105),
         (0, 130, 255),
-        (230, 90, 160),
         (230, 20, 40),
         (250, 210, 50),
+        (230, 90, 160),
         (255, 150, 0),
         (120, 120, 180),
         (255, 240, 160),
@@ -82,6 +82,11 @@ OCC3D_WAYMO = ClassList(
     ),
     free=15,
 )
+"""Occ3D-Waymo, in the order of the benchmark's own description, where 1 to 4 are Waymo's box types.
+
+EFFOcc's evaluation prints the classes 2, 3, 4 as bicyclist, pedestrian, sign; its numbers belong
+to pedestrian, sign, cyclist.
+"""
 
 _LISTS = {
     classes.name: classes for classes in (OCC3D_NUSCENES, OPENOCCUPANCY, OPENOCC_FLOW, OCC3D_WAYMO)

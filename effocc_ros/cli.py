@@ -35,6 +35,7 @@ VERBS = {
     "nuscenes2bag": Verb(
         "effocc_ros.bags.cli", "write a ROS 2 bag from nuScenes tables and files"
     ),
+    "dataset": Verb("effocc_ros.datasets.cli", "tell what of a benchmark's data set is there"),
     "simulate": Verb("effocc_ros.simulation.cli", "drive a simulated street and write its bag"),
     "demo": Verb("effocc_ros.demo", "simulate a street and run the real node on it over DDS"),
 }

@@ -164,7 +164,8 @@ class _Process:
 
     def __init__(self, name: str, arguments: list[str], domain: int, folder: Path):
         self.name, self.log = name, folder / f"{name}.log"
-        command = [sys.executable, "-m", f"effocc_ros.nodes.{name}", "--ros-args", *arguments]
+        run = f"import sys; from effocc_ros.nodes.executables import {name}; sys.exit({name}())"
+        command = [sys.executable, "-c", run, "--ros-args", *arguments]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 command, env=ros_environment(domain), stdout=log, stderr=subprocess.STDOUT

@@ -51,7 +51,7 @@ def start_player(context):
         for name, _, kind, _ in PLAYER
     }
     parameters["points_topic"] = rig.points
-    parameters["wait_for"] = [topic for _, topic in rig_remappings(rig)]
+    parameters["wait_for"] = ["/tf", "/tf_static", *(topic for _, topic in rig_remappings(rig))]
     return [
         Node(
             package="effocc_ros",

@@ -49,7 +49,7 @@ class BagWriter:
         self._workplace = Path(tempfile.mkdtemp(prefix=f".{self.path.name}-", dir=parent))
         try:
             self._writer = Writer(
-                self._workplace / self.path.name,
+                self.folder,
                 version=METADATA_VERSION,
                 storage_plugin=StoragePlugin.MCAP,
             )
@@ -65,7 +65,7 @@ class BagWriter:
         try:
             if kind is None:
                 self._writer.close()
-                self._publish(self._workplace / self.path.name)
+                self._publish(self.folder)
             else:
                 self._writer.abort()
         finally:
@@ -75,6 +75,11 @@ class BagWriter:
     def counts(self) -> dict[str, int]:
         """Number of messages written so far on each topic, sorted by name."""
         return dict(sorted(self._counts.items()))
+
+    @property
+    def folder(self) -> Path:
+        """Where the bag grows: files put beside it here appear together with it."""
+        return self._workplace / self.path.name
 
     def add_topic(
         self,

@@ -1,7 +1,7 @@
 """Benchmarks on nuScenes: one torch Dataset, whichever labels it reads."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch.utils.data import Dataset
@@ -118,10 +118,3 @@ class NuscenesDataset(Dataset[Sample]):
     def labels_file(self, index: int) -> Path:
         """Return where the labels of a sample are, or should be."""
         return self.labels_root / self.benchmark.file(self.samples[index])
-
-    def without_sweeps(self) -> "NuscenesDataset":
-        """Return the same dataset with clouds of one sweep, for which keyframes are enough."""
-        other = object.__new__(type(self))
-        other.__dict__ |= self.__dict__
-        other._reader = replace(self._reader, sweeps=SweepChoice(0, 0))
-        return other

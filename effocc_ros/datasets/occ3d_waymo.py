@@ -32,7 +32,10 @@ CAMERAS = ("FRONT", "FRONT_LEFT", "SIDE_LEFT", "FRONT_RIGHT", "SIDE_RIGHT")
 """In the order of cam_infos, which EFFOcc stacks them in."""
 IMAGE_FOLDERS = ("image_0", "image_1", "image_3", "image_2", "image_4")
 """Of these cameras: the folders are in another order."""
-SPLITS = {"train": ("training", "cam_infos.pkl", 0), "val": ("validation", "cam_infos_vali.pkl", 1)}
+SPLITS = {
+    "train": ("training", "cam_infos.pkl", 0),
+    "val": ("validation", "cam_infos_vali.pkl", 1),
+}
 """Split -> folder of labels, file of cameras, first digit of file names."""
 POINT_COLUMNS = 6
 FRAME_NANOSECONDS = 100_000_000
@@ -46,7 +49,6 @@ def read_labels(path: Path) -> Labels:
     """
     arrays = read_npz(path, dict.fromkeys(KEYS, SPACE.grid.shape))
     labels = arrays["voxel_label"]
-    # Before the check: 15 to 22 mean nothing in the files.
     labels = np.where(labels == FREE_IN_FILES, SPACE.classes.free, labels)
     return Labels(
         semantics=labels_of(path, labels, len(SPACE.classes.names)),

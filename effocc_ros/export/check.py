@@ -17,7 +17,7 @@ from effocc_ros.preprocess import preprocess
 RUNS = 3
 """Runs whose median is the time of a side."""
 TIE = 1e-5
-"""Classes are tied when their logits differ by no more than this part of the voxel's largest logit.
+"""Classes are tied when their logits differ by no more than this part of the voxel's largest.
 
 Both runtimes add float32 numbers, each in its own order. Between classes as close as that, the
 order decides, and torch does not agree with itself either: on another CPU, or with other threads.

@@ -17,6 +17,11 @@ def bag_player() -> int:
     return _run("bag_player")
 
 
+def recorder() -> int:
+    """Run the recorder."""
+    return _run("recorder")
+
+
 def _run(name: str) -> int:
     try:
         check_environment()

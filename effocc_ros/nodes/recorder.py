@@ -1,7 +1,5 @@
 """``recorder``: keep what the occupancy node says in a bag, on machines without ``ros2 bag``."""
 
-import sys
-
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import OccupancyGrid
@@ -14,7 +12,6 @@ from visualization_msgs.msg import MarkerArray
 from effocc_ros.bags.writer import BagWriter
 from effocc_ros.errors import InputError
 from effocc_ros.msg import SemanticOccupancy
-from effocc_ros.nodes.environment import check_environment
 from effocc_ros.nodes.stopping import SPIN_SECONDS, ros_until_signal
 
 OUTPUTS = {
@@ -74,7 +71,6 @@ def _qos(output: str) -> QoSProfile:
 
 def main(args: list[str] | None = None) -> int:
     """Record until SIGINT or SIGTERM; the bag appears then. 0 when it did, 1 on bad input."""
-    check_environment()
     with ros_until_signal(args) as stop:
         node = rclpy.create_node("recorder")
         node.declare_parameter("output", "occupancy_bag")
@@ -93,7 +89,3 @@ def main(args: list[str] | None = None) -> int:
         finally:
             node.destroy_node()
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -146,8 +146,11 @@ class Worker:
             replaced = self._predictor
             (self._predictor, config), self._next = self._next, None
             self._stages.clear()
-        self._stream.reconfigure(config)
+        dropped = self._stream.reconfigure(config)
         replaced.close()
+        if dropped:
+            self.note_handled(dropped)
+            self._on_drop()
 
     def _handle(self, trigger: Trigger) -> bool:
         """Turn one trigger into a published occupancy; False when it ended as a drop."""

@@ -52,9 +52,9 @@ class Atlas:
         level = np.clip(level, 0, LEVELS - 1).astype(np.int32)
         column = (np.floor(u).astype(np.int32) & (SIZE - 1)) >> level
         row = (np.floor(v).astype(np.int32) & (SIZE - 1)) >> level
-        place = texture.astype(np.int32) * _TEXELS_A_TEXTURE + _LEVEL_START[level]
+        place = texture * _TEXELS_A_TEXTURE + np.take(_LEVEL_START, level)
         place += (row << (LEVELS - 1 - level)) + column
-        return self._texels[place].view(np.uint8).reshape(-1, 4)
+        return np.take(self._texels, place).view(np.uint8).reshape(-1, 4)
 
 
 def _pyramid(texels: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -1,6 +1,6 @@
 """A drive as a ROS 2 bag, with the true occupancy beside it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from effocc_ros.bags import messages as m
+from effocc_ros.bags.nuscenes import (
+    BASE_FRAME,
+    MountedSensor,
+    PoseEvent,
+    SensorEvent,
+    write_events,
+)
 from effocc_ros.bags.writer import BagWriter
 from effocc_ros.errors import InputError
 from effocc_ros.files import whole_file
@@ -20,9 +26,9 @@ from effocc_ros.geometry import OCC3D_GRID
 from effocc_ros.occupancy import OCC3D_NUSCENES, SemanticOccupancy
 from effocc_ros.simulation.drive import Drive, Instant, encode_jpeg
 from effocc_ros.simulation.processes import usable_cores
-from effocc_ros.simulation.rig import LIDAR_RATE, SensorRig, nuscenes_rig
+from effocc_ros.simulation.rig import LIDAR_RATE, nuscenes_rig
 
-BASE, MAP = "base_link", "map"
+LIDAR = "LIDAR_TOP"
 DEFAULT_SIZE = (396, 704)
 
 
@@ -35,14 +41,14 @@ class Measured:
         images: JPEG of each camera that fired, in the order of ``instant.cameras``.
         points: (N, 5) float32 LiDAR returns: x, y, z, intensity, ring.
         poses: (4, 4) ego poses by stamp.
-        truth: Arrays of an Occ3D ``labels.npz`` at a keyframe, else None.
+        labels: (200, 200, 16) uint8 true classes at a keyframe, else None.
     """
 
     instant: Instant
     images: tuple[bytes, ...]
     points: NDArray[np.float32]
     poses: dict[int, NDArray[np.float64]]
-    truth: dict[str, NDArray[np.uint8]] | None
+    labels: NDArray[np.uint8] | None
 
 
 def simulate_bag(
@@ -58,8 +64,8 @@ def simulate_bag(
     """Drive through a simulated street and record it.
 
     Args:
-        path: The rosbag2 folder (MCAP) that shall appear; ``truth/<stamp>.npz``
-            lie in it, with the arrays of Occ3D's ``labels.npz``.
+        path: The rosbag2 folder (MCAP) that shall appear; ``truth/<stamp>.npz`` in it holds the
+            true classes of each keyframe (see ``load_truth``).
         seed: Street, traffic, light and noise follow from it.
         duration_s: Length in seconds.
         image_size: (height, width) of the pictures.
@@ -75,22 +81,15 @@ def simulate_bag(
     """
     path = Path(path)
     _check(duration_s, image_size)
-    rig = nuscenes_rig(image_size)
-    truth = {}
     with BagWriter(path, overwrite=overwrite) as writer:
-        total = round(duration_s * LIDAR_RATE)
-        bar = tqdm(total=total, desc="simulate", unit="sweep", disable=not progress)
-        with bar:
-            for measured in _measure(seed, duration_s, image_size, workers):
-                if measured.instant.number == 0:
-                    _write_static(writer, rig, min(measured.poses))
-                _write(writer, rig, measured)
-                if measured.truth is not None:
-                    truth[measured.instant.stamp] = measured.truth
-                bar.update()
-    for stamp, arrays in truth.items():
-        with whole_file(_truth_file(path, stamp)) as partial_file:
-            np.savez_compressed(partial_file, **arrays)
+        measured = tqdm(
+            _measure(seed, duration_s, image_size, workers),
+            total=round(duration_s * LIDAR_RATE),
+            desc="simulate",
+            unit="sweep",
+            disable=not progress,
+        )
+        write_events(writer, _events(measured, writer.folder), _calibration(image_size))
     return path
 
 
@@ -116,7 +115,14 @@ def load_truth(path: Path | str, stamp: int) -> SemanticOccupancy:
     with np.load(file) as arrays:
         labels = arrays["semantics"]
     return SemanticOccupancy(
-        stamp, BASE, OCC3D_GRID, labels, OCC3D_NUSCENES, model="truth", trained=True, mode="truth"
+        stamp,
+        BASE_FRAME,
+        OCC3D_GRID,
+        labels,
+        OCC3D_NUSCENES,
+        model="truth",
+        trained=True,
+        mode="truth",
     )
 
 
@@ -165,7 +171,7 @@ def measure(drive: Drive, instant: Instant) -> Measured:
         images,
         drive.sweep(instant.stamp).points,
         {stamp: drive.ego2map(stamp) for stamp in stamps},
-        drive.truth(instant.stamp) if instant.keyframe else None,
+        drive.labels(instant.stamp) if instant.keyframe else None,
     )
 
 
@@ -182,29 +188,25 @@ def _work(number: int) -> Measured:
     return measure(_drive, _drive.instants()[number])
 
 
-def _write_static(writer: BagWriter, rig: SensorRig, stamp: int) -> None:
-    sensors = [(camera.name, camera.sensor2ego) for camera in rig.cameras]
-    sensors.append((rig.lidar.name, rig.lidar.sensor2ego))
-    edges = [m.transform_message(stamp, BASE, name, pose) for name, pose in sensors]
-    writer.write("/tf_static", m.tf_message(edges), stamp)
+def _calibration(image_size: tuple[int, int]) -> list[MountedSensor]:
+    rig = nuscenes_rig(image_size)
+    cameras = [
+        MountedSensor(camera.name, camera.sensor2ego, camera.intrinsics, camera.image_size)
+        for camera in rig.cameras
+    ]
+    return [*cameras, MountedSensor(rig.lidar.name, rig.lidar.sensor2ego)]
 
 
-def _write(writer: BagWriter, rig: SensorRig, measured: Measured) -> None:
-    instant = measured.instant
-    fired = zip(instant.cameras, measured.images, strict=True)
-    for (name, stamp), jpeg in sorted(fired, key=lambda event: event[0][1]):
-        camera = next(c for c in rig.cameras if c.name == name)
-        _write_pose(writer, stamp, measured.poses[stamp])
-        info = m.camera_info_message(stamp, name, camera.intrinsics, camera.image_size)
-        writer.write(f"/{name}/camera_info", info, stamp)
-        image = m.compressed_image_message(stamp, name, jpeg)
-        writer.write(f"/{name}/image_rect_compressed", image, stamp)
-    _write_pose(writer, instant.stamp, measured.poses[instant.stamp])
-    points = np.ascontiguousarray(measured.points).view(m.NUSCENES_POINT)[:, 0]
-    cloud = m.point_cloud_message(instant.stamp, rig.lidar.name, points)
-    writer.write(f"/{rig.lidar.name}", cloud, instant.stamp)
-
-
-def _write_pose(writer: BagWriter, stamp: int, ego2map: NDArray) -> None:
-    edge = m.transform_message(stamp, MAP, BASE, ego2map)
-    writer.write("/tf", m.tf_message([edge]), stamp)
+def _events(measured: Iterable[Measured], folder: Path) -> Iterator[SensorEvent | PoseEvent]:
+    """List what was measured in the order of time; the truth goes into the bag's folder."""
+    for one in measured:
+        instant = one.instant
+        fired = zip(instant.cameras, one.images, strict=True)
+        taken = [(stamp, name, jpeg) for (name, stamp), jpeg in fired]
+        taken.append((instant.stamp, LIDAR, one.points))
+        for stamp, name, data in sorted(taken, key=lambda each: each[0]):
+            yield PoseEvent(stamp, one.poses[stamp])
+            yield SensorEvent(stamp, name, data)
+        if one.labels is not None:
+            with whole_file(_truth_file(folder, instant.stamp)) as partial_file:
+                np.savez_compressed(partial_file, semantics=one.labels)

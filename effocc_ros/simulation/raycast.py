@@ -78,26 +78,29 @@ class Surface:
         distance[faces < 0] = np.inf
         return distance
 
-    def depth(
-        self, faces: NDArray[np.int32], camera2surface: NDArray, rays: NDArray
-    ) -> NDArray[np.float32]:
-        """Return where rays of a camera meet the planes of their triangles.
+    def planes(self, camera2surface: NDArray) -> NDArray[np.float32]:
+        """Return the triangles' planes (4, F) in a camera's frame: normal and offset."""
+        normal = camera2surface[:3, :3].T.astype(np.float32) @ self.normals
+        offset = self.offset - camera2surface[:3, 3].astype(np.float32) @ self.normals
+        return np.concatenate([normal, offset[None]])
 
-        Args:
-            faces: (N,) triangle indices; -1 gives infinity.
-            camera2surface: (4, 4) pose of the camera in the surface's frame.
-            rays: (3, N) float32 directions in the camera's frame.
 
-        Returns:
-            (N,) float32 lengths in units of the rays.
-        """
-        faces = faces.astype(np.intp)
-        x, y, z = camera2surface[:3, :3].T.astype(np.float32) @ self.normals
-        away = self.offset - camera2surface[:3, 3].astype(np.float32) @ self.normals
-        toward = np.take(x, faces) * rays[0]
-        toward += np.take(y, faces) * rays[1]
-        toward += np.take(z, faces) * rays[2]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            depth = np.take(away, faces) / toward
-        depth[faces < 0] = np.inf
-        return depth
+def depth_of(planes: NDArray, faces: NDArray[np.int32], rays: NDArray) -> NDArray[np.float32]:
+    """Return where rays of a camera meet the planes of their triangles.
+
+    Args:
+        planes: (4, F) planes in the camera's frame.
+        faces: (N,) triangle indices; -1 gives infinity.
+        rays: (3, N) float32 directions in the camera's frame.
+
+    Returns:
+        (N,) float32 lengths in units of the rays.
+    """
+    faces = faces.astype(np.intp)
+    toward = np.take(planes[0], faces) * rays[0]
+    toward += np.take(planes[1], faces) * rays[1]
+    toward += np.take(planes[2], faces) * rays[2]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        depth = np.take(planes[3], faces) / toward
+    depth[faces < 0] = np.inf
+    return depth

@@ -1,6 +1,6 @@
 """The sensors of a nuScenes car, with round numbers: where they sit and when they fire."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -117,15 +117,9 @@ def nuscenes_rig(image_size: tuple[int, int] = (396, 704)) -> SensorRig:
                 [0, 0, 1.0],
             ]
         )
-        # nuScenes cameras look a little down: the horizon lies above the middle row.
         cameras.append(CameraMount(name, (height, width), intrinsics, sensor2ego, offset))
     lidar2ego = np.eye(4)
     lidar2ego[:3, :3] = _turn(-np.pi / 2)
     lidar2ego[:3, 3] = (0.94, 0.0, 1.84)
     lidar = LidarMount("LIDAR_TOP", lidar2ego, np.radians(np.linspace(-30.67, 10.67, 32)))
     return SensorRig(tuple(cameras), lidar)
-
-
-def with_lidar_columns(rig: SensorRig, columns: int) -> SensorRig:
-    """Return the rig with another number of LiDAR firings in a turn."""
-    return replace(rig, lidar=replace(rig.lidar, columns=columns))

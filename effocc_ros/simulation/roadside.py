@@ -232,12 +232,12 @@ def _building_site(road: Roadside, block: Block, near: float) -> tuple[float, fl
     rng = road.rng
     middle = float(np.clip(near, block.start + 24, max(block.start + 25, block.end - 24)))
     start, end = middle - 8, middle + 8
-    road.put(vehicles.excavator(), middle, -5.0, 0.0, rng.uniform(-0.3, 0.3))
+    road.put(vehicles.excavator(), middle, -5.3, 0.0, rng.uniform(-0.15, 0.15))
     for s in np.arange(start + 1, end, 2.15):
-        road.put(f.barrier(), s, -3.45, 0.0)
+        road.put(f.barrier(), s, -3.65, 0.0)
     for s in (start - 0.4, end + 0.4):
         road.put(f.barrier(striped=False), s, -4.6, 0.0, np.pi / 2)
     for k in range(5):
-        road.put(f.cone(), start - 2.0 - 1.8 * k, -3.7 - 0.4 * k, 0.0)
-        road.put(f.cone(), end + 2.0 + 1.8 * k, -3.7 - 0.4 * k, 0.0)
+        road.put(f.cone(), start - 2.0 - 1.8 * k, -3.8 - 0.4 * k, 0.0)
+        road.put(f.cone(), end + 2.0 + 1.8 * k, -3.8 - 0.4 * k, 0.0)
     return start - 9, end + 9

@@ -133,8 +133,11 @@ def shade(
     below = _BOUNCE * (light.ambient + light.sunlight * light.sun[2])
     sources = np.stack([light.sunlight, light.ambient, below], axis=1).astype(np.float32)
     colors *= sources @ arrives
-    if emission.any():
-        colors += _LAMP[:, None] * (emission * np.float32(light.lamps))
+    glowing = np.flatnonzero(emission)
+    if len(glowing):
+        tint = Look.of(surface).tint[:, faces[glowing]]
+        glow = emission[glowing] * np.float32(light.lamps)
+        colors[:, glowing] += _LAMP[:, None] * tint * glow
     gloss = np.take(Look.of(surface).gloss, faces)
     shiny = np.flatnonzero(gloss)
     if len(shiny):

@@ -93,7 +93,7 @@ def _cyclists(rng, ground: Ground, ego: LaneMotion) -> list[Agent]:
             Surface(people.bicycle(color, dress, -p)) for p in np.arange(STEPS) * 2 * np.pi / STEPS
         )
         speed = -side * rng.uniform(3.5, 5.0)
-        agents.append(Agent(shapes, LaneMotion(ground.line, start, side * 3.35, speed), 0.9))
+        agents.append(Agent(shapes, LaneMotion(ground.line, start, side * 3.0, speed), 0.9))
     return agents
 
 

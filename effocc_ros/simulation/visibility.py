@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from effocc_ros.geometry import inverse_rigid
-from effocc_ros.simulation.raycast import Surface
+from effocc_ros.simulation.raycast import Surface, depth_of
 from effocc_ros.simulation.rig import CameraMount
 
 STATIC, SKY = -1, -2
@@ -63,10 +63,11 @@ def look(
     camera2map = ego2map @ camera.sensor2ego
     height, width = camera.image_size
     face = _cast_sparsely(static, camera2map, camera.rays)
+    planes = static.planes(camera2map)
     depth = np.empty(height * width, np.float32)
     for start in range(0, len(depth), _BLOCK):
         block = slice(start, start + _BLOCK)
-        depth[block] = static.depth(face.ravel()[block], camera2map, camera.columns[:, block])
+        depth[block] = depth_of(planes, face.ravel()[block], camera.columns[:, block])
     depth = depth.reshape(face.shape)
     owner = np.where(face >= 0, np.int16(STATIC), np.int16(SKY))
     map2camera = inverse_rigid(camera2map)
@@ -83,7 +84,9 @@ def look(
 def _cover(surface, number, camera2agent, rays, face, depth, owner) -> None:
     """Put an agent in front of what lies behind it in a window of the image."""
     hit = _cast(surface, camera2agent, rays.reshape(-1, 3))
-    distance = surface.depth(hit, camera2agent, rays.reshape(-1, 3).T).reshape(depth.shape)
+    distance = depth_of(surface.planes(camera2agent), hit, rays.reshape(-1, 3).T).reshape(
+        depth.shape
+    )
     hit = hit.reshape(depth.shape)
     nearer = (hit >= 0) & (distance < depth)
     face[nearer], depth[nearer], owner[nearer] = hit[nearer], distance[nearer], number

@@ -9,11 +9,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from effocc_ros.errors import InputError
 from effocc_ros.frame import Frame
-from effocc_ros.geometry import rigid
 from effocc_ros.stream.assembler import Assembler
 from effocc_ros.stream.camera_models import camera_model
 from effocc_ros.stream.clouds import decode_cloud
@@ -24,6 +21,7 @@ from effocc_ros.stream.problem import Problem
 from effocc_ros.stream.statistics import InputCounter, StreamStatistics, plain
 from effocc_ros.stream.sweep_buffer import RawSweep, SweepBuffer
 from effocc_ros.stream.synchronizer import Synchronizer, Trigger
+from effocc_ros.stream.tf_messages import read_transform
 from effocc_ros.stream.transform_buffer import TransformBuffer
 
 TRANSFORM_CACHE = 10.0
@@ -57,6 +55,7 @@ class Stream:
         self._assembler = Assembler(config, self._transforms, self._sweeps, fallback)
         names = (*config.sync.cameras, config.lidar)
         self._inputs = {name: InputCounter() for name in names}
+        self._frames: dict[str, str] = {}
         self._frames_out = 0
         self._drops: Counter[str] = Counter()
         self._rejected: Counter[str] = Counter()
@@ -82,6 +81,7 @@ class Stream:
             if camera not in self.config.sync.cameras:
                 return True  # the model has no place for it
             self._inputs[camera].count(stamp, now)
+            self._note_frame(camera, message.header.frame_id.lstrip("/"))
             self._synchronizer.add_image(camera, stamp, message)
             if camera == self.config.anchor:
                 self._synchronizer.add_reference(stamp, None, now)
@@ -138,6 +138,7 @@ class Stream:
         sweep = RawSweep(stamp, frame_id, points)
         with self._lock:
             self._inputs[lidar].count(stamp, now)
+            self._note_frame(lidar, frame_id)
             self._sweeps.add(sweep)
             if not self.config.anchor:
                 self._synchronizer.add_reference(stamp, sweep, now)
@@ -150,11 +151,16 @@ class Stream:
             message: tf2_msgs TFMessage.
             static: True for /tf_static.
         """
-        for transform in message.transforms:
-            try:
-                self._add_transform(transform, static)
-            except InputError as error:
-                self._report(Problem.of("tf", error))
+        errors = []
+        # All at once: a frame made in between would find half of the sensors.
+        with self._lock:
+            for transform in message.transforms:
+                try:
+                    self._transforms.add(*read_transform(transform), static)
+                except InputError as error:
+                    errors.append(error)
+        for error in errors:
+            self._report(Problem.of("tf", error))
 
     def poll(self, now: float) -> list[Trigger]:
         """Return the moments that need not wait any longer, oldest first; quick.
@@ -206,11 +212,15 @@ class Stream:
                 rejected=plain(self._rejected),
             )
 
-    def reconfigure(self, config: StreamConfig) -> None:
+    def reconfigure(self, config: StreamConfig) -> int:
         """Make frames of other sensors from now on; what has come in stays, and so do the counts.
 
         Args:
             config: What changes: cameras and offsets, anchor, sweeps.
+
+        Returns:
+            The newest stamp that waited and was dropped, because another sensor makes the frames
+            now; 0 if none was.
         """
         with self._lock:
             other_reference = config.anchor != self.config.anchor
@@ -219,8 +229,11 @@ class Stream:
             self._sweeps.reconfigure(config.sweeps)
             for name in (*config.sync.cameras, config.lidar):
                 self._inputs.setdefault(name, InputCounter())
-            if other_reference:
-                self._catch_up()
+            if not other_reference:
+                return 0
+            dropped = self._synchronizer.change_reference()
+            self._catch_up()
+            return dropped
 
     def _catch_up(self) -> None:
         """Let the sensor that now makes the frames make one of what it sent a moment ago.
@@ -242,29 +255,22 @@ class Stream:
             self._sweeps.clear()
 
     def _settled(self, stamp: int) -> bool:
-        fixed, base = self.config.fixed_frame, self.config.base_frame
-        return not fixed or self._transforms.covers(fixed, base, stamp)
+        """Return whether tf still to come could tell more of a moment."""
+        config, transforms = self.config, self._transforms
+        sensors = config.sync.cameras if config.anchor else (*config.sync.cameras, config.lidar)
+        # At the start the first sweep may overtake tf_static on its way through DDS.
+        mounted = all(
+            transforms.connected(config.base_frame, self._frames[name])
+            for name in sensors
+            if name in self._frames
+        )
+        fixed = config.fixed_frame
+        return mounted and (not fixed or transforms.covers(fixed, config.base_frame, stamp))
 
-    def _add_transform(self, transform: Any, static: bool) -> None:
-        place, turn = transform.transform.translation, transform.transform.rotation
-        parent, child = transform.header.frame_id, transform.child_frame_id
-        quaternion = np.array([turn.w, turn.x, turn.y, turn.z])
-        translation = np.array([place.x, place.y, place.z])
-        length = np.linalg.norm(quaternion)
-        if not np.isfinite(translation).all() or not abs(length - 1.0) < 0.1:
-            raise InputError(
-                f"tf {parent} <- {child}",
-                found=f"quaternion of length {length:.3g}, translation {translation.tolist()}",
-                expected="a unit quaternion and finite metres",
-                do="Look at who publishes it",
-                reason="bad_transform",
-            )
-        header = transform.header.stamp
-        stamp = int(header.sec) * NANOSECONDS + int(header.nanosec)
-        with self._lock:
-            self._transforms.add(
-                parent, child, stamp, rigid(quaternion / length, translation), static
-            )
+    def _note_frame(self, sensor: str, frame_id: str) -> None:
+        filed = self.config.calibration.get(sensor)
+        if frame_id and (filed is None or filed.sensor2base is None):
+            self._frames[sensor] = frame_id
 
     def _no_image(self, camera: str, trigger: Trigger) -> Problem:
         distance = trigger.missing[camera]

@@ -170,6 +170,19 @@ class Synchronizer:
         self.config = config
         self._images = {name: self._images.get(name, []) for name in config.cameras}
 
+    def change_reference(self) -> int:
+        """Drop what waits, for another sensor makes the triggers from now on.
+
+        Returns:
+            The newest stamp that was dropped, 0 if none was.
+        """
+        if not self._waiting:
+            return 0
+        # What the other sensor has told of these moments is news again.
+        newest, self.newest = self._waiting[-1].stamp, self._waiting[0].stamp - 1
+        self._drop_all("reconfigured")
+        return newest
+
     def _restart(self, stamp: int) -> None:
         """Begin anew after a jump back in time: images that lie ahead of it are from before it."""
         self._first = stamp

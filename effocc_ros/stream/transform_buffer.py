@@ -98,6 +98,14 @@ class TransformBuffer:
         """
         return self._chain(target, source, lambda child: self._nearest_pose(child, stamp))
 
+    def connected(self, target: str, source: str) -> bool:
+        """Return whether a chain of transforms between the two frames is known."""
+        try:
+            self._path(target, source)
+        except InputError:
+            return False
+        return True
+
     def covers(self, target: str, source: str, stamp: int) -> bool:
         """Return whether no transform still to come would change what is known of ``stamp``."""
         try:

@@ -56,7 +56,8 @@ def draw_overview(
     Args:
         frame: What the sensors saw.
         occupancy: What the network said, in the Frame's ego frame or in its LiDAR's.
-        truth: What is true, of the same grid and classes; adds a row below.
+        truth: What is true, of the same grid and classes; adds a row below. Where it is the very
+            object that ``occupancy`` is, the page shows labels and no prediction.
 
     Returns:
         (H, 2400, 3) uint8 RGB.
@@ -68,10 +69,11 @@ def draw_overview(
     ego2grid = _ego2grid(frame, occupancy)
     shown = occupancy if occupancy.trained or truth is None else truth
     faces = exposed_faces(shown.labels, shown.classes.free)
-    rows = [_header(occupancy, shown), *_camera_rows(frame, shown, faces, ego2grid)]
-    word = "prediction" if occupancy.trained else "prediction, random weights"
-    views = _views(occupancy, ego2grid, word)
-    rows.append(_side_by_side([*views, _legend(occupancy, views[0].shape[0])]))
+    rows = [_header(occupancy, shown, truth), *_camera_rows(frame, shown, faces, ego2grid)]
+    if occupancy is not truth:
+        word = "prediction" if occupancy.trained else "prediction, random weights"
+        views = _views(occupancy, ego2grid, word)
+        rows.append(_side_by_side([*views, _legend(occupancy, views[0].shape[0])]))
     if truth is not None:
         views = _views(truth, ego2grid, "truth")
         rows.append(_side_by_side([*views, _legend(truth, views[0].shape[0])]))
@@ -124,18 +126,22 @@ def _ego2grid(frame: Frame, occupancy: SemanticOccupancy) -> NDArray[np.float64]
     return np.eye(4)
 
 
-def _header(occupancy: SemanticOccupancy, shown: SemanticOccupancy) -> NDArray[np.uint8]:
+def _header(
+    occupancy: SemanticOccupancy, shown: SemanticOccupancy, truth: SemanticOccupancy | None
+) -> NDArray[np.uint8]:
     """Model, trained or not, mode, inputs, what is drawn over the images, time."""
     canvas = page(_HEADER, WIDTH)
     middle = _HEADER // 2
     column = put_text(canvas, occupancy.model, (2 * _GAP, middle + 13), 26, BRIGHT, BOLD) + 28
-    if occupancy.trained:
+    if occupancy is truth:
+        column = badge(canvas, "TRUE LABELS", (column, middle), 16, GOOD)
+    elif occupancy.trained:
         column = badge(canvas, "TRAINED", (column, middle), 16, GOOD)
     else:
         column = badge(canvas, "UNTRAINED: RANDOM WEIGHTS", (column, middle), 16, WARNING)
     inputs = f"{occupancy.mode} of {len(occupancy.inputs)} sensors"
     column = put_text(canvas, inputs, (column + 28, middle + 9), 19, BRIGHT)
-    over = "prediction" if shown is occupancy else "truth"
+    over = "truth" if shown is truth else "prediction"
     put_text(canvas, f"over the images: {over}", (column + 28, middle + 9), 19, DIM)
     # Seconds by integer division: nanoseconds of today do not fit a float.
     seconds, nanoseconds = divmod(occupancy.stamp, 1_000_000_000)

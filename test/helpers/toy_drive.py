@@ -18,9 +18,19 @@ from effocc_ros.bags.typestore import base_typestore
 from effocc_ros.bags.writer import BagWriter
 from effocc_ros.frame import NUSCENES_CAMERAS
 
+IMAGE = "image_rect_compressed"
+
 START = 1_700_000_000_000_000_000
 PERIOD = 100_000_000
 """Nanoseconds: everything comes at 10 Hz, with equal stamps."""
+
+TOPICS = [
+    "/tf",
+    "/tf_static",
+    "/LIDAR_TOP",
+    *(f"/{name}/{what}" for name in NUSCENES_CAMERAS for what in ("camera_info", IMAGE)),
+]
+"""All topics of the drive."""
 
 SIZE = (90, 160)
 INTRINSICS = np.array([[120.0, 0.0, 80.0], [0.0, 120.0, 45.0], [0.0, 0.0, 1.0]])
@@ -86,7 +96,7 @@ def sweep(seed: int, count: int = 2000) -> np.ndarray:
 
 def camera_image(camera: str, stamp: int, seed: int = 0) -> Sent:
     image = compressed_image_message(stamp, camera, jpeg(seed))
-    return Sent(f"/{camera}/image_rect_compressed", stamp, image)
+    return Sent(f"/{camera}/{IMAGE}", stamp, image)
 
 
 def camera_info(camera: str, stamp: int) -> Sent:

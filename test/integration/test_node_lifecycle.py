@@ -4,7 +4,7 @@ import signal
 
 import pytest
 from helpers.ros_processes import set_parameter
-from helpers.toy_drive import drive, make_toy_bag
+from helpers.toy_drive import TOPICS, drive, make_toy_bag
 from helpers.waiting import wait_until
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
@@ -32,11 +32,10 @@ def test_a_bag_in_a_loop_goes_on_until_a_signal_ends_its_player_with_0(
     bag = make_toy_bag(tmp_path / "drive", moments)
     occupancies = stage.peer.listen(SemanticOccupancy, OCCUPANCY)
     stage.start_node(model=tiny_models["lidar"])
-    wait_for = ["/LIDAR_TOP", "/tf", "/tf_static"]
     player = stage.start(
-        "bag_player", bag=bag, loop=True, lockstep=True, rate=100.0, wait_for=wait_for
+        "bag_player", bag=bag, loop=True, lockstep=True, rate=100.0, wait_for=TOPICS
     )
-    wait_until(lambda: len(occupancies) > 2 * moments, "the third round")
+    wait_until(lambda: len(occupancies) > 2 * moments, "the third round", 120)
     assert player.signal(signal.SIGTERM) == 0
     assert "Traceback" not in player.text
     stamps = [stamp_of(message.header.stamp) for message in occupancies]

@@ -3,7 +3,7 @@
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from helpers.diagnostics import told
-from helpers.toy_drive import PERIOD, START, make_toy_bag
+from helpers.toy_drive import PERIOD, START, TOPICS, make_toy_bag
 from helpers.waiting import wait_until
 
 from effocc_ros.frame import NUSCENES_CAMERAS
@@ -13,7 +13,7 @@ from effocc_ros.nodes.to_message import stamp_of
 pytestmark = pytest.mark.integration
 
 MOMENTS = 5
-PLAYER = {"lockstep": True, "wait_for": ["/LIDAR_TOP", "/tf", "/tf_static"], "rate": 2.0}
+PLAYER = {"lockstep": True, "wait_for": TOPICS, "rate": 2.0}
 
 
 def test_every_keyframe_of_a_bag_becomes_one_message(stage, tiny_models, tmp_path):

@@ -6,7 +6,7 @@ from itertools import groupby
 
 import pytest
 from helpers.ros_processes import set_parameter
-from helpers.toy_drive import PERIOD, START, make_toy_bag
+from helpers.toy_drive import PERIOD, START, TOPICS, make_toy_bag
 from helpers.waiting import wait_until
 from rcl_interfaces.srv import DescribeParameters, GetParameters
 
@@ -65,7 +65,7 @@ def test_the_model_changes_while_a_bag_is_played_and_no_frame_is_lost(
     bag = make_toy_bag(tmp_path / "drive", moments)
     occupancies = stage.peer.listen(SemanticOccupancy, "/occ_node/output/occupancy")
     node = stage.start_node(model=tiny_models["fusion"], diagnostics_period=0.2)
-    player = stage.start("bag_player", bag=bag, lockstep=True, rate=100.0, wait_for=["/LIDAR_TOP"])
+    player = stage.start("bag_player", bag=bag, lockstep=True, rate=100.0, wait_for=TOPICS)
     for modality in ("vision", "fusion"):
         seen = len(occupancies)
         wait_until(lambda seen=seen: len(occupancies) >= seen + 5, "five frames more")

@@ -8,6 +8,7 @@ import pytest
 import torch
 from helpers.real_frame import LIDAR_STAMP, make_real_frame_bag
 from helpers.tiny_model import tiny_config
+from helpers.toy_drive import TOPICS
 from helpers.waiting import wait_until
 from nav_msgs.msg import OccupancyGrid
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
@@ -48,9 +49,7 @@ def test_a_real_frame_through_the_node_is_what_the_predictor_says(
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     grids = stage.peer.listen(OccupancyGrid, "/occ_node/output/grid", latched)
     stage.start_node(model=tiny_models["fusion"], markers_min_height=0.0)
-    infos = [f"/{camera}/camera_info" for camera in NUSCENES_CAMERAS]
-    wait_for = ["/LIDAR_TOP", "/tf", "/tf_static", *infos]
-    player = stage.start("bag_player", bag=bag, lockstep=True, wait_for=wait_for)
+    player = stage.start("bag_player", bag=bag, lockstep=True, wait_for=TOPICS)
     assert player.wait(90) == 0, player.text
     wait_until(lambda: occupancies and clouds and markers and grids, "all four outputs")
 

@@ -25,6 +25,7 @@ class Street:
         self.waiting: list[Moment] = []
         self.dropped: list[tuple[int, str]] = []
         self.configs: list[str] = []
+        self.dropped_at_change = 0
 
     def poll(self, now):
         taken, self.waiting = self.waiting, []
@@ -38,6 +39,7 @@ class Street:
 
     def reconfigure(self, config):
         self.configs.append(config)
+        return self.dropped_at_change
 
 
 class Network:
@@ -163,6 +165,13 @@ def test_of_two_networks_that_wait_the_overtaken_one_is_closed(scene):
     scene.network.may_go_on.set()
     wait_until(lambda: scene.street.configs, "the change")
     assert scene.street.configs == ["third's"]
+
+
+def test_what_a_change_of_sensors_drops_is_told(scene):
+    scene.street.dropped_at_change = 7
+    scene.worker.swap(Network("second"), "its config")
+    wait_until(lambda: scene.dropped, "the drop")
+    assert scene.dropped == [7]
 
 
 def test_stopping_waits_for_the_frame_in_hand():

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from effocc_ros.bags.nuscenes_tables import NuscenesTables
+from effocc_ros.datasets.nuscenes_tables import NuscenesTables
 from effocc_ros.errors import InputError
 from effocc_ros.simulation.nuscenes_tree import TreeConfig, simulate_tree
 

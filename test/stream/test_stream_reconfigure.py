@@ -46,3 +46,14 @@ def test_an_image_of_a_camera_that_is_not_wanted_any_more_does_no_harm(vehicle):
     assert vehicle.stream.add_image("CAM", jpeg(0.1), 0.1)
     vehicle.stream.add_points(cloud(0.1), 0.1)
     assert [frame.inputs for frame in vehicle.frames()] == [("LIDAR_TOP",)]
+
+
+def test_what_waited_for_the_other_sensor_is_dropped_and_told_anew(vehicle):
+    vehicle.stream.reconfigure(BY_CAMERA)
+    vehicle.stream.add_image("CAM", jpeg(0.1), 0.1)
+    vehicle.stream.add_points(cloud(0.1), 0.1)
+    assert vehicle.stream.reconfigure(BY_LIDAR) == at(0.1)
+    assert [(frame.stamp, frame.inputs) for frame in vehicle.frames()] == [
+        (at(0.1), ("CAM", "LIDAR_TOP"))
+    ]
+    assert vehicle.stream.statistics().drops == {"reconfigured": 1}

@@ -48,6 +48,14 @@ def test_the_page_is_wide_and_truth_adds_a_row():
     assert both.shape[0] > alone.shape[0] + 700
 
 
+def test_labels_alone_are_drawn_once_and_called_true():
+    labels = occupancy(trained=True)
+    alone = draw_overview(frame(), labels, labels)
+    predicted = draw_overview(frame(), labels)
+    assert alone.shape == predicted.shape
+    assert (alone[:76] != predicted[:76]).any()
+
+
 def test_random_weights_are_said_in_the_title():
     assert (
         draw_overview(frame(), occupancy())[:76]

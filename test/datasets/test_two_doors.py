@@ -1,0 +1,88 @@
+"""Dataset and stream are two doors to one room."""
+
+import numpy as np
+import pytest
+from helpers.drives import SCENES, VERSION, make_drives
+from helpers.real_frame import LIDAR_STAMP, SCENE, make_real_frame_bag
+from helpers.real_frame import VERSION as REAL_VERSION
+from helpers.tiny_model import make_tiny_checkpoint, tiny_config
+
+from effocc_ros.bags.frames import read_frame
+from effocc_ros.bags.nuscenes import nuscenes_to_bag
+from effocc_ros.datasets.benchmarks import open_dataset
+from effocc_ros.datasets.nuscenes_frames import SweepChoice
+from effocc_ros.predictor import Predictor
+from effocc_ros.rig import load_rig
+
+
+def assert_same(dataset_frame, stream_frame):
+    for name in ("stamp", "frame_id"):
+        assert getattr(dataset_frame, name) == getattr(stream_frame, name)
+    assert set(dataset_frame.inputs) == set(stream_frame.inputs)
+    assert_close(dataset_frame.ego2global, stream_frame.ego2global)
+    for camera in dataset_frame.cameras:
+        other = stream_frame.camera(camera.name)
+        assert camera.stamp == other.stamp
+        np.testing.assert_array_equal(camera.image, other.image)
+        for matrix in ("intrinsics", "sensor2ego", "ego2global"):
+            assert_close(getattr(camera, matrix), getattr(other, matrix))
+    ours, theirs = dataset_frame.cloud, stream_frame.cloud
+    assert_close(ours.sensor2ego, theirs.sensor2ego)
+    assert ours.points.shape == theirs.points.shape
+    np.testing.assert_allclose(ours.points[:, :3], theirs.points[:, :3], atol=1e-4, rtol=0)
+    np.testing.assert_array_equal(ours.points[:, 3], theirs.points[:, 3])
+    np.testing.assert_allclose(ours.points[:, 4], theirs.points[:, 4], atol=1e-6, rtol=0)
+
+
+def assert_close(ours, theirs):
+    np.testing.assert_allclose(ours, theirs, atol=1e-9, rtol=0)
+
+
+@pytest.fixture(scope="module")
+def real_bag(data_dir, tmp_path_factory):
+    return make_real_frame_bag(data_dir, tmp_path_factory.mktemp("real") / "bag")
+
+
+def real_sample(bag, sweeps):
+    root = bag.parent / f"{bag.name}-nuscenes"
+    dataset = open_dataset(
+        "occ3d_nuscenes",
+        root,
+        "all",
+        version=REAL_VERSION,
+        with_labels=False,
+        sweeps=SweepChoice(sweeps),
+    )
+    assert [sample.scene for sample in dataset.samples] == [SCENE]
+    return dataset[0]
+
+
+def test_a_recorded_sample_is_the_same_frame_through_both(real_bag):
+    model = tiny_config()
+    theirs = read_frame(real_bag, load_rig("nuscenes"), model, LIDAR_STAMP)
+    ours = real_sample(real_bag, model.sweeps).frame
+    assert len(ours.cloud.points) > 80_000
+    assert_same(ours, theirs)
+
+
+def test_a_recorded_sample_gets_the_same_labels_through_both(real_bag, tmp_path):
+    checkpoint = make_tiny_checkpoint(tmp_path / "tiny.safetensors")
+    with Predictor(checkpoint, "cpu") as predictor:
+        sweeps = predictor.config.sweeps
+        theirs = read_frame(real_bag, load_rig("nuscenes"), predictor.config, LIDAR_STAMP)
+        ours = real_sample(real_bag, sweeps).frame
+        one, other = predictor.predict(ours), predictor.predict(theirs)
+    assert len(np.unique(one.labels)) > 3
+    assert (one.labels == other.labels).mean() >= 0.999
+
+
+@pytest.mark.parametrize("keyframe", [0, 1])
+def test_nine_earlier_sweeps_of_a_drive_are_the_same_through_both(tmp_path, keyframe):
+    root = make_drives(tmp_path / "drives", SCENES[:1], sweeps=9)
+    nuscenes_to_bag(root, tmp_path / "bag", version=VERSION, scene=SCENES[0])
+    ours = open_dataset("occ3d_nuscenes", root, "mini_train")[keyframe].frame
+    model = tiny_config("fusion")
+    model = type(model)(**{**model.__dict__, "sweeps": 9})
+    theirs = read_frame(tmp_path / "bag", load_rig("nuscenes"), model, ours.stamp)
+    assert len(np.unique(ours.cloud.points[:, 4])) == 10
+    assert_same(ours, theirs)

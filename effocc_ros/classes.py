@@ -82,7 +82,7 @@ OCC3D_WAYMO = ClassList(
     ),
     free=15,
 )
-"""Occ3D-Waymo, in the order of the benchmark's own description, where 1 to 4 are Waymo's box types.
+"""Occ3D-Waymo, in the order of its own description, where 1 to 4 are Waymo's types of boxes.
 
 EFFOcc's evaluation prints the classes 2, 3, 4 as bicyclist, pedestrian, sign; its numbers belong
 to pedestrian, sign, cyclist.

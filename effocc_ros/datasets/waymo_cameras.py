@@ -1,6 +1,7 @@
 """Where the cameras of Occ3D-Waymo are: ``cam_infos.pkl``."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -60,10 +61,13 @@ def read_cameras(path: Path) -> WaymoCameras:
         InputError: The file is absent or broken, or a matrix is none of a camera.
     """
     rows, intrinsics, sensor2ego, ego2global = {}, [], [], []
+    # A drive's cameras see alike in all its frames.
+    split = lru_cache(maxsize=1000)(_split)
     for (scene, frame), cameras in _frames(path, load_arrays(path)):
         what = f"scene {scene}, frame {frame}"
         try:
-            pairs = [pinhole(cameras[i]["intrinsics"]) for i in range(COUNT)]
+            raw = [np.asarray(cameras[i]["intrinsics"], np.float64) for i in range(COUNT)]
+            pairs = [split(matrix.tobytes(), matrix.shape) for matrix in raw]
             places = [np.asarray(cameras[i]["sensor2ego"], np.float64) for i in range(COUNT)]
             pose = np.asarray(cameras[0].get("ego2global", np.eye(4)), np.float64)
             if any(matrix.shape != (4, 4) for matrix in (*places, pose)):
@@ -73,7 +77,7 @@ def read_cameras(path: Path) -> WaymoCameras:
         rows[scene, frame] = len(rows)
         intrinsics.append([matrix for matrix, _ in pairs])
         sensor2ego.append(
-            [place @ inverse_rigid(axes) for place, (_, axes) in zip(places, pairs, strict=True)]
+            [place @ optical2axes for place, (_, optical2axes) in zip(places, pairs, strict=True)]
         )
         ego2global.append(pose)
     if not rows:
@@ -81,6 +85,11 @@ def read_cameras(path: Path) -> WaymoCameras:
     return WaymoCameras(
         path, rows, np.array(intrinsics), np.array(sensor2ego), np.array(ego2global)
     )
+
+
+def _split(data: bytes, shape: tuple[int, ...]) -> tuple[NDArray, NDArray]:
+    upper, axes2optical = pinhole(np.frombuffer(data).reshape(shape))
+    return upper, inverse_rigid(axes2optical)
 
 
 def pinhole(matrix: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

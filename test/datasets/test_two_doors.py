@@ -1,5 +1,7 @@
 """Dataset and stream are two doors to one room."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers.drives import SCENES, VERSION, make_drives
@@ -11,8 +13,10 @@ from effocc_ros.bags.frames import read_frame
 from effocc_ros.bags.nuscenes import nuscenes_to_bag
 from effocc_ros.datasets.benchmarks import open_dataset
 from effocc_ros.datasets.nuscenes_frames import SweepChoice
+from effocc_ros.geometry import inverse_rigid, rigid, transform_points
 from effocc_ros.predictor import Predictor
 from effocc_ros.rig import load_rig
+from effocc_ros.simulation.nuscenes_tree import TreeConfig, simulate_tree
 
 
 def assert_same(dataset_frame, stream_frame):
@@ -36,6 +40,14 @@ def assert_same(dataset_frame, stream_frame):
 
 def assert_close(ours, theirs):
     np.testing.assert_allclose(ours, theirs, atol=1e-9, rtol=0)
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory):
+    pytest.importorskip("embreex", reason="the simulator's ray caster is not installed")
+    root = tmp_path_factory.mktemp("simulated") / "nuscenes"
+    config = TreeConfig(scenes=1, keyframes=2, seed=3, image_size=(99, 176))
+    return simulate_tree(root, config, workers=1, progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +93,42 @@ def test_nine_earlier_sweeps_of_a_drive_are_the_same_through_both(tmp_path, keyf
     root = make_drives(tmp_path / "drives", SCENES[:1], sweeps=9)
     nuscenes_to_bag(root, tmp_path / "bag", version=VERSION, scene=SCENES[0])
     ours = open_dataset("occ3d_nuscenes", root, "mini_train")[keyframe].frame
-    model = tiny_config("fusion")
-    model = type(model)(**{**model.__dict__, "sweeps": 9})
+    model = replace(tiny_config(), sweeps=9)
     theirs = read_frame(tmp_path / "bag", load_rig("nuscenes"), model, ours.stamp)
     assert len(np.unique(ours.cloud.points[:, 4])) == 10
     assert_same(ours, theirs)
+
+
+def test_a_simulated_sample_is_the_same_frame_through_both(simulated, tmp_path):
+    dataset = open_dataset("occ3d_nuscenes", simulated, "all")
+    ours = dataset[1].frame
+    scene = dataset.samples[1].scene
+    nuscenes_to_bag(simulated, tmp_path / "bag", version="v1.0-trainval", scene=scene)
+    model = replace(tiny_config(), sweeps=9)
+    theirs = read_frame(tmp_path / "bag", load_rig("nuscenes"), model, ours.stamp)
+    assert len(np.unique(ours.cloud.points[:, 4])) == 10
+    assert_same(ours, theirs)
+
+
+def test_nuscenes_devkit_gives_the_same_points_and_poses(simulated):
+    devkit = pytest.importorskip("nuscenes", reason="nuscenes-devkit is not installed")
+    from nuscenes.utils.data_classes import LidarPointCloud
+
+    dataset = open_dataset("occ3d_nuscenes", simulated, "all", cameras=())
+    frame = dataset[1].frame
+    nusc = devkit.NuScenes("v1.0-trainval", str(simulated), verbose=False)
+    sample = nusc.get("sample", dataset.samples[1].token)
+    theirs, lags = LidarPointCloud.from_file_multisweep(
+        nusc, sample, "LIDAR_TOP", "LIDAR_TOP", nsweeps=10, min_distance=1.0
+    )
+    points = frame.cloud.points
+    place = transform_points(inverse_rigid(frame.cloud.sensor2ego), points[:, :3])
+    # The devkit leaves close points out of the key sweep, too; networks are trained with them.
+    kept = (np.abs(place[:, :2]) >= 1.0).any(axis=1) | (points[:, 4] > 0)
+    assert theirs.points.shape[1] == kept.sum()
+    np.testing.assert_allclose(place[kept], theirs.points[:3].T, atol=1e-3)
+    np.testing.assert_allclose(points[kept, 4], lags[0], atol=1e-6)
+    pose = nusc.get(
+        "ego_pose", nusc.get("sample_data", sample["data"]["LIDAR_TOP"])["ego_pose_token"]
+    )
+    assert_close(frame.ego2global, rigid(pose["rotation"], pose["translation"]))

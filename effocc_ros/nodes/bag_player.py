@@ -248,5 +248,4 @@ def main(args: list[str] | None = None) -> int:
             player.node.get_logger().fatal(str(error))
             code = 1
         print(player.summary(), flush=True)
-        player.node.destroy_node()
     return code

@@ -5,6 +5,7 @@ import sys
 
 from effocc_ros.errors import InputError
 from effocc_ros.nodes.environment import check_environment
+from effocc_ros.nodes.leaving import leave
 
 
 def occ_node() -> int:
@@ -26,7 +27,8 @@ def _run(name: str) -> int:
     try:
         check_environment()
         # Only now: importing rclpy in a wrong environment crashes the interpreter.
-        return importlib.import_module(f"effocc_ros.nodes.{name}").main() or 0
+        code = importlib.import_module(f"effocc_ros.nodes.{name}").main() or 0
     except InputError as error:
         print(f"{name}: {error}", file=sys.stderr)
-        return 2
+        code = 2
+    return leave(code)

@@ -92,9 +92,8 @@ class OccNode(LifecycleNode):
         return self.trigger_configure() == SUCCESS and self.trigger_activate() == SUCCESS
 
     def close(self) -> None:
-        """End the worker and free the network, whatever the state."""
+        """End the worker, take publishers and subscriptions away and free the network."""
         self._release()
-        self.destroy_node()
 
     def _end_session(self) -> None:
         if self._session is not None:

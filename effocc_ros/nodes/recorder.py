@@ -86,6 +86,4 @@ def main(args: list[str] | None = None) -> int:
         except InputError as error:
             node.get_logger().fatal(str(error))
             return 1
-        finally:
-            node.destroy_node()
     return 0

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import rclpy
 from rclpy.signals import SignalHandlerOptions
 
+from effocc_ros.nodes.leaving import teardown_may_hang
+
 SPIN_SECONDS = 0.1
 """How long an executor may wait before it looks for a signal again."""
 
@@ -17,7 +19,8 @@ def ros_until_signal(args: list[str] | None = None) -> Iterator[threading.Event]
     """Start rclpy and give an event that SIGINT and SIGTERM set.
 
     rclpy's own handlers shut the context down at once; publishers then fail in whatever thread
-    uses them. Here the context lives until the block ends, so a node can finish what it does.
+    uses them. Here the context lives until the block ends, so a node can finish what it does;
+    its nodes are destroyed then, or left to the end of the process (``leave``).
 
     Args:
         args: Command-line arguments, ``--ros-args`` among them; None for the process's own.
@@ -33,7 +36,8 @@ def ros_until_signal(args: list[str] | None = None) -> Iterator[threading.Event]
         try:
             yield stop
         finally:
-            rclpy.try_shutdown()
+            if not teardown_may_hang():
+                rclpy.try_shutdown()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

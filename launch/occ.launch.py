@@ -26,7 +26,7 @@ from effocc_ros.nodes.rig_parameters import (
     rviz_config,
     rviz_remappings,
 )
-from effocc_ros.nodes.transport import LARGE_MESSAGE_TRANSPORT
+from effocc_ros.nodes.transport import LARGE_MESSAGES, TRANSPORTS
 from effocc_ros.resources import resource_path
 from effocc_ros.rig import load_rig
 from launch import LaunchDescription
@@ -64,7 +64,16 @@ def generate_launch_description():
             DeclareLaunchArgument("use_sim_time", default_value="false"),
             DeclareLaunchArgument("rviz", default_value="false", description="open RViz"),
             DeclareLaunchArgument("log_level", default_value="info"),
-            SetEnvironmentVariable("FASTDDS_BUILTIN_TRANSPORTS", LARGE_MESSAGE_TRANSPORT),
+            DeclareLaunchArgument(
+                "large_messages",
+                default_value="false",
+                description="true: Fast DDS transports for raw images that are sent best effort",
+            ),
+            SetEnvironmentVariable(
+                TRANSPORTS,
+                LARGE_MESSAGES,
+                condition=IfCondition(LaunchConfiguration("large_messages")),
+            ),
             OpaqueFunction(function=start_node),
             OpaqueFunction(function=start_rviz),
         ]

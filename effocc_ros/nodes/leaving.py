@@ -3,6 +3,8 @@
 import os
 import sys
 
+from effocc_ros.nodes.transport import TRANSPORTS
+
 
 def teardown_may_hang() -> bool:
     """Return whether Fast DDS carries data over TCP in this process.
@@ -11,7 +13,7 @@ def teardown_may_hang() -> bool:
     in ``poll`` for ever when the peer is still there: about one exit in a hundred then hangs. The
     transport is part of ``LARGE_DATA``.
     """
-    return "LARGE_DATA" in os.environ.get("FASTDDS_BUILTIN_TRANSPORTS", "")
+    return "LARGE_DATA" in os.environ.get(TRANSPORTS, "")
 
 
 def leave(code: int) -> int:

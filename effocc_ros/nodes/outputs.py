@@ -39,11 +39,12 @@ class Outputs:
         self._node = node
         self._settings = settings
         create = node.create_lifecycle_publisher
+        # The occupancy goes last: who has it, as a player in lockstep, knows the frame is done.
         self._makers = {
-            create(SemanticOccupancyMessage, "~/output/occupancy", RELIABLE): occupancy_message,
             create(PointCloud2, "~/output/points", qos_profile_sensor_data): cloud_message,
             create(MarkerArray, "~/output/markers", RELIABLE): self._markers,
             create(OccupancyGrid, "~/output/grid", LATCHED): self._grid,
+            create(SemanticOccupancyMessage, "~/output/occupancy", RELIABLE): occupancy_message,
         }
 
     def publish(self, occupancy: SemanticOccupancy) -> None:

@@ -150,7 +150,7 @@ def _table() -> tuple[ParameterSpec, ...]:
         ),
         spec(
             "max_wait",
-            0.1,
+            0.2,
             "Seconds after the reference message that the frame waits for images.",
             0.0,
             60.0,

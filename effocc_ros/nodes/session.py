@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
+from rclpy.duration import Duration
 from rclpy.node import Node
 
 from effocc_ros.nodes.diagnostics import Snapshot, diagnostics_message
@@ -70,6 +71,8 @@ class Session:
         self._worker.stop()
         self._node.destroy_timer(self._timer)
         self.report()
+        # The last word must be out before its publisher goes.
+        self._diagnostics.wait_for_all_acked(Duration(seconds=1))
         self._node.destroy_publisher(self._diagnostics)
         return self._worker.predictor
 

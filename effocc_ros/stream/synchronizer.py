@@ -40,7 +40,7 @@ class SyncConfig:
     offsets: Mapping[str, float] = field(default_factory=dict)
     tolerance: float = 0.1
     accept_within: float = 0.02
-    max_wait: float = 0.1
+    max_wait: float = 0.2
     trigger_interval: float = 0.0
     queue: int = 15
 

@@ -25,7 +25,7 @@ from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from effocc_ros.nodes.rig_parameters import rig_arguments
-from effocc_ros.nodes.transport import ros_environment
+from effocc_ros.nodes.transport import TRANSPORTS, ros_environment
 from effocc_ros.rig import load_rig
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -42,15 +42,10 @@ class RosProcess:
     """One node in a process of its own, with a clean environment and a log file."""
 
     def __init__(self, name: str, domain: int, arguments: list[str], log: Path):
-        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-        ours = {k: v for k, v in ros_environment(domain).items() if k.startswith(("ROS", "RMW"))}
-        environment = {
-            **kept,
-            **ours,
-            "FASTDDS_BUILTIN_TRANSPORTS": ros_environment()["FASTDDS_BUILTIN_TRANSPORTS"],
-            "PYTHONPATH": str(REPOSITORY),
-            "OMP_NUM_THREADS": "1",
-        }
+        ours = ros_environment(domain)
+        kept = ("PATH", "HOME", "ROS_", "RMW_", TRANSPORTS)
+        environment = {name: ours[name] for name in ours if name.startswith(kept)}
+        environment |= {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
         self.log = log
         with log.open("wb") as sink:
             self.process = subprocess.Popen(
@@ -98,9 +93,7 @@ class Peer:
     """The test's own node: it listens, sends and asks while an executor runs in a thread."""
 
     def __init__(self, domain: int):
-        os.environ.update(
-            FASTDDS_BUILTIN_TRANSPORTS=ros_environment()["FASTDDS_BUILTIN_TRANSPORTS"]
-        )
+        os.environ[TRANSPORTS] = ros_environment()[TRANSPORTS]
         self.context = rclpy.Context()
         rclpy.init(context=self.context, domain_id=domain)
         self.node = Node("peer", context=self.context)

@@ -19,6 +19,7 @@ class Message:
 
 
 def synchronizer(*cameras: str, **settings) -> Synchronizer:
+    settings = {"max_wait": 0.1, **settings}
     return Synchronizer(SyncConfig(cameras=cameras or ("A",), **settings))
 
 

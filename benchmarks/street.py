@@ -13,10 +13,11 @@ from statistics import median
 
 import numpy as np
 
+from effocc_ros.classes import OCC3D_NUSCENES
 from effocc_ros.evaluation.rayiou import ray_counts
 from effocc_ros.frame import Camera, Frame
 from effocc_ros.geometry import OCC3D_GRID
-from effocc_ros.occupancy import OCC3D_NUSCENES, SemanticOccupancy
+from effocc_ros.occupancy import SemanticOccupancy
 from effocc_ros.occupancy_views import cubes_per_class, labelled_points, navigation_grid
 from effocc_ros.simulation.drive import Drive
 from effocc_ros.visualization import draw_overview

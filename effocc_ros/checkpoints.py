@@ -1,7 +1,7 @@
 """Checkpoints: weights and a model card in one safetensors file."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -95,7 +95,7 @@ def load_checkpoint(path: Path | str) -> tuple[ModelConfig, dict[str, Tensor], d
 
     Raises:
         InputError: There is no such file, it is no whole safetensors file with a card, or keys or
-            shapes of its weights do not fit its config.
+            shapes of its weights or its classes do not fit its config.
     """
     path = Path(path)
     card, state = _read(path)
@@ -103,14 +103,7 @@ def load_checkpoint(path: Path | str) -> tuple[ModelConfig, dict[str, Tensor], d
     if not isinstance(mapping, dict):
         raise _bad_checkpoint(path, "a card without a config")
     config = config_from_mapping(mapping, what=f"card of {path}")
-    classes = class_list(config.classes)
-    if len(classes.names) != config.class_count:
-        raise InputError(
-            f"card of {path}",
-            found=f"{config.class_count} classes in the network",
-            expected=f"the {len(classes.names)} classes of the list {classes.name}",
-            reason="bad_checkpoint",
-        )
+    _check_classes(card, config, what=f"card of {path}")
     check_state(state, config, what=f"checkpoint {path}")
     return config, state, card
 
@@ -139,11 +132,18 @@ def check_state(state: Mapping[str, Tensor], config: ModelConfig, what: str) -> 
         lists = {"missing": missing, "unexpected": extra, "wrong shape": misshapen}
         raise InputError(
             what,
-            found="; ".join(f"{_some(names)} {kind}" for kind, names in lists.items() if names),
+            found="; ".join(f"{some(names)} {kind}" for kind, names in lists.items() if names),
             expected=f"the {len(expected)} keys and shapes of {config.name}",
             do="Take the preset that the weights were trained with",
             reason="bad_checkpoint",
         )
+
+
+def some(names: Sequence[str]) -> str:
+    """Return the first names of a list, and how many more there are."""
+    shown = ", ".join(names[:SHOWN])
+    more = len(names) - SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 @cache
@@ -179,6 +179,30 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     return card, state
 
 
+def _check_classes(card: Mapping[str, Any], config: ModelConfig, what: str) -> None:
+    """Refuse a card whose classes are not those of the list that it names."""
+    classes = class_list(config.classes)
+    if len(classes.names) != config.class_count:
+        raise InputError(
+            what,
+            found=f"{config.class_count} classes in the network",
+            expected=f"the {len(classes.names)} classes of the list {classes.name}",
+            reason="bad_checkpoint",
+        )
+    names, free = card.get("classes"), card.get("free_label")
+    if names != list(classes.names) or free != classes.free:
+        said = ", ".join(map(str, names)) if isinstance(names, list) else repr(names)
+        count = len(names) if isinstance(names, list) else "no list of"
+        raise InputError(
+            what,
+            found=f"{count} classes ({said}) with free label {free!r}",
+            expected=f"the {len(classes.names)} classes of the list {classes.name} "
+            f"({', '.join(classes.names)}) with free label {classes.free}",
+            do="Convert the checkpoint again, or correct its card",
+            reason="bad_checkpoint",
+        )
+
+
 def _bad_checkpoint(path: Path, found: str) -> InputError:
     return InputError(
         f"checkpoint {path}",
@@ -187,9 +211,3 @@ def _bad_checkpoint(path: Path, found: str) -> InputError:
         do="Official .pth files are read by `effocc checkpoint convert`",
         reason="bad_checkpoint",
     )
-
-
-def _some(names: list[str]) -> str:
-    shown = ", ".join(names[:SHOWN])
-    more = len(names) - SHOWN
-    return f"{shown} and {more} more" if more > 0 else shown

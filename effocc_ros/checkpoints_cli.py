@@ -2,9 +2,10 @@
 
 import argparse
 import json
+import sys
 
 from effocc_ros.checkpoints import load_checkpoint
-from effocc_ros.official_checkpoints import convert_file
+from effocc_ros.official_checkpoints import MisfitError, convert_file
 from effocc_ros.presets import preset_names
 
 
@@ -40,15 +41,19 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run_convert(arguments: argparse.Namespace) -> None:
-    """Convert a file and print what became of its entries."""
-    conversion = convert_file(
-        arguments.source,
-        arguments.target,
-        arguments.preset,
-        origin=arguments.origin,
-        training_data=arguments.training_data,
-        licence=arguments.licence,
-    )
+    """Convert a file and print what became of its entries, or every entry that does not fit."""
+    try:
+        conversion = convert_file(
+            arguments.source,
+            arguments.target,
+            arguments.preset,
+            origin=arguments.origin,
+            training_data=arguments.training_data,
+            licence=arguments.licence,
+        )
+    except MisfitError as error:
+        print(error.account, file=sys.stderr)
+        raise
     print(conversion.report())
     print(f"written     {arguments.target}")
 

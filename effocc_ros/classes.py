@@ -1,10 +1,57 @@
 """The class lists of the benchmarks, by name."""
 
 from effocc_ros.errors import InputError
-from effocc_ros.occupancy import OCC3D_NUSCENES, ClassList
+from effocc_ros.occupancy import ClassList
+
+_WHITE = (255, 255, 255)
+
+OCC3D_NUSCENES = ClassList(
+    name="occ3d_nuscenes",
+    names=(
+        "others",
+        "barrier",
+        "bicycle",
+        "bus",
+        "car",
+        "construction_vehicle",
+        "motorcycle",
+        "pedestrian",
+        "traffic_cone",
+        "trailer",
+        "truck",
+        "driveable_surface",
+        "other_flat",
+        "sidewalk",
+        "terrain",
+        "manmade",
+        "vegetation",
+        "free",
+    ),
+    colors=(
+        (105, 105, 105),
+        (255, 120, 50),
+        (255, 150, 200),
+        (255, 230, 60),
+        (0, 130, 255),
+        (0, 210, 210),
+        (200, 120, 0),
+        (230, 20, 40),
+        (255, 240, 160),
+        (135, 60, 0),
+        (150, 50, 230),
+        (180, 110, 180),
+        (140, 140, 120),
+        (85, 45, 95),
+        (140, 205, 90),
+        (215, 215, 225),
+        (20, 145, 40),
+        _WHITE,
+    ),
+    free=17,
+)
+"""Occ3D-nuScenes."""
 
 _NUSCENES_COLORS = dict(zip(OCC3D_NUSCENES.names, OCC3D_NUSCENES.colors, strict=True))
-_WHITE = (255, 255, 255)
 
 OPENOCCUPANCY = ClassList(
     name="openoccupancy",

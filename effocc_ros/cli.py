@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ VERBS = {
         "effocc_ros.bags.cli", "write a ROS 2 bag from nuScenes tables and files"
     ),
     "dataset": Verb("effocc_ros.datasets.cli", "tell what of a benchmark's data set is there"),
+    "evaluate": Verb("effocc_ros.evaluation.cli", "score a model on a split of a benchmark"),
     "simulate": Verb("effocc_ros.simulation.cli", "drive a simulated street and write its bag"),
     "demo": Verb("effocc_ros.demo", "simulate a street and run the real node on it over DDS"),
 }
@@ -63,19 +65,38 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments after the program's name; those of the process when None.
 
     Returns:
-        The exit code: 0 done, 2 bad input (said in one line on stderr), 130 interrupted.
+        The exit code: 0 done, 2 bad input or a file that cannot be read or written (said in one
+        line on stderr), 130 interrupted, 141 nobody reads stdout any more.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     verb = argv[0] if argv and argv[0] in VERBS else None
     try:
         arguments = build_parser(verb).parse_args(argv)
-        return arguments.run(arguments) or 0
+        code = arguments.run(arguments) or 0
+        sys.stdout.flush()
+        return code
     except InputError as error:
         print(f"effocc {verb}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        # As `| head` does. Python flushes stdout once more at its end and must not complain then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141
+    except OSError as error:
+        print(f"effocc {verb}: {_said(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"effocc {verb}: interrupted", file=sys.stderr)
         return 130
+
+
+def _said(error: OSError) -> str:
+    """Return one line: the files, where the system names them, and what is wrong with them."""
+    files = [
+        os.fsdecode(f) for f in (error.filename, error.filename2) if isinstance(f, str | bytes)
+    ]
+    reason = error.strerror or str(error) or type(error).__name__
+    return " ".join(": ".join([*files, reason]).split())
 
 
 if __name__ == "__main__":

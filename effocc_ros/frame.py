@@ -48,11 +48,13 @@ class PointCloud:
             voxel overflows, the first points win.
         sensor2ego: (4, 4) float64, LiDAR frame to ego frame.
         name: The LiDAR's name.
+        frame_id: tf frame of the LiDAR.
     """
 
     points: NDArray[np.float32]
     sensor2ego: NDArray[np.float64]
     name: str = "LIDAR_TOP"
+    frame_id: str = "LIDAR_TOP"
 
 
 @dataclass(frozen=True)

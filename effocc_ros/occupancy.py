@@ -30,52 +30,6 @@ class ClassList:
         return np.asarray(self.colors, np.uint8)
 
 
-OCC3D_NUSCENES = ClassList(
-    name="occ3d_nuscenes",
-    names=(
-        "others",
-        "barrier",
-        "bicycle",
-        "bus",
-        "car",
-        "construction_vehicle",
-        "motorcycle",
-        "pedestrian",
-        "traffic_cone",
-        "trailer",
-        "truck",
-        "driveable_surface",
-        "other_flat",
-        "sidewalk",
-        "terrain",
-        "manmade",
-        "vegetation",
-        "free",
-    ),
-    colors=(
-        (105, 105, 105),
-        (255, 120, 50),
-        (255, 150, 200),
-        (255, 230, 60),
-        (0, 130, 255),
-        (0, 210, 210),
-        (200, 120, 0),
-        (230, 20, 40),
-        (255, 240, 160),
-        (135, 60, 0),
-        (150, 50, 230),
-        (180, 110, 180),
-        (140, 140, 120),
-        (85, 45, 95),
-        (140, 205, 90),
-        (215, 215, 225),
-        (20, 145, 40),
-        (255, 255, 255),
-    ),
-    free=17,
-)
-
-
 @dataclass(frozen=True)
 class SemanticOccupancy:
     """A class for every voxel of a grid, and how it came about.

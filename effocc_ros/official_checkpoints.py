@@ -1,20 +1,17 @@
 """Official EFFOcc files in: mmdet3d-style checkpoints to state dicts of this package."""
 
 import hashlib
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
-from effocc_ros.checkpoints import check_state, make_card, save_checkpoint, state_shapes
+from effocc_ros.checkpoints import make_card, save_checkpoint, some, state_shapes
 from effocc_ros.errors import InputError
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.networks.effocc import EffOcc
+from effocc_ros.official_files import read_official
 from effocc_ros.presets import load_preset, preset_names
 
 TEACHER = "teacher_model."
@@ -23,12 +20,83 @@ TEACHER = "teacher_model."
 _REBUILT = ("num_batches_tracked", "relative_position_index")
 """Buffers that old versions did not save and that the network knows by itself."""
 
+_FAMILY = (
+    "img_backbone.",
+    "img_neck.",
+    "img_view_transformer.",
+    "img_bev_encoder_backbone.",
+    "img_bev_encoder_neck.",
+    "occ_fuser.",
+    "pts_middle_encoder.",
+    "pts_backbone.",
+    "pts_neck.",
+    "occ_head.",
+)
+"""Parts that the networks of the family are made of; other heads of a file are left out."""
+
 _TRAINING_DATA = {
     "occ3d_nuscenes": "Occ3D-nuScenes",
     "occ3d_waymo": "Occ3D-Waymo",
     "openoccupancy": "nuScenes-Occupancy (OpenOccupancy)",
     "openocc_flow": "OpenOcc (occupancy and flow)",
 }
+
+
+class MisfitError(InputError):
+    """Weights that do not fit a preset.
+
+    Attributes:
+        account: Every missing, misshapen and unexpected entry by name, one per line.
+    """
+
+    def __init__(self, what: str, misfit: "Misfit", *, found: str, expected: str, do: str):
+        super().__init__(
+            what,
+            found=f"{found}: {misfit.summary()}",
+            expected=expected,
+            do=do,
+            reason="bad_checkpoint",
+        )
+        self.account = misfit.account()
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """How a state dict differs from the network of a preset.
+
+    Attributes:
+        preset: The preset.
+        missing: Entries that the network needs and the state dict lacks.
+        misshapen: Entries of another shape; both shapes are told.
+        unexpected: Entries of the family's parts that this network does not have.
+    """
+
+    preset: ModelConfig
+    missing: tuple[str, ...]
+    misshapen: tuple[str, ...]
+    unexpected: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.missing) + len(self.misshapen) + len(self.unexpected)
+
+    def summary(self) -> str:
+        """Return numbers and the first names, for a line."""
+        return "; ".join(f"{len(names)} {kind} ({some(names)})" for kind, names in self._lists())
+
+    def account(self) -> str:
+        """Return every name, for reading."""
+        lines = [f"compared with {self.preset.name}"]
+        for kind, names in self._lists():
+            lines += [f"{kind}  {len(names)}", *(f"    {name}" for name in names)]
+        return "\n".join(lines)
+
+    def _lists(self) -> list[tuple[str, tuple[str, ...]]]:
+        kinds = {
+            "missing": self.missing,
+            "wrong shape": self.misshapen,
+            "unexpected": self.unexpected,
+        }
+        return [(kind, names) for kind, names in kinds.items() if names]
 
 
 @dataclass(frozen=True)
@@ -40,7 +108,7 @@ class Conversion:
         state: The state dict for it, float32.
         loaded: Entries taken as they are.
         reshaped: Entries whose layout was changed.
-        rebuilt: Entries that the file lacks and the network knows.
+        rebuilt: Entries that the file lacks and the network knows: all that is missing.
         unexpected: Entries that no part of the network takes, left out.
         teacher: Number of entries of a distillation teacher, left out.
         ignored: Parts of the file beside the state dict, left out.
@@ -59,10 +127,10 @@ class Conversion:
         """Return the account as text: counts, and names where something was not plain."""
         lines = [
             f"preset      {self.preset.name}",
-            f"loaded      {len(self.loaded)} entries",
-            f"reshaped    {len(self.reshaped)} (sparse convolutions of spconv 1 to spconv 2)",
-            f"missing     0; rebuilt {len(self.rebuilt)}",
-            f"unexpected  {len(self.unexpected)} left out{_groups(self.unexpected)}",
+            f"loaded      {len(self.loaded)}{_groups(self.loaded)}",
+            f"reshaped    {len(self.reshaped)}{_groups(self.reshaped)}",
+            f"missing     {len(self.rebuilt)}{_groups(self.rebuilt)}",
+            f"unexpected  {len(self.unexpected)}{_groups(self.unexpected)}",
             f"teacher     {self.teacher} entries left out",
             f"ignored     {', '.join(self.ignored) or 'nothing'}",
         ]
@@ -109,41 +177,6 @@ def convert_file(
     return conversion
 
 
-def read_official(path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """Read a file's state dict without running any code that the file may hold.
-
-    Returns:
-        The state dict under its own names, and the names of everything else in the file.
-
-    Raises:
-        InputError: There is no such file, it is broken, it needs arbitrary unpickling, or holds no
-            state dict.
-    """
-    if not path.is_file():
-        raise _unreadable(path, "no such file")
-    if path.suffix == ".safetensors":
-        try:
-            return load_file(path), ()
-        except (SafetensorError, OSError) as error:
-            raise _unreadable(path, f"no whole safetensors file ({error})") from error
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise _refused(path, error) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise _unreadable(path, f"a file that torch cannot read ({_line(error)})") from error
-    if not isinstance(content, Mapping):
-        raise _unreadable(path, f"a {type(content).__name__}")
-    state = content.get("state_dict", content)
-    ignored = tuple(str(name) for name in content if name != "state_dict")
-    tensors = {}
-    if isinstance(state, Mapping):
-        tensors = {str(name): value for name, value in state.items() if isinstance(value, Tensor)}
-    if not tensors:
-        raise _unreadable(path, f"no tensors under {', '.join(map(str, content)) or 'no key'}")
-    return tensors, ignored if state is not content else ()
-
-
 def convert_state(
     state: Mapping[str, Tensor],
     ignored: tuple[str, ...] = (),
@@ -163,7 +196,7 @@ def convert_state(
     """
     named = {name.removeprefix("module."): value for name, value in state.items()}
     own = {name: value for name, value in named.items() if not name.startswith(TEACHER)}
-    config = load_preset(preset) if preset else find_preset(own, what)
+    config = _named_preset(own, preset, what) if preset else find_preset(own, what)
     shapes = state_shapes(config)
     loaded, reshaped, converted = [], [], {}
     for name, value in own.items():
@@ -176,7 +209,6 @@ def convert_state(
     if rebuilt:
         fresh = EffOcc(config).state_dict()
         converted.update({name: fresh[name] for name in rebuilt})
-    check_state(converted, config, what)
     return Conversion(
         preset=config,
         state={name: converted[name].contiguous() for name in shapes},
@@ -202,33 +234,58 @@ def to_layout(value: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 def find_preset(state: Mapping[str, Tensor], what: str) -> ModelConfig:
-    """Find the preset that takes a state dict and leaves least of it over.
+    """Find the preset that a state dict fits, with no entry of the family missing or left over.
 
     Raises:
-        InputError: No preset fits; the message says what the nearest one lacks.
+        MisfitError: No preset fits; it tells how the nearest one differs.
     """
-    misfits = {}
-    for name in preset_names():
-        config = load_preset(name)
-        shapes = state_shapes(config)
-        wrong = [
-            key
-            for key, shape in shapes.items()
-            if not key.endswith(_REBUILT)
-            and (key not in state or tuple(to_layout(state[key], shape).shape) != shape)
-        ]
-        misfits[name] = (len(wrong), sum(key not in shapes for key in state), config, wrong)
-    wrong_count, _, config, wrong = min(misfits.values(), key=lambda misfit: misfit[:2])
-    if wrong_count:
-        raise InputError(
+    nearest = min((compare(state, load_preset(name)) for name in preset_names()), key=len)
+    if nearest:
+        raise MisfitError(
             what,
-            found=f"weights that fit no preset; the nearest, {config.name}, lacks {wrong_count} "
-            f"keys or has them in another shape, first {wrong[0]}",
+            nearest,
+            found=f"weights that fit no preset; against the nearest, {nearest.preset.name}",
             expected=f"the weights of one of {', '.join(preset_names())}",
-            do="Name the preset to see all differences",
-            reason="bad_checkpoint",
+            do="Name the preset if it is another one, or download the file again",
         )
-    return config
+    return nearest.preset
+
+
+def compare(state: Mapping[str, Tensor], config: ModelConfig) -> Misfit:
+    """Compare a state dict, in any historical layout, with the network of a preset."""
+    shapes = state_shapes(config)
+    return Misfit(
+        preset=config,
+        missing=tuple(
+            name for name in shapes if name not in state and not name.endswith(_REBUILT)
+        ),
+        misshapen=tuple(
+            f"{name} {tuple(state[name].shape)} instead of {shape}"
+            for name, shape in shapes.items()
+            if name in state and _layout_shape(tuple(state[name].shape), shape) != shape
+        ),
+        unexpected=tuple(
+            name for name in state if name not in shapes and name.startswith(_FAMILY)
+        ),
+    )
+
+
+def _named_preset(state: Mapping[str, Tensor], preset: str, what: str) -> ModelConfig:
+    misfit = compare(state, load_preset(preset))
+    if misfit:
+        raise MisfitError(
+            what,
+            misfit,
+            found="weights that do not fit",
+            expected=f"the {len(state_shapes(misfit.preset))} keys and shapes of {preset}",
+            do="Take the preset that the weights were trained with",
+        )
+    return misfit.preset
+
+
+def _layout_shape(shape: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that a weight has after :func:`to_layout`."""
+    return wanted if len(wanted) == 5 and shape == (*wanted[1:], wanted[0]) else shape
 
 
 def _groups(names: tuple[str, ...]) -> str:
@@ -239,29 +296,3 @@ def _groups(names: tuple[str, ...]) -> str:
         counts[part] = counts.get(part, 0) + 1
     said = ", ".join(f"{part}.* ({count})" for part, count in counts.items())
     return f": {said}" if said else ""
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
-
-
-def _unreadable(path: Path, found: str) -> InputError:
-    return InputError(
-        f"official checkpoint {path}",
-        found=found,
-        expected="a .pth file with a state_dict, as mmdet3d saves it",
-        do="Download the file again and compare its size",
-        reason="bad_checkpoint",
-    )
-
-
-def _refused(path: Path, error: Exception) -> InputError:
-    reason = next((text for text in str(error).splitlines() if "GLOBAL" in text), error)
-    return InputError(
-        f"official checkpoint {path}",
-        found=f"a file that wants to run code while it is read ({' '.join(str(reason).split())})",
-        expected="tensors, numbers and strings alone",
-        do="If you trust its makers, open it where it was made, keep its weights alone with "
-        "torch.save({'state_dict': checkpoint['state_dict']}, 'weights.pth'), and convert that",
-        reason="unsafe_checkpoint",
-    )

@@ -105,7 +105,7 @@ class Predictor:
         in_lidar_frame = self.config.frame == "lidar"
         return SemanticOccupancy(
             stamp=frame.stamp,
-            frame_id=frame.cloud.name if in_lidar_frame else frame.frame_id,
+            frame_id=frame.cloud.frame_id if in_lidar_frame else frame.frame_id,
             grid=self.config.grid,
             labels=labels,
             classes=self.classes,

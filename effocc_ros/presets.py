@@ -1,5 +1,6 @@
 """Model presets: config/model/<name>.yaml, read into ModelConfig."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, fields
 from types import UnionType
@@ -20,6 +21,31 @@ _CHOICES = {
     "image_backbone": IMAGE_BACKBONES,
     "image_neck": IMAGE_NECKS,
 }
+_POSITIVE = (
+    "class_count",
+    "image_size",
+    "image_std",
+    "image_width",
+    "image_channels",
+    "image_downsample",
+    "bev_channels",
+    "max_voxels",
+    "max_points_per_voxel",
+    "voxel_widths",
+    "voxel_blocks",
+    "fused_channels",
+    "trunk_widths",
+    "trunk_layers",
+    "trunk_channels",
+    "encoder_widths",
+    "encoder_channels",
+    "head_channels",
+    "head_hidden",
+)
+"""Fields whose numbers are greater than zero."""
+
+_NOT_NEGATIVE = ("sweeps", "tanh_columns", "image_stages")
+_LAST_STAGE = 3
 _NEEDED = {
     "fusion": ("cameras", "bev", "voxels"),
     "vision": ("cameras", "bev"),
@@ -85,6 +111,7 @@ def config_from_mapping(values: Mapping[str, Any], what: str) -> ModelConfig:
         if name in values and not _fits(values[name], hint):
             raise _bad_field(what, name, values[name], str(getattr(hint, "__name__", hint)))
     config = ModelConfig(**values)
+    _check_numbers(config, what)
     for name, choices in _CHOICES.items():
         if getattr(config, name) not in choices:
             raise _bad_field(what, name, getattr(config, name), f"one of {', '.join(choices)}")
@@ -100,17 +127,47 @@ def config_to_mapping(config: ModelConfig) -> dict[str, Any]:
     return asdict(config)
 
 
+def _check_numbers(config: ModelConfig, what: str) -> None:
+    """Refuse numbers that no network can be built of."""
+    for name in (field.name for field in fields(ModelConfig)):
+        value = getattr(config, name)
+        numbers = [
+            number
+            for number in (value if isinstance(value, tuple) else (value,))
+            if isinstance(number, (int, float))
+        ]
+        if not all(map(_finite, numbers)):
+            raise _bad_field(what, name, value, "finite numbers")
+        if name in _POSITIVE and not (numbers and min(numbers) > 0):
+            raise _bad_field(what, name, value, "numbers greater than 0")
+        if name in _NOT_NEGATIVE and numbers and min(numbers) < 0:
+            raise _bad_field(what, name, value, "numbers of 0 or more")
+    start, end, step = config.depth_range
+    if not (0 <= start < end and step > 0):
+        raise _bad_field(what, "depth_range", config.depth_range, "0 <= start < end, step > 0")
+    stages = config.image_stages
+    if not stages or max(stages) > _LAST_STAGE:
+        raise _bad_field(what, "image_stages", stages, f"stages of 0 to {_LAST_STAGE}")
+
+
 def _grid(values: Any, what: str) -> VoxelGrid:
-    names = [field.name for field in fields(VoxelGrid)]
-    right = isinstance(values, Mapping) and sorted(values) == sorted(names)
-    if not right or any(len(values[name]) != 3 for name in names):
-        raise InputError(
-            what,
-            found=repr(values),
-            expected=f"a mapping of {', '.join(names)}, three numbers each",
-            reason="bad_config",
-        )
-    return VoxelGrid(**{name: tuple(values[name]) for name in names})
+    hints = get_type_hints(VoxelGrid)
+    expected = f"a mapping of {', '.join(hints)}, three numbers each"
+    if not isinstance(values, Mapping) or {*values} != {*hints}:
+        raise InputError(what, found=repr(values), expected=expected, reason="bad_config")
+    triples = {name: _tuples(values[name]) for name in hints}
+    for name, triple in triples.items():
+        if not _fits(triple, hints[name]) or not all(map(_finite, triple)):
+            kind = "whole" if name == "shape" else "finite"
+            raise _bad_field(what, name, triple, f"three {kind} numbers")
+        if name != "lower" and min(triple) <= 0:
+            raise _bad_field(what, name, triple, "three numbers greater than 0")
+    return VoxelGrid(**triples)
+
+
+def _finite(number: float) -> bool:
+    """True for numbers that stay finite as a float; whole ones can be too large for it."""
+    return -sys.float_info.max <= number <= sys.float_info.max
 
 
 def _tuples(value: Any) -> Any:

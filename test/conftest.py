@@ -1,11 +1,14 @@
 """Where optional reference data is found, and the list of what was skipped."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+# Not by pytest's own setting `pythonpath`, which Humble's pytest does not know.
+sys.path.insert(0, str(REPOSITORY / "test"))
 
 
 def shared_root() -> Path:

@@ -93,6 +93,22 @@ def test_a_class_list_of_another_length_is_refused(tmp_path, config, state):
 
 
 @pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"classes": ["a", "b", "c", "d", "e"]}, r"found 5 classes \(a, b, c, d, e\)"),
+        ({"classes": None}, "found no list of classes"),
+        ({"free_label": 3}, "found 18 classes.*free label 3;"),
+    ],
+)
+def test_a_card_with_other_classes_than_its_list_is_refused(tmp_path, config, state, change, said):
+    card = {**make_card(config, trained=True), **change}
+    path = write(tmp_path / "a.safetensors", state, card)
+    both = said + r".*expected the 18 classes of the list occ3d_nuscenes .*free label 17"
+    with pytest.raises(InputError, match=both):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
     ("card", "said"),
     [(None, "no model card"), ({}, "without a config"), ([], "without a config")],
 )

@@ -56,6 +56,38 @@ def test_an_interrupt_exits_with_130(verb):
     assert cli.main(["work"]) == 130
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PermissionError(13, "Permission denied", "/a/b.png"), "/a/b.png: Permission denied"),
+        (FileExistsError(17, "File exists", "/a"), "/a: File exists"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (OSError(18, "Invalid cross-device link", "/a", None, "/b"), "/a: /b: Invalid cross-"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_one_line_with_its_name(verb, capsys, error, said):
+    verb(fail(error))
+    assert cli.main(["work"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"effocc work: {said}")
+    assert err.count("\n") == 1
+
+
+def test_nobody_reading_the_output_is_no_error():
+    code = (
+        "import sys; from types import SimpleNamespace; from effocc_ros import cli\n"
+        "def register(s): s.add_parser('work').set_defaults(run=lambda a: print('x' * 10**6))\n"
+        "sys.modules['m'] = SimpleNamespace(register=register)\n"
+        "cli.VERBS['work'] = cli.Verb('m', 'works')\n"
+        "sys.exit(cli.main(['work']))"
+    )
+    command = [sys.executable, "-c", code]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait() == 141
+
+
 def test_any_other_error_keeps_its_traceback(verb):
     verb(fail(ZeroDivisionError()))
     with pytest.raises(ZeroDivisionError):

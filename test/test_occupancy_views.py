@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
+from effocc_ros.classes import OCC3D_NUSCENES
 from effocc_ros.errors import InputError
 from effocc_ros.geometry import VoxelGrid
-from effocc_ros.occupancy import OCC3D_NUSCENES, SemanticOccupancy
+from effocc_ros.occupancy import SemanticOccupancy
 from effocc_ros.occupancy_views import (
     FLAT_CLASSES,
     POINT,

@@ -1,19 +1,22 @@
 """Official files in each layout they had; the files are built here."""
 
 import json
-from pathlib import Path
+import pickle
+from pathlib import Path, PurePosixPath
 
+import numpy as np
 import pytest
 import torch
 from helpers.deterministic_fill import fill
 from safetensors.torch import save_file
 
-from effocc_ros.checkpoints import load_checkpoint
+from effocc_ros.checkpoints import load_checkpoint, state_shapes
 from effocc_ros.cli import main
 from effocc_ros.errors import InputError
 from effocc_ros.networks.effocc import EffOcc
 from effocc_ros.official_checkpoints import convert_file, convert_state
-from effocc_ros.presets import load_preset
+from effocc_ros.official_files import read_official
+from effocc_ros.presets import load_preset, preset_names
 
 
 @pytest.fixture(scope="module", name="state")
@@ -141,10 +144,70 @@ def test_a_preset_that_does_not_fit_is_refused_with_both_sides(tmp_path, state):
     assert not (tmp_path / "b.safetensors").exists()
 
 
-def test_weights_that_fit_no_preset_are_refused_with_the_nearest(state):
-    del state["occ_head.predicter.2.bias"]
-    with pytest.raises(InputError, match=r"nearest, lidar_tiny.*predicter\.2\.bias"):
+def meta_state(preset):
+    return {
+        name: torch.empty(shape, device="meta")
+        for name, shape in state_shapes(load_preset(preset)).items()
+    }
+
+
+FUSION = [name for name in preset_names() if load_preset(name).modality == "fusion"]
+
+
+@pytest.mark.parametrize("preset", FUSION)
+@pytest.mark.parametrize("part", ["img_backbone.", "img_neck.", "occ_fuser."])
+def test_a_fusion_file_that_lacks_one_image_key_does_not_become_a_lidar_network(preset, part):
+    state = meta_state(preset)
+    lost = next(name for name in state if name.startswith(part))
+    del state[lost]
+    with pytest.raises(InputError) as error:
         convert_state(state)
+    assert f"nearest, {preset}: 1 missing ({lost})" in str(error.value)
+
+
+def test_weights_that_fit_no_preset_are_refused_with_the_nearest(state):
+    wrong = dict(state)
+    del wrong["occ_head.predicter.2.bias"]
+    with pytest.raises(InputError, match=r"nearest, lidar_tiny.*predicter\.2\.bias"):
+        convert_state(wrong)
+
+
+@pytest.mark.parametrize("preset", [None, "lidar_tiny"])
+def test_entries_of_the_family_that_the_preset_does_not_have_are_refused(state, preset):
+    more = {**state, "img_neck.extra.weight": torch.zeros(1)}
+    with pytest.raises(InputError, match=r"1 unexpected \(img_neck\.extra\.weight\)"):
+        convert_state(more, preset=preset)
+
+
+@pytest.mark.parametrize("named", [[], ["--preset", "lidar_tiny"]])
+def test_a_refusal_prints_every_entry_that_does_not_fit(tmp_path, state, named, capsys):
+    heads = [name for name in state if name.startswith("pts_neck.") and "num_b" not in name]
+    assert len(heads) > 4
+    wrong = {name: value for name, value in state.items() if name not in heads}
+    wrong["occ_head.predicter.2.bias"] = torch.zeros(3)
+    wrong |= {f"occ_fuser.{i}": torch.zeros(1) for i in range(6)}
+    torch.save(ema_file(wrong), tmp_path / "a.pth")
+    target = tmp_path / "b.safetensors"
+    assert main(["checkpoint", "convert", str(tmp_path / "a.pth"), str(target), *named]) == 2
+    said = capsys.readouterr().err.splitlines()
+    shape = tuple(state["occ_head.predicter.2.bias"].shape)
+    bad = [*heads, *(f"occ_fuser.{i}" for i in range(6))]
+    bad.append(f"occ_head.predicter.2.bias (3,) instead of {shape}")
+    assert {f"    {name}" for name in bad} == {line for line in said if line.startswith("  ")}
+    assert f"missing  {len(heads)}" in said
+    assert "wrong shape  1" in said
+    assert "unexpected  6" in said
+    assert not target.exists()
+
+
+def test_the_report_says_how_many_entries_were_missing(state):
+    old = {name: value for name, value in state.items() if "num_batches" not in name}
+    said = convert_state(old).report().splitlines()
+    counted = {line.split()[0]: line.split()[1].rstrip(":") for line in said}
+    assert counted["loaded"] == str(len(old))
+    assert counted["missing"] == str(len(state) - len(old))
+    assert counted["reshaped"] == counted["unexpected"] == "0"
+    assert counted["ignored"] == "nothing"
 
 
 class Evil:
@@ -168,13 +231,80 @@ def test_a_file_that_would_run_code_is_refused_and_runs_none(tmp_path, state, zi
     assert not trace.exists()
 
 
+def test_a_plain_pickle_that_would_run_code_is_refused_as_such(tmp_path):
+    (tmp_path / "a.pth").write_bytes(pickle.dumps({"meta": Evil(tmp_path / "it_ran")}, 2))
+    with pytest.raises(InputError, match="run code") as error:
+        read_official(tmp_path / "a.pth")
+    assert error.value.reason == "unsafe_checkpoint"
+    assert not (tmp_path / "it_ran").exists()
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 12\n"
+
+
 @pytest.mark.parametrize(
-    "content", [b"", b"PK\x03\x04 nothing more", b"<html>not found</html>", b"\x80\x02}q\x00."]
+    ("content", "said"),
+    [
+        (b"", "a file of 0 bytes, not a torch file"),
+        (b"PK\x03\x04 nothing more", "cannot be read: not a torch file, or cut short"),
+        (b"<!DOCTYPE html>not found", "a web page of 24 bytes, not a torch file"),
+        (POINTER, "a git-lfs pointer of"),
+        (b"cannot find\nthe file\n", "a file of 21 bytes, not a torch file"),
+        (b"\x80\x02}q\x00.", "not a torch file"),
+    ],
 )
-def test_broken_downloads_are_refused(tmp_path, content):
+def test_broken_downloads_are_refused_as_such(tmp_path, content, said):
     (tmp_path / "a.pth").write_bytes(content)
-    with pytest.raises(InputError, match=r"a\.pth"):
+    with pytest.raises(InputError, match=said) as error:
         convert_file(tmp_path / "a.pth", tmp_path / "b.safetensors")
+    assert error.value.reason == "bad_checkpoint"
+    assert "Download the file again" in str(error.value)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_file_cut_anywhere_is_said_to_be_cut_not_to_run_code(tmp_path, zipped):
+    whole, cut = tmp_path / "whole.pth", tmp_path / "cut.pth"
+    content = {"state_dict": {"a": torch.ones(3), "b": torch.ones(2, 2)}, "epoch": 3}
+    torch.save(content, whole, _use_new_zipfile_serialization=zipped)
+    data = whole.read_bytes()
+    for kept in range(1, len(data), 11 if zipped else 1):
+        cut.write_bytes(data[:kept])
+        with pytest.raises(InputError, match="not a torch file") as error:
+            read_official(cut)
+        assert error.value.reason == "bad_checkpoint"
+
+
+def numpy_1(data):
+    """The same file as numpy 1 wrote it: its module was called core, without the underscore."""
+    return data.replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n")
+
+
+@pytest.mark.skipif(torch.__version__ < (2, 6), reason="this torch cannot map numpy's names")
+@pytest.mark.parametrize("write", [bytes, numpy_1])
+def test_numpy_numbers_beside_the_weights_do_no_harm(tmp_path, write):
+    numbers = [np.float64(3.0), np.float32(1), np.int64(4), np.uint8(1), np.bool_(True)]
+    content = {"meta": {"x": numbers}, "state_dict": {"a": torch.ones(3)}}
+    path = tmp_path / "a.pth"
+    torch.save(content, path, _use_new_zipfile_serialization=False)
+    path.write_bytes(write(path.read_bytes()))
+    state, ignored = read_official(path)
+    assert torch.equal(state["a"], torch.ones(3))
+    assert ignored == ("meta",)
+
+
+def test_the_allowance_for_numpy_ends_with_the_reading(tmp_path):
+    path = tmp_path / "a.pth"
+    torch.save({"x": np.float64(3.0), "state_dict": {"a": torch.ones(3)}}, path)
+    read_official(path)
+    with pytest.raises(pickle.UnpicklingError):
+        torch.load(path, weights_only=True)
+
+
+def test_objects_of_other_kinds_are_refused_by_name(tmp_path):
+    torch.save({"meta": PurePosixPath("a"), "state_dict": {}}, tmp_path / "a.pth")
+    with pytest.raises(InputError, match=r"run code.*calls for pathlib\S*PurePosixPath;") as error:
+        read_official(tmp_path / "a.pth")
+    assert error.value.reason == "unsafe_checkpoint"
 
 
 def test_files_without_a_state_dict_are_refused(tmp_path):

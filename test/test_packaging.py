@@ -116,7 +116,8 @@ def test_every_code_folder_is_a_package_that_pip_finds(repository):
 
 def test_every_requirement_has_one_version_in_the_constraints(repository):
     lines = (repository / "requirements.txt").read_text().lower().splitlines()
-    names = {line for line in lines if line and not line.startswith(("#", "-c "))}
+    lines = [line for line in lines if line and not line.startswith(("#", "-c "))]
+    names = {line.split(";")[0].strip() for line in lines}
     assert "torch" in names
     assert names - pinned(repository / "constraints.txt") == set()
 
@@ -125,6 +126,21 @@ def test_pip_and_the_lock_agree_on_the_runtime_requirements(repository, setup_cf
     options = setup_cfg["options"]["install_requires"].lower().split("\n")
     needed = {re.match(r"[a-z0-9-]+", line).group() for line in options if line}
     assert needed - pinned(repository / "constraints.txt") == set()
+
+
+def test_pip_installs_every_package_that_the_code_imports(repository, setup_cfg):
+    extras = setup_cfg["options.extras_require"]
+    lines = [setup_cfg["options"]["install_requires"], extras["export"], extras["sim"]]
+    declared = set(re.findall(r"^[a-z0-9-]+", "\n".join(lines).lower(), re.MULTILINE))
+    files = set((repository / "effocc_ros").rglob("*.py"))
+    files -= set((repository / "effocc_ros/nodes").glob("*.py"))
+    pattern = r"^ *(?:from|import) ([a-z]\w*)[\w.]*(?: import| as|$)"
+    imported = {n for f in files for n in re.findall(pattern, f.read_text(), re.MULTILINE)}
+    # `compression` is in the standard library from Python 3.14 on.
+    imported -= sys.stdlib_module_names | {"effocc_ros", "compression"}
+    names = {"cv2": "opencv-python-headless", "yaml": "pyyaml", "backports": "backports-zstd"}
+    assert "backports" in imported
+    assert {names.get(name, name) for name in imported} - declared == set()
 
 
 def test_every_ros_wheel_is_locked_with_hashes(repository):

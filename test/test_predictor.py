@@ -7,11 +7,11 @@ import torch
 from helpers.deterministic_fill import fill
 
 from effocc_ros.checkpoints import make_card, save_checkpoint
+from effocc_ros.classes import OCC3D_NUSCENES
 from effocc_ros.errors import InputError
 from effocc_ros.frame import NUSCENES_CAMERAS, Camera, Frame, PointCloud
 from effocc_ros.geometry import VoxelGrid, rigid
 from effocc_ros.networks.effocc import EffOcc
-from effocc_ros.occupancy import OCC3D_NUSCENES
 from effocc_ros.predictor import Predictor, choose_device
 from effocc_ros.preprocess import preprocess
 from effocc_ros.presets import load_preset

@@ -118,6 +118,42 @@ def test_a_config_that_does_not_fit_is_refused_by_name(change, said):
         config_from_mapping(mapping, what="test")
 
 
+GRID = config_to_mapping(load_preset("fusion_r18"))["grid"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"grid": {**GRID, "lower": 5}}, "field grid, field lower: found 5"),
+        ({"grid": {**GRID, "lower": "abc"}}, "field grid, field lower: found 'abc'"),
+        ({"grid": {**GRID, "lower": [0, float("nan"), 0]}}, "field grid, field lower"),
+        ({"bev": {**GRID, "voxel_size": [0.4, 0.0, 0.4]}}, "field bev, field voxel_size"),
+        ({"bev": {**GRID, "voxel_size": [0.4, float("inf"), 0.4]}}, "field bev, field voxel_size"),
+        ({"voxels": {**GRID, "shape": [200, 200, -16]}}, "field voxels, field shape"),
+        ({"voxels": {**GRID, "shape": [200, 200, 1.5]}}, "field shape.*three whole numbers"),
+        ({"voxels": {**GRID, "shape": [10**400, 2, 2]}}, "field voxels, field shape"),
+        ({"head_channels": -1}, "field head_channels: found -1; expected numbers greater than 0"),
+        ({"class_count": 0}, "field class_count"),
+        ({"image_size": [0, 0]}, r"field image_size: found \(0, 0\)"),
+        ({"voxel_widths": []}, "field voxel_widths"),
+        ({"voxel_widths": [16, -32]}, "field voxel_widths"),
+        ({"image_mean": [1.0, float("nan"), 1.0]}, "field image_mean.*finite numbers"),
+        ({"image_std": [1.0, 0.0, 1.0]}, "field image_std"),
+        ({"image_stages": [1, 4]}, "field image_stages"),
+        ({"image_stages": [-1]}, "field image_stages"),
+        ({"sweeps": -1}, "field sweeps"),
+        ({"depth_range": [1.0, float("inf"), 0.5]}, "field depth_range.*finite"),
+        ({"depth_range": [45.0, 1.0, 0.5]}, "field depth_range"),
+        ({"depth_range": [1.0, 45.0, 0.0]}, "field depth_range"),
+    ],
+)
+def test_numbers_that_no_network_can_have_are_refused_by_field(change, said):
+    mapping = {**config_to_mapping(load_preset("fusion_r18")), **change}
+    with pytest.raises(InputError, match=said) as error:
+        config_from_mapping(mapping, what="test")
+    assert error.value.reason == "bad_config"
+
+
 def test_a_missing_field_is_named():
     mapping = config_to_mapping(load_preset("fusion_r18"))
     del mapping["classes"]

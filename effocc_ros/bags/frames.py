@@ -8,9 +8,8 @@ from effocc_ros.errors import InputError
 from effocc_ros.frame import Frame
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.rig import Rig
+from effocc_ros.stamps import NANOSECONDS
 from effocc_ros.stream import Stream, Trigger
-
-NANOSECONDS = 1_000_000_000
 
 
 def read_frame(path: Path | str, rig: Rig, model: ModelConfig, stamp: int) -> Frame:

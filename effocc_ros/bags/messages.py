@@ -10,8 +10,7 @@ from effocc_ros.bags.typestore import OCCUPANCY_TYPE, base_typestore
 from effocc_ros.errors import InputError
 from effocc_ros.geometry import VoxelGrid, quaternion_of
 from effocc_ros.occupancy import ClassList, SemanticOccupancy
-
-NANOSECONDS = 1_000_000_000
+from effocc_ros.stamps import NANOSECONDS
 
 POINT_FIELD_TYPES = {
     np.dtype(np.int8): 1,
@@ -219,41 +218,6 @@ def read_occupancy(message: Any) -> SemanticOccupancy:
         trained=bool(message.trained),
         mode=message.mode,
         inputs=tuple(message.inputs),
-    )
-
-
-def occupancy_grid_message(occupancy: SemanticOccupancy, cells: NDArray[np.int8]) -> Any:
-    """Build a nav_msgs/OccupancyGrid over the footprint of ``occupancy``.
-
-    Args:
-        occupancy: Where and when.
-        cells: (Y, X) int8 of -1, 0..100, as ``navigation_grid`` gives.
-
-    Raises:
-        InputError: The voxels are not square seen from above.
-    """
-    grid = occupancy.grid
-    if grid.voxel_size[0] != grid.voxel_size[1]:
-        raise InputError(
-            "navigation grid",
-            found=f"voxels of {grid.voxel_size[0]} m by {grid.voxel_size[1]} m",
-            expected="square cells, the only ones that nav_msgs/OccupancyGrid has",
-            reason="bad_grid",
-        )
-    height, width = cells.shape
-    info = message(
-        "nav_msgs/msg/MapMetaData",
-        map_load_time=time_message(occupancy.stamp),
-        resolution=float(grid.voxel_size[0]),
-        width=width,
-        height=height,
-        origin=pose_message((grid.lower[0], grid.lower[1], 0.0)),
-    )
-    return message(
-        "nav_msgs/msg/OccupancyGrid",
-        header=header_message(occupancy.stamp, occupancy.frame_id),
-        info=info,
-        data=np.ascontiguousarray(cells, np.int8).ravel(),
     )
 
 

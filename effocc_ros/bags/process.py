@@ -19,13 +19,13 @@ from effocc_ros.occupancy import SemanticOccupancy
 from effocc_ros.occupancy_views import labelled_points
 from effocc_ros.predictor import Predictor
 from effocc_ros.rig import Rig, load_rig
+from effocc_ros.stamps import NANOSECONDS
 from effocc_ros.stream import Problem, Stream
 
 logger = logging.getLogger(__name__)
 
 OCCUPANCY_TOPIC = "/effocc/occupancy"
 POINTS_TOPIC = "/effocc/points"
-NANOSECONDS = 1_000_000_000
 
 
 @dataclass(frozen=True)

@@ -160,7 +160,16 @@ class BagWriter:
             )
 
     def _publish(self, finished: Path) -> None:
-        if self.path.exists():
-            # Aside first: a folder cannot be renamed onto one that has files in it.
-            self.path.rename(self._workplace / "replaced")
-        finished.rename(self.path)
+        if not self.path.exists():
+            finished.rename(self.path)
+            return
+        # Aside first: a folder cannot be renamed onto one that has files in it. And not yet into
+        # the workplace, which is removed whatever happens.
+        aside = self._workplace.with_name(f"{self._workplace.name}-replaced")
+        self.path.rename(aside)
+        try:
+            finished.rename(self.path)
+        except BaseException:
+            aside.rename(self.path)
+            raise
+        aside.rename(self._workplace / "replaced")

@@ -6,13 +6,13 @@ each (200, 200, 16) uint8 in the order x, y, z (Tian et al., "Occ3D", 2023).
 
 from pathlib import Path
 
+from effocc_ros.classes import OCC3D_NUSCENES
 from effocc_ros.datasets.files import labels_of, mask_of, read_npz
 from effocc_ros.datasets.nuscenes_dataset import NuscenesBenchmark
 from effocc_ros.datasets.nuscenes_frames import BASE_FRAME
 from effocc_ros.datasets.nuscenes_tables import SampleRecord
 from effocc_ros.datasets.sample import Labels, LabelSpace
 from effocc_ros.geometry import OCC3D_GRID
-from effocc_ros.occupancy import OCC3D_NUSCENES
 
 SPACE = LabelSpace(OCC3D_NUSCENES, OCC3D_GRID, BASE_FRAME)
 KEYS = ("semantics", "mask_lidar", "mask_camera")

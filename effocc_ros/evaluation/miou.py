@@ -67,7 +67,7 @@ def confusion_of(
         ignore: A label of ``truth`` that is outside the classes and not counted.
 
     Raises:
-        InputError: Shapes differ, or a label is outside the classes.
+        InputError: Shapes differ, labels are no integers, or one is outside the classes.
     """
     check_same_shape("prediction", prediction.shape, "truth", truth.shape)
     if mask is not None:
@@ -81,7 +81,7 @@ def confusion_of(
     check_labels("prediction", prediction, classes)
     check_labels("truth", truth, classes)
     size = len(classes.names)
-    pairs = truth.astype(np.int64) * size + prediction
+    pairs = truth.astype(np.int64) * size + prediction.astype(np.int64)
     counts = np.bincount(pairs, minlength=size * size).reshape(size, size)
     return Confusion(classes, counts, frames=1)
 
@@ -98,7 +98,11 @@ def waymo_truth(
 
     Returns:
         Labels (X, Y, Z) uint8 of the list ``occ3d_waymo``, and the mask (X, Y, Z).
+
+    Raises:
+        InputError: The labels are no integers.
     """
+    check_integers("file", voxel_label)
     labels = np.where(voxel_label == WAYMO_FREE_IN_FILES, 15, voxel_label).astype(np.uint8)
     return labels, (infov != 0) & (camera_state != 0)
 
@@ -131,8 +135,21 @@ def check_same_classes(what: str, classes: ClassList, other: ClassList) -> None:
         )
 
 
+def check_integers(name: str, labels: NDArray) -> None:
+    """Raise InputError unless labels are integers, of whichever size."""
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise InputError(
+            f"labels of the {name}",
+            found=f"dtype {labels.dtype}",
+            expected="integers",
+            do="Give the number of each voxel's class, not scores or a mask",
+            reason="labels_no_integers",
+        )
+
+
 def check_labels(name: str, labels: NDArray, classes: ClassList) -> None:
-    """Raise InputError if a label is outside a class list."""
+    """Raise InputError if labels are no integers, or one is outside a class list."""
+    check_integers(name, labels)
     if labels.size == 0:
         return
     lowest, highest = int(labels.min()), int(labels.max())

@@ -120,7 +120,8 @@ def ray_counts(
         flows: Predicted and true flow, each (X, Y, Z, 2) in m/s; None for benchmarks without.
 
     Raises:
-        InputError: Shapes differ, a label is outside the classes, or voxels are not cubes.
+        InputError: Shapes differ, labels are no integers or outside the classes, or voxels are
+            not cubes.
     """
     _check(prediction, truth, classes, grid, flows)
     free, directions = classes.free, lidar_directions()
@@ -143,7 +144,8 @@ def _count(
     counted = theirs.voxel >= 0
     counted[counted] = truth.ravel()[theirs.voxel[counted]] != classes.free
     our_voxel, their_voxel = ours.voxel[counted], theirs.voxel[counted]
-    our_label, their_label = prediction.ravel()[our_voxel], truth.ravel()[their_voxel]
+    our_label = prediction.ravel()[our_voxel].astype(np.int64)
+    their_label = truth.ravel()[their_voxel].astype(np.int64)
     apart = np.abs(ours.depth[counted] - theirs.depth[counted])
     same = our_label == their_label
     hits = [np.bincount(their_label[same & (apart < t)], minlength=size) for t in THRESHOLDS]

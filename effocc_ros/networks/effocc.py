@@ -112,8 +112,6 @@ class EffOcc(nn.Module):
     def lidar_bev(self, points: list[Tensor]) -> Tensor:
         """Clouds to the LiDAR BEV (B, C, Dy, Dx)."""
         config = self.config
-        if config.tanh_columns:
-            points = [_squash(cloud, config.tanh_columns) for cloud in points]
         voxels = voxelize(points, config.voxels, config.max_voxels, config.max_points_per_voxel)
         return self.pts_middle_encoder(voxels.features, voxels.sites)
 
@@ -160,10 +158,3 @@ class EffOcc(nn.Module):
             The same network, in eval mode.
         """
         return put_channels_last(fold_batch_norm(self.eval()))
-
-
-def _squash(cloud: Tensor, columns: tuple[int, ...]) -> Tensor:
-    """Return the cloud (M, F) with tanh taken of some columns."""
-    cloud = cloud.clone()
-    cloud[:, columns] = cloud[:, columns].tanh()
-    return cloud

@@ -7,6 +7,7 @@ from importlib import import_module
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.publisher import Publisher
@@ -17,13 +18,18 @@ from rosgraph_msgs.msg import Clock
 from effocc_ros.bags.reader import BagMessage, BagReader, BagTopic
 from effocc_ros.errors import InputError
 from effocc_ros.msg import SemanticOccupancy
-from effocc_ros.nodes.lockstep import NANOSECONDS, Lockstep, header_stamp
+from effocc_ros.nodes.lockstep import Lockstep, header_stamp
 from effocc_ros.nodes.player_parameters import declare_parameters
 from effocc_ros.nodes.stopping import SPIN_SECONDS, ros_until_signal
 from effocc_ros.nodes.to_message import stamp_message, stamp_of
+from effocc_ros.stamps import NANOSECONDS
 
 CLOCK_STEP = 10_000_000
 """Nanoseconds of bag time between two messages on /clock."""
+
+
+ACKNOWLEDGE_SECONDS = 5
+"""How long the end of a bag waits for slow subscribers, per topic."""
 
 
 class Stopped(Exception):
@@ -205,7 +211,7 @@ class BagPlayer:
         for publisher in publishers.values():
             with_reader = publisher.get_subscription_count()
             if with_reader and hasattr(publisher, "wait_for_all_acked"):
-                publisher.wait_for_all_acked()
+                publisher.wait_for_all_acked(Duration(seconds=ACKNOWLEDGE_SECONDS))
 
     def _rest(self, seconds: float) -> None:
         end = time.monotonic() + seconds

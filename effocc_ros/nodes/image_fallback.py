@@ -11,10 +11,10 @@ from effocc_ros.stream.images import Fallback
 
 
 def image_fallback() -> Fallback | None:
-    """Return a decoder for rare encodings, or None where cv_bridge is not installed."""
+    """Return a decoder for rare encodings, or None where cv_bridge does not work."""
     try:
         bridge = import_module("cv_bridge").CvBridge()
-    except ImportError:
+    except Exception:  # also a cv_bridge that was built against another numpy
         return None
 
     def decode(message: Image) -> NDArray[np.uint8]:

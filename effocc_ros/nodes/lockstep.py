@@ -3,9 +3,8 @@
 import struct
 from collections import deque
 
+from effocc_ros.stamps import NANOSECONDS
 from effocc_ros.stream.trigger import KeyframeGate
-
-NANOSECONDS = 1_000_000_000
 
 
 def header_stamp(raw: bytes) -> int:

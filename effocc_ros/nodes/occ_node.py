@@ -64,7 +64,7 @@ class OccNode(LifecycleNode):
             self.get_logger().error(f"not activated: {error}")
             super().on_deactivate(state)
             return FAILURE
-        self.get_logger().info(f"active: {', '.join(self.settings.cameras)} and the LiDAR")
+        self.get_logger().info(f"active: {self._session.frames_come_from()}")
         return enabled
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 from nav_msgs.msg import OccupancyGrid
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import PointCloud2
 from visualization_msgs.msg import MarkerArray
 
@@ -20,6 +20,8 @@ from effocc_ros.occupancy import SemanticOccupancy
 from effocc_ros.occupancy_views import navigation_grid
 
 RELIABLE = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+"""For the cloud too: a megabyte sent best effort rarely arrives whole, even on one machine. Who
+asks for best effort is served as well."""
 LATCHED = QoSProfile(
     depth=1,
     reliability=ReliabilityPolicy.RELIABLE,
@@ -41,7 +43,7 @@ class Outputs:
         create = node.create_lifecycle_publisher
         # The occupancy goes last: who has it, as a player in lockstep, knows the frame is done.
         self._makers = {
-            create(PointCloud2, "~/output/points", qos_profile_sensor_data): cloud_message,
+            create(PointCloud2, "~/output/points", RELIABLE): cloud_message,
             create(MarkerArray, "~/output/markers", RELIABLE): self._markers,
             create(OccupancyGrid, "~/output/grid", LATCHED): self._grid,
             create(SemanticOccupancyMessage, "~/output/occupancy", RELIABLE): occupancy_message,

@@ -5,7 +5,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import OccupancyGrid
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import PointCloud2
 from visualization_msgs.msg import MarkerArray
 
@@ -62,8 +62,6 @@ class Recorder:
 
 def _qos(output: str) -> QoSProfile:
     qos = QoSProfile(depth=QUEUE_DEPTH)
-    if output == "points":
-        qos.reliability = ReliabilityPolicy.BEST_EFFORT
     if output == "grid":
         qos.durability = DurabilityPolicy.TRANSIENT_LOCAL
     return qos

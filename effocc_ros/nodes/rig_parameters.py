@@ -28,6 +28,8 @@ def rig_parameters(rig: Rig) -> dict:
         "max_extrapolation": float(rig.max_extrapolation_s),
         "intensity_scale": float(rig.intensity_scale),
     }
+    if not rig.points:
+        parameters["synchronizer"] = "anchor"
     if rig.calibration:
         parameters["calibration"] = str(rig.calibration)
     return parameters

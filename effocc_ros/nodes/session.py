@@ -76,6 +76,12 @@ class Session:
         self._node.destroy_publisher(self._diagnostics)
         return self._worker.predictor
 
+    def frames_come_from(self) -> str:
+        """Say what makes the frames, for the log."""
+        config = self._stream.config
+        source = f"images of {config.anchor}" if config.anchor else f"sweeps of {config.lidar}"
+        return f"{source} make the frames, with images of {', '.join(config.sync.cameras) or '-'}"
+
     def swap(self, predictor: Predictor) -> None:
         """Let another network take over between two frames.
 

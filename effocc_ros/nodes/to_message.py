@@ -14,10 +14,9 @@ from visualization_msgs.msg import Marker, MarkerArray
 from effocc_ros.msg import SemanticOccupancy as SemanticOccupancyMessage
 from effocc_ros.occupancy import SemanticOccupancy
 from effocc_ros.occupancy_views import cubes_per_class, labelled_points
+from effocc_ros.stamps import NANOSECONDS
 
 POINT_FIELD_TYPE = {"f": PointField.FLOAT32, "B": PointField.UINT8}
-
-NANOSECONDS = 1_000_000_000
 
 
 def stamp_message(stamp: int) -> Time:

@@ -121,23 +121,32 @@ class Worker:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            self._take_over()
-            triggers = self._stream.poll(time.monotonic())
-            if not triggers:
-                self._wake.wait(IDLE_SECONDS)
-                self._wake.clear()
-                continue
-            *older, newest = triggers
-            for trigger in older:
-                self._stream.drop(trigger, "superseded")
-            with self._lock:
-                self._overruns = self._overruns + 1 if older else 0
-            published = self._handle(newest)
-            with self._lock:
-                self._handled_until = newest.stamp
-                self._frames_out += published
-            if not published:
-                self._on_drop()
+            try:
+                self._take_over()
+                self._step()
+            except Exception as failure:  # a thread that ends would leave the node mute
+                self._remember_failure(f"worker_failed: {failure}")
+                self._on_failure("worker_failed", failure)
+                self._stop.wait(IDLE_SECONDS)
+
+    def _step(self) -> None:
+        """Handle the newest trigger, or wait a little for one."""
+        triggers = self._stream.poll(time.monotonic())
+        if not triggers:
+            self._wake.wait(IDLE_SECONDS)
+            self._wake.clear()
+            return
+        *older, newest = triggers
+        for trigger in older:
+            self._stream.drop(trigger, "superseded")
+        with self._lock:
+            self._overruns = self._overruns + 1 if older else 0
+        published = self._handle(newest)
+        with self._lock:
+            self._handled_until = newest.stamp
+            self._frames_out += published
+        if not published:
+            self._on_drop()
 
     def _take_over(self) -> None:
         with self._lock:

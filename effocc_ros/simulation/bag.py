@@ -20,10 +20,11 @@ from effocc_ros.bags.nuscenes import (
     write_events,
 )
 from effocc_ros.bags.writer import BagWriter
+from effocc_ros.classes import OCC3D_NUSCENES
 from effocc_ros.errors import InputError
 from effocc_ros.files import whole_file
 from effocc_ros.geometry import OCC3D_GRID
-from effocc_ros.occupancy import OCC3D_NUSCENES, SemanticOccupancy
+from effocc_ros.occupancy import SemanticOccupancy
 from effocc_ros.simulation.drive import Drive, Instant, encode_jpeg
 from effocc_ros.simulation.processes import usable_cores
 from effocc_ros.simulation.rig import LIDAR_RATE, nuscenes_rig

@@ -1,6 +1,6 @@
 """Names of the Occ3D classes that the street is built of."""
 
-from effocc_ros.occupancy import OCC3D_NUSCENES
+from effocc_ros.classes import OCC3D_NUSCENES
 
 (
     OTHERS,

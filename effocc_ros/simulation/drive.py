@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from effocc_ros.classes import OCC3D_NUSCENES
 from effocc_ros.geometry import OCC3D_GRID, transform_points
-from effocc_ros.occupancy import OCC3D_NUSCENES
 from effocc_ros.simulation.cameras import Photographer
 from effocc_ros.simulation.lidar import Sweep, sweep
 from effocc_ros.simulation.masks import Survey, camera_mask, mark, traverse

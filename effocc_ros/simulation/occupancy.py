@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from effocc_ros.classes import OCC3D_NUSCENES
 from effocc_ros.geometry import OCC3D_GRID, VoxelGrid, inverse_rigid
-from effocc_ros.occupancy import OCC3D_NUSCENES
 from effocc_ros.simulation.classes import OTHER_FLAT, SIDEWALK, TERRAIN
 from effocc_ros.simulation.raycast import Surface
 from effocc_ros.simulation.roadside import Footprint

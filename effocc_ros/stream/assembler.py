@@ -34,12 +34,14 @@ class Scene:
         ego2global: (4, 4) ego pose at ``stamp``.
         cameras: Cameras whose ``image`` is still a message, with their models.
         sweeps: The reference sweep and earlier ones, newest first; empty without a LiDAR.
+        lidar_frame: tf frame of the LiDAR; empty without one, or where a file says where it is.
     """
 
     stamp: int
     ego2global: NDArray[np.float64]
     cameras: tuple[tuple[Camera, CameraModel], ...] = field(repr=False)
     sweeps: tuple[Sweep, ...] = field(repr=False)
+    lidar_frame: str = ""
 
 
 class Assembler:
@@ -71,6 +73,11 @@ class Assembler:
         self._decoders = ThreadPoolExecutor(os.cpu_count(), "image-decoder")
         self.models: dict[str, CameraModel] = {}
 
+    def has_model(self, camera: str) -> bool:
+        """Return whether a camera's intrinsics are known."""
+        filed = self.config.calibration.get(camera, SensorCalibration())
+        return filed.intrinsics is not None or camera in self.models
+
     def locate(self, trigger: Trigger, report: Report) -> Scene:
         """Find where everything was: quick, and the only part that reads the buffers.
 
@@ -92,6 +99,7 @@ class Assembler:
             ego2global=ego2global,
             cameras=tuple(cameras),
             sweeps=self._locate_sweeps(trigger.reference, report),
+            lidar_frame=trigger.reference.frame_id if trigger.reference is not None else "",
         )
 
     def build(self, scene: Scene, report: Report) -> Frame:
@@ -104,7 +112,7 @@ class Assembler:
         """
         cameras = []
         decoded = self._decoders.map(self._decode, [camera for camera, _ in scene.cameras])
-        cloud = self._cloud(scene.sweeps)  # while the images are decoded
+        cloud = self._cloud(scene)  # while the images are decoded
         for (camera, model), image in zip(scene.cameras, decoded, strict=True):
             if isinstance(image, InputError):
                 report(Problem.of(camera.name, image))
@@ -133,12 +141,13 @@ class Assembler:
         except InputError as error:
             return error
 
-    def _cloud(self, sweeps: tuple[Sweep, ...]) -> PointCloud | None:
-        if not sweeps:
+    def _cloud(self, scene: Scene) -> PointCloud | None:
+        if not scene.sweeps:
             return None
-        reference, *earlier = sweeps
+        reference, *earlier = scene.sweeps
         points = aggregate_sweeps(reference, earlier, count=self.config.sweeps)
-        return PointCloud(points, reference.sensor2ego, self.config.lidar)
+        frame_id = scene.lidar_frame or self.config.lidar
+        return PointCloud(points, reference.sensor2ego, self.config.lidar, frame_id)
 
     def _locate_camera(self, name: str, stamp: int, message: Any) -> tuple[Camera, CameraModel]:
         model = self._model(name)

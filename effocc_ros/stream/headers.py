@@ -3,8 +3,7 @@
 from typing import Any
 
 from effocc_ros.errors import InputError
-
-NANOSECONDS = 1_000_000_000
+from effocc_ros.stamps import NANOSECONDS
 
 
 def stamp_of(message: Any, source: str) -> int:

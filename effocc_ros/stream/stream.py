@@ -11,11 +11,12 @@ from typing import Any
 
 from effocc_ros.errors import InputError
 from effocc_ros.frame import Frame
+from effocc_ros.stamps import NANOSECONDS
 from effocc_ros.stream.assembler import Assembler
 from effocc_ros.stream.camera_models import camera_model
 from effocc_ros.stream.clouds import decode_cloud
 from effocc_ros.stream.config import StreamConfig
-from effocc_ros.stream.headers import NANOSECONDS, no_frame_id, stamp_of
+from effocc_ros.stream.headers import no_frame_id, stamp_of
 from effocc_ros.stream.images import Fallback, check_image
 from effocc_ros.stream.problem import Problem
 from effocc_ros.stream.statistics import InputCounter, StreamStatistics, plain
@@ -255,17 +256,18 @@ class Stream:
             self._sweeps.clear()
 
     def _settled(self, stamp: int) -> bool:
-        """Return whether tf still to come could tell more of a moment."""
+        """Return whether all that is told of the sensors and of a moment's pose has come."""
         config, transforms = self.config, self._transforms
         sensors = config.sync.cameras if config.anchor else (*config.sync.cameras, config.lidar)
-        # At the start the first sweep may overtake tf_static on its way through DDS.
-        mounted = all(
+        # At the start the first sweep may overtake tf_static and CameraInfo on the way.
+        known = all(
             transforms.connected(config.base_frame, self._frames[name])
+            and (name == config.lidar or self._assembler.has_model(name))
             for name in sensors
             if name in self._frames
         )
         fixed = config.fixed_frame
-        return mounted and (not fixed or transforms.covers(fixed, config.base_frame, stamp))
+        return known and (not fixed or transforms.covers(fixed, config.base_frame, stamp))
 
     def _note_frame(self, sensor: str, frame_id: str) -> None:
         filed = self.config.calibration.get(sensor)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from effocc_ros.stream.headers import NANOSECONDS
+from effocc_ros.stamps import NANOSECONDS
 
 JUMP_BACK = NANOSECONDS
 

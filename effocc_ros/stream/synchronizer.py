@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from effocc_ros.stream.headers import NANOSECONDS
+from effocc_ros.stamps import NANOSECONDS
 from effocc_ros.stream.trigger import KeyframeGate
 
 JUMP_BACK = NANOSECONDS

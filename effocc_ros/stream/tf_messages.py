@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from effocc_ros.errors import InputError
 from effocc_ros.geometry import rigid
-from effocc_ros.stream.headers import NANOSECONDS
+from effocc_ros.stamps import NANOSECONDS
 
 
 class Transform(NamedTuple):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from effocc_ros.errors import InputError
 from effocc_ros.geometry import interpolate_rigid, inverse_rigid
-from effocc_ros.stream.headers import NANOSECONDS
+from effocc_ros.stamps import NANOSECONDS
 
 JUMP_BACK = NANOSECONDS
 """An edge whose stamp falls back further than this was restarted, as by a bag in a loop."""

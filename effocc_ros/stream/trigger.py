@@ -1,6 +1,6 @@
 """Which reference stamps become frames."""
 
-from effocc_ros.stream.headers import NANOSECONDS
+from effocc_ros.stamps import NANOSECONDS
 
 SLACK = 1_000_000
 """Nanoseconds by which a keyframe may come early: sensor clocks tremble."""

@@ -121,7 +121,7 @@ def _check_truth(occupancy: SemanticOccupancy, truth: SemanticOccupancy | None) 
 
 def _ego2grid(frame: Frame, occupancy: SemanticOccupancy) -> NDArray[np.float64]:
     """Where the ego frame stands in the grid's: the same, unless the grid is in the LiDAR's."""
-    if frame.cloud is not None and occupancy.frame_id == frame.cloud.name:
+    if frame.cloud is not None and occupancy.frame_id == frame.cloud.frame_id:
         return inverse_rigid(frame.cloud.sensor2ego)
     return np.eye(4)
 

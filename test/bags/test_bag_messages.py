@@ -4,16 +4,16 @@ import pytest
 from effocc_ros.bags.messages import (
     camera_info_message,
     compressed_image_message,
-    occupancy_grid_message,
     occupancy_message,
     point_cloud_message,
     transform_message,
 )
 from effocc_ros.bags.typestore import base_typestore
+from effocc_ros.classes import OCC3D_NUSCENES
 from effocc_ros.errors import InputError
 from effocc_ros.geometry import VoxelGrid, rigid
-from effocc_ros.occupancy import OCC3D_NUSCENES, SemanticOccupancy
-from effocc_ros.occupancy_views import labelled_points, navigation_grid
+from effocc_ros.occupancy import SemanticOccupancy
+from effocc_ros.occupancy_views import labelled_points
 
 STAMP = 1_532_402_927_647_951_000
 GRID = VoxelGrid(lower=(-1.0, -2.0, -3.0), voxel_size=(0.5, 0.5, 0.25), shape=(2, 3, 4))
@@ -117,19 +117,3 @@ def test_a_transform_is_the_pose_of_the_child_in_the_parent():
     assert (m.transform.translation.x, m.transform.translation.z) == (1.0, 3.0)
     assert m.transform.rotation.w == pytest.approx(half)
     assert m.transform.rotation.z == pytest.approx(half)
-
-
-def test_the_map_lies_over_the_footprint_of_the_voxels():
-    seen = occupancy()
-    m = over_the_wire(occupancy_grid_message(seen, navigation_grid(seen, -3.0, 0.0)))
-    assert (m.info.width, m.info.height, m.info.resolution) == (2, 3, 0.5)
-    assert (m.info.origin.position.x, m.info.origin.position.y) == (-1.0, -2.0)
-    assert m.data.shape == (6,)
-    assert m.data[1] == navigation_grid(seen, -3.0, 0.0)[0, 1]
-
-
-def test_a_map_of_oblong_cells_is_refused():
-    grid = VoxelGrid((0, 0, 0), (0.5, 0.4, 0.4), (2, 3, 4))
-    oblong = SemanticOccupancy(0, "a", grid, np.zeros((2, 3, 4), np.uint8), OCC3D_NUSCENES)
-    with pytest.raises(InputError, match=r"0\.5 m by 0\.4 m"):
-        occupancy_grid_message(oblong, np.zeros((3, 2), np.int8))

@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -81,6 +82,23 @@ def test_an_error_while_replacing_leaves_the_old_bag(tmp_path):
         raise RuntimeError
     with BagReader(tmp_path / "bag") as bag:
         assert list(bag.topics) == ["/chatter", "/header"]
+
+
+def test_the_old_bag_comes_back_if_the_new_one_cannot_take_its_place(tmp_path, monkeypatch):
+    path = make_small_bag(tmp_path / "bag")
+    before = (path / "metadata.yaml").read_bytes()
+    rename = Path.rename
+
+    def refuse(self, target):
+        if target == path and self.parent != tmp_path:
+            raise OSError(5, "Input/output error", str(self))
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(OSError, match="Input/output"), BagWriter(path, overwrite=True) as writer:
+        writer.write("/new", string_message("new"), 1)
+    assert os.listdir(tmp_path) == ["bag"]
+    assert (path / "metadata.yaml").read_bytes() == before
 
 
 def test_a_folder_that_is_no_bag_is_never_replaced(tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers.vectors import FOLDER
 
-from effocc_ros.classes import OCC3D_WAYMO, OPENOCCUPANCY
+from effocc_ros.classes import OCC3D_NUSCENES, OCC3D_WAYMO, OPENOCCUPANCY
 from effocc_ros.errors import InputError
 from effocc_ros.evaluation.miou import Confusion, confusion_of, waymo_truth
 from effocc_ros.evaluation.openoccupancy import (
@@ -12,7 +12,7 @@ from effocc_ros.evaluation.openoccupancy import (
     scene_completion,
     semantic_scene_completion,
 )
-from effocc_ros.occupancy import OCC3D_NUSCENES, ClassList
+from effocc_ros.occupancy import ClassList
 
 THREE = ClassList("three", ("car", "road", "free"), ((0, 0, 0),) * 3, free=2)
 
@@ -113,3 +113,20 @@ def test_openoccupancy_skips_noise_and_counts_each_frame_once():
 
 def test_nothing_to_complete_has_no_score():
     assert np.isnan(scene_completion(openoccupancy_confusion(row(0), row(0))))
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint16, np.int64, np.uint64])
+def test_integers_of_every_size_are_labels(dtype):
+    wide = confusion_of(row(0, 1, 2).astype(dtype), row(0, 1, 1).astype(dtype), THREE)
+    assert wide.counts.tolist() == [[1, 0, 0], [0, 1, 1], [0, 0, 0]]
+    assert confusion_of(row(0, 1, 2).astype(dtype), row(0, 1, 1), THREE).counts.sum() == 3
+
+
+@pytest.mark.parametrize("dtype", [np.float32, bool])
+def test_scores_and_masks_are_not_taken_for_labels(dtype):
+    wrong, right = row(0, 1, 1).astype(dtype), row(0, 1, 1)
+    for pair in ((wrong, right), (right, wrong)):
+        with pytest.raises(InputError, match=f"found dtype {np.dtype(dtype)}; expected integers"):
+            confusion_of(*pair, THREE)
+    with pytest.raises(InputError, match="expected integers"):
+        waymo_truth(wrong, right, right)

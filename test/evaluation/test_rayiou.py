@@ -5,12 +5,11 @@ import pytest
 from helpers.deterministic_fill import stream
 from helpers.vectors import FOLDER
 
-from effocc_ros.classes import OPENOCC_FLOW, OPENOCCUPANCY
+from effocc_ros.classes import OCC3D_NUSCENES, OPENOCC_FLOW, OPENOCCUPANCY
 from effocc_ros.errors import InputError
 from effocc_ros.evaluation.raycast import cast, lidar_directions
 from effocc_ros.evaluation.rayiou import RayCounts, ray_counts
 from effocc_ros.geometry import OCC3D_GRID
-from effocc_ros.occupancy import OCC3D_NUSCENES
 
 CAR, ROAD, FREE = 4, 11, 17
 MIDDLE = np.array([[0.0, 0.0, 1.8]])
@@ -114,3 +113,16 @@ def test_bad_input_is_named():
     grid = replace(OCC3D_GRID, voxel_size=(0.4, 0.4, 0.2))
     with pytest.raises(InputError, match="expected cubes"):
         ray_counts(street(), street(), MIDDLE, OCC3D_NUSCENES, grid)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint64])
+def test_integers_of_every_size_give_the_same_rays(dtype):
+    labels = np.full(OCC3D_GRID.shape, OCC3D_NUSCENES.free, np.uint8)
+    labels[:, :, 0] = 11
+    narrow = ray_counts(labels, labels, np.zeros((1, 3)), OCC3D_NUSCENES)
+    wide = labels.astype(dtype)
+    np.testing.assert_array_equal(
+        ray_counts(wide, wide, np.zeros((1, 3)), OCC3D_NUSCENES).hits, narrow.hits
+    )
+    with pytest.raises(InputError, match="expected integers"):
+        ray_counts(labels.astype(np.float32), labels, np.zeros((1, 3)), OCC3D_NUSCENES)

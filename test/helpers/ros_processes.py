@@ -1,17 +1,19 @@
 """Start the real nodes as processes, talk to them over DDS, and end them."""
 
-import itertools
+import fcntl
 import os
+import random
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import rclpy
 from helpers.toy_drive import Sent
@@ -30,12 +32,25 @@ from effocc_ros.rig import load_rig
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 START = "import sys; from effocc_ros.nodes.executables import {0}; sys.exit({0}())"
-_counter = itertools.count(os.getpid())
 
 
-def next_domain() -> int:
-    """Return a ROS domain that no other test of this run uses: 1 to 101 work everywhere."""
-    return next(_counter) % 101 + 1
+@contextmanager
+def own_domain() -> Iterator[int]:
+    """Give a ROS domain (1 to 101 work everywhere) that no other test run has at the moment."""
+    for number in random.SystemRandom().sample(range(1, 102), 101):
+        with (Path(tempfile.gettempdir()) / f"effocc-test-domain-{number}").open("w") as file:
+            if _locked(file):
+                yield number
+                return
+    raise RuntimeError("every ROS domain is taken by another test run")
+
+
+def _locked(file: IO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 class RosProcess:
@@ -134,11 +149,12 @@ class Peer:
 @contextmanager
 def ros_stage(folder: Path) -> Iterator["Stage"]:
     """Give a ROS domain of its own; whatever runs there at the end is killed."""
-    stage = Stage(folder, next_domain())
-    try:
-        yield stage
-    finally:
-        stage.close()
+    with own_domain() as domain:
+        stage = Stage(folder, domain)
+        try:
+            yield stage
+        finally:
+            stage.close()
 
 
 class Stage:

@@ -11,7 +11,7 @@ from helpers.tiny_model import tiny_config
 from helpers.toy_drive import TOPICS
 from helpers.waiting import wait_until
 from nav_msgs.msg import OccupancyGrid
-from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import PointCloud2
 from visualization_msgs.msg import Marker, MarkerArray
 
@@ -44,7 +44,7 @@ def test_a_real_frame_through_the_node_is_what_the_predictor_says(
 ):
     bag = make_real_frame_bag(data_dir, tmp_path / "real")
     occupancies = stage.peer.listen(SemanticOccupancy, "/occ_node/output/occupancy")
-    clouds = stage.peer.listen(PointCloud2, "/occ_node/output/points", qos_profile_sensor_data)
+    clouds = stage.peer.listen(PointCloud2, "/occ_node/output/points")
     markers = stage.peer.listen(MarkerArray, "/occ_node/output/markers")
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     grids = stage.peer.listen(OccupancyGrid, "/occ_node/output/grid", latched)

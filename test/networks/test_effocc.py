@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 
 import pytest
 import torch
@@ -238,17 +237,3 @@ def test_the_number_of_threads_is_left_as_it_was(tiny):
     tiny.lidar_bev([torch.zeros(0, 5)])
     assert torch.get_num_threads() == 2
     torch.set_num_threads(before)
-
-
-@torch.inference_mode()
-def test_columns_are_squashed_where_the_preset_says_so(tiny):
-    points = made_up_inputs(1, tiny.config)["points"]
-    squashed = points[0].clone()
-    squashed[:, 3:] = squashed[:, 3:].tanh()
-    expected = tiny.lidar_bev([squashed])
-    network = EffOcc(replace(tiny.config, tanh_columns=(3, 4))).eval()
-    network.load_state_dict(tiny.state_dict())
-    before = points[0].clone()
-    assert torch.equal(network.lidar_bev(points), expected)
-    assert torch.equal(points[0], before)
-    assert not torch.equal(tiny.lidar_bev(points), expected)

@@ -54,7 +54,7 @@ def test_what_the_replay_gives_are_parameters_of_the_player(repository):
 def test_rviz_shows_the_cloud_as_boxes_of_a_voxel(displays):
     cloud = displays["Occupancy"]
     assert cloud["Topic"]["Value"] == "/occ_node/output/points"
-    assert cloud["Topic"]["Reliability Policy"] == "Best Effort"
+    assert cloud["Topic"]["Reliability Policy"] == "Reliable"
     assert (cloud["Style"], cloud["Size (m)"], cloud["Color Transformer"]) == (
         "Boxes",
         0.4,

@@ -9,6 +9,7 @@ pytest.importorskip("rclpy", reason="rclpy absent: neither ROS 2 nor its wheels 
 
 from visualization_msgs.msg import Marker
 
+from effocc_ros.classes import OCC3D_NUSCENES
 from effocc_ros.geometry import VoxelGrid
 from effocc_ros.nodes.to_message import (
     byte_field,
@@ -19,7 +20,7 @@ from effocc_ros.nodes.to_message import (
     stamp_message,
     stamp_of,
 )
-from effocc_ros.occupancy import OCC3D_NUSCENES, SemanticOccupancy
+from effocc_ros.occupancy import SemanticOccupancy
 
 STAMP = 1_532_402_927_647_951_000
 GRID = VoxelGrid(lower=(-1.0, 2.0, -1.0), voxel_size=(0.4, 0.4, 0.4), shape=(5, 4, 3))

@@ -1,4 +1,4 @@
-"""At the start the first sweep may overtake tf_static."""
+"""At the start the first sweep may overtake tf_static and CameraInfo."""
 
 from helpers.sensor_messages import Vehicle, camera_info, cloud, jpeg, mounts
 
@@ -27,3 +27,15 @@ def test_poses_that_never_come_are_not_waited_for_for_ever():
     assert vehicle.stream.poll(0.19) == []
     assert vehicle.frames(0.21) == []
     assert {problem.reason for problem in vehicle.problems} == {"tf_missing"}
+
+
+def test_the_first_images_wait_for_their_camera_info():
+    vehicle = Vehicle(ready=False, sync_max_wait=0.2)
+    vehicle.drive(-0.5, 0.5)
+    vehicle.stream.add_transforms(mounts(), static=True)
+    vehicle.stream.add_image("CAM", jpeg(), 0.0)
+    vehicle.stream.add_points(cloud(), 0.0)
+    assert vehicle.stream.poll(0.1) == []
+    vehicle.stream.add_camera_info("CAM", camera_info())
+    (frame,) = vehicle.frames(0.11)
+    assert frame.inputs == ("CAM", "LIDAR_TOP")

@@ -4,10 +4,11 @@ import cv2
 import numpy as np
 import pytest
 
+from effocc_ros.classes import OCC3D_NUSCENES
 from effocc_ros.errors import InputError
 from effocc_ros.frame import NUSCENES_CAMERAS, Camera, Frame, PointCloud
 from effocc_ros.geometry import OCC3D_GRID, rigid
-from effocc_ros.occupancy import OCC3D_NUSCENES, SemanticOccupancy
+from effocc_ros.occupancy import SemanticOccupancy
 from effocc_ros.visualization import draw_overview, write_overview
 from effocc_ros.visualization.birds_eye import draw_birds_eye
 from effocc_ros.visualization.chase_view import draw_chase_view, look_at

@@ -1,0 +1,4 @@
+"""Stamps are whole nanoseconds since the epoch, as ROS counts them."""
+
+NANOSECONDS = 1_000_000_000
+"""In one second."""

@@ -91,7 +91,8 @@ class Demo:
         rig = load_rig("nuscenes")
         interval = f"trigger_interval:={KEYFRAME_SECONDS}"
         node = [*rig_arguments(rig), "-p", f"model:={self.model}", "-p", interval]
-        node += ["-p", f"device:={self.device}"]
+        # In lockstep nothing is gained by giving up on tf or an image that a busy machine delays.
+        node += ["-p", f"device:={self.device}", "-p", "max_wait:=10.0"]
         player = ["-p", f"bag:={self.drive}", "-p", "lockstep:=true", "-p", interval]
         player += ["-p", f"wait_for:=[{', '.join(rig.topics)}, /tf, /tf_static]"]
         with ExitStack() as stack:

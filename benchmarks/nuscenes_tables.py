@@ -1,6 +1,7 @@
 """Time and memory of opening nuScenes tables of trainval's size, made up on the spot.
 
-    python benchmarks/nuscenes_tables.py --folder /some/disk/with/3/GB
+    python benchmarks/nuscenes_tables.py
+    python benchmarks/nuscenes_tables.py --folder /some/disk/with/3/GB --scenes 850
 
 Each opening runs in a process of its own, so that its peak memory is its own.
 """
@@ -11,10 +12,12 @@ import random
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
-SCENES, SAMPLES = 850, 40
+SCENES, SAMPLES = 20, 40
+"""Scenes unless told otherwise: trainval has 850, of 40 samples each."""
 VERSION = "v1.0-trainval"
 CHANNELS = (
     *(f"CAM_{side}" for side in ("FRONT", "FRONT_LEFT", "FRONT_RIGHT", "BACK", "BACK_LEFT")),
@@ -30,23 +33,30 @@ PREFIX = "n015-2018-07-24-11-22-45+0800"
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--scenes", type=int, default=SCENES)
+    parser.add_argument("--folder", type=Path, help="kept; a temporary one when left out")
+    parser.add_argument("--scenes", type=int, default=SCENES, help="%(default)s; trainval has 850")
     parser.add_argument("--open", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.open:
         return open_once(arguments.folder)
-    if not (arguments.folder / VERSION).is_dir():
-        write_tables(arguments.folder, arguments.scenes)
-    sizes = {path.name: path.stat().st_size for path in (arguments.folder / VERSION).iterdir()}
-    print(f"tables: {sum(sizes.values()) / 1e6:.0f} MB of JSON")
-    for cache in arguments.folder.glob(".*.sqlite3"):
+    if arguments.folder:
+        return measure(arguments.folder, arguments.scenes)
+    with tempfile.TemporaryDirectory() as folder:
+        measure(Path(folder), arguments.scenes)
+
+
+def measure(folder: Path, scenes: int):
+    if not (folder / VERSION).is_dir():
+        write_tables(folder, scenes)
+    sizes = [path.stat().st_size for path in (folder / VERSION).iterdir()]
+    print(f"tables: {sum(sizes) / 1e6:.0f} MB of JSON", flush=True)
+    for cache in folder.glob(".*.sqlite3"):
         cache.unlink()
     for word in ("first", "second"):
-        command = [sys.executable, __file__, "--folder", str(arguments.folder), "--open"]
+        command = [sys.executable, __file__, "--folder", str(folder), "--open"]
         print(f"{word} open: ", end="", flush=True)
         subprocess.run(command, check=True)
-    cache = next(arguments.folder.glob(".*.sqlite3"))
+    cache = next(folder.glob(".*.sqlite3"))
     print(f"cache: {cache.stat().st_size / 1e6:.0f} MB")
 
 

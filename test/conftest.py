@@ -40,6 +40,17 @@ def _said(folder: Path) -> str:
     return os.path.relpath(folder, REPOSITORY)
 
 
+@pytest.fixture(scope="session")
+def simulated_tree(tmp_path_factory) -> Path:
+    """A simulated scene of three keyframes in the files of nuScenes and Occ3D: only to be read."""
+    pytest.importorskip("embreex", reason="the simulator's ray caster is not installed")
+    from effocc_ros.simulation.nuscenes_tree import TreeConfig, simulate_tree
+
+    config = TreeConfig(scenes=1, keyframes=3, seed=9, image_size=(198, 352))
+    root = tmp_path_factory.mktemp("simulated") / "nuscenes"
+    return simulate_tree(root, config, workers=1, progress=False)
+
+
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_terminal_summary(terminalreporter):
     yield  # The list comes last, where it is seen.

@@ -22,7 +22,7 @@ from effocc_ros.bags.messages import (
     transform_message,
 )
 from effocc_ros.bags.writer import BagWriter
-from effocc_ros.datasets.files import points_of, read_bytes
+from effocc_ros.datasets.files import read_jpeg, read_points
 from effocc_ros.datasets.nuscenes_tables import NuscenesTables, SensorRecord
 from effocc_ros.errors import InputError
 
@@ -197,9 +197,11 @@ def _loaded(steps: Iterable[PoseEvent | SensorRecord]) -> Iterator[PoseEvent | S
         if isinstance(step, PoseEvent):
             yield step
             continue
-        data = read_bytes(step.file, f"the data of {step.sensor} at {step.stamp} ns")
+        what = f"the data of {step.sensor} at {step.stamp} ns"
         if step.modality == "lidar":
-            data = points_of(data, step.file, len(NUSCENES_POINT))
+            data = read_points(step.file, len(NUSCENES_POINT), what)
+        else:
+            data = read_jpeg(step.file, what)
         yield SensorEvent(step.stamp, step.sensor, data)
 
 

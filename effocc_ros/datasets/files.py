@@ -10,12 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from effocc_ros.errors import InputError
+from effocc_ros.image_bytes import JPEG, is_cut
 
 Shape = tuple[int | None, ...]
 """Shape of an array; None is any length."""
-
-_ENDS = {b"\xff\xd8": (b"\xff\xda", b"\xff\xd9"), b"\x89P": (b"IDAT", b"IEND")}
-"""First bytes of a JPEG and of a PNG -> what pixels begin with, and what the file ends with."""
 
 
 def read_bytes(path: Path, what: str = "the data of a sensor") -> bytes:
@@ -44,7 +42,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     """
     data = read_bytes(path, "an image")
     picture = None
-    if not _is_cut(data):
+    if not is_cut(data):
         flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if picture is None:
@@ -52,12 +50,25 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB, dst=picture)
 
 
-def read_points(path: Path, columns: int) -> NDArray[np.float32]:
+def read_jpeg(path: Path, what: str = "a JPEG") -> bytes:
+    """Read the bytes of a JPEG without decoding them.
+
+    Raises:
+        InputError: It is absent, cut off, or no JPEG.
+    """
+    data = read_bytes(path, what)
+    if not data.startswith(JPEG) or is_cut(data):
+        raise _bad(path, f"{len(data)} bytes that are no whole JPEG", what)
+    return data
+
+
+def read_points(path: Path, columns: int, what: str = "LiDAR points") -> NDArray[np.float32]:
     """Read LiDAR points stored as rows of float32.
 
     Args:
         path: The file.
         columns: Numbers per point: 5 for nuScenes (x, y, z, intensity, ring).
+        what: What the file should hold, for errors.
 
     Returns:
         (N, columns) float32, not writeable.
@@ -65,11 +76,7 @@ def read_points(path: Path, columns: int) -> NDArray[np.float32]:
     Raises:
         InputError: It is absent, empty, or ends within a point.
     """
-    return points_of(read_bytes(path, "LiDAR points"), path, columns)
-
-
-def points_of(data: bytes, path: Path, columns: int) -> NDArray[np.float32]:
-    """Read the bytes of a file of points; see :func:`read_points`."""
+    data = read_bytes(path, what)
     if not data or len(data) % (4 * columns):
         expected = f"points of {4 * columns} bytes: {columns} numbers, float32"
         raise _bad(path, f"{len(data)} bytes", expected)
@@ -161,14 +168,6 @@ def _said(shapes: Mapping[str, Shape]) -> str:
 
 def _dims(shape: Shape) -> str:
     return f"({', '.join('N' if size is None else str(size) for size in shape)})"
-
-
-def _is_cut(data: bytes) -> bool:
-    """Return whether a picture's end is lost, which OpenCV would fill with grey."""
-    if data[:2] not in _ENDS:
-        return not data
-    begin, end = _ENDS[data[:2]]
-    return data.rfind(end) < data.rfind(begin)
 
 
 def _absent(path: Path) -> InputError:

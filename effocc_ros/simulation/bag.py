@@ -129,7 +129,12 @@ def load_truth(path: Path | str, stamp: int) -> SemanticOccupancy:
 
 def truth_stamps(path: Path | str) -> tuple[int, ...]:
     """List the stamps of a simulated bag that have true occupancy."""
-    return tuple(sorted(int(file.stem) for file in Path(path).glob("truth/*.npz")))
+    return tuple(int(file.stem) for file in truth_files(path))
+
+
+def truth_files(path: Path | str) -> tuple[Path, ...]:
+    """List the files of a simulated bag's true occupancy in the order of time."""
+    return tuple(sorted(Path(path).glob("truth/*.npz"), key=lambda file: int(file.stem)))
 
 
 def _truth_file(path: Path, stamp: int) -> Path:

@@ -47,7 +47,8 @@ def _simulate(arguments: argparse.Namespace) -> None:
 
 
 def _simulate_bag(arguments: argparse.Namespace) -> None:
-    from effocc_ros.simulation.bag import simulate_bag, truth_stamps
+    from effocc_ros.simulation.bag import simulate_bag, truth_files
+    from effocc_ros.simulation.histogram import label_table
 
     path = simulate_bag(
         arguments.out,
@@ -57,12 +58,14 @@ def _simulate_bag(arguments: argparse.Namespace) -> None:
         workers=arguments.workers,
         overwrite=arguments.overwrite,
     )
-    moments = len(truth_stamps(path))
-    print(f"{path}: {arguments.duration:g} s of driving, {moments} labelled moments")
+    labels = truth_files(path)
+    print(label_table(labels))
+    print(f"{path}: {arguments.duration:g} s of driving, {len(labels)} labelled moments")
 
 
 def _simulate_tree(arguments: argparse.Namespace) -> None:
-    from effocc_ros.simulation.nuscenes_tree import TreeConfig, simulate_tree
+    from effocc_ros.simulation.histogram import label_table
+    from effocc_ros.simulation.nuscenes_tree import TreeConfig, label_files, simulate_tree
 
     config = TreeConfig(
         arguments.scenes,
@@ -72,4 +75,5 @@ def _simulate_tree(arguments: argparse.Namespace) -> None:
         arguments.camera_sweeps,
     )
     root = simulate_tree(arguments.out, config, workers=arguments.workers)
+    print(label_table(label_files(root)))
     print(f"{root}: {config.scenes} scenes of {config.keyframes} keyframes")

@@ -11,7 +11,7 @@ from effocc_ros.classes import OCC3D_NUSCENES
 from effocc_ros.geometry import OCC3D_GRID, transform_points
 from effocc_ros.simulation.cameras import Photographer
 from effocc_ros.simulation.lidar import Sweep, sweep
-from effocc_ros.simulation.masks import Survey, camera_mask, mark, traverse
+from effocc_ros.simulation.masks import camera_mask, mark, traverse
 from effocc_ros.simulation.occupancy import TrueOccupancy
 from effocc_ros.simulation.rig import (
     CAMERA_RATE,
@@ -22,6 +22,7 @@ from effocc_ros.simulation.rig import (
 )
 from effocc_ros.simulation.shadow import Shadows
 from effocc_ros.simulation.street import build_street
+from effocc_ros.simulation.survey import Returns, Survey
 from effocc_ros.simulation.visibility import View, look
 
 START = 1_700_000_000_000_000_000
@@ -157,7 +158,8 @@ class Drive:
 
     def labels(self, stamp: int) -> NDArray[np.uint8]:
         """Label the Occ3D grid in the ego frame at a stamp, (200, 200, 16) uint8."""
-        return self._truth.labels(self.ego2map(stamp), self._placed(stamp))
+        ego2map = self.ego2map(stamp)
+        return self._truth.labels(ego2map, self._placed(stamp), self._survey.returns(ego2map))
 
     def truth(self, stamp: int) -> dict[str, NDArray[np.uint8]]:
         """Return the arrays of an Occ3D ``labels.npz``: semantics, mask_lidar, mask_camera."""
@@ -185,7 +187,7 @@ class Drive:
         points = transform_points(lidar2ego, points)
         origins = np.broadcast_to(lidar2ego[:3, 3], points.shape)
         by_lidar = traverse(OCC3D_GRID, origins, points) | mark(OCC3D_GRID, points)
-        by_lidar |= self._survey.around(OCC3D_GRID, ego2map)
+        by_lidar |= self._survey.observed(OCC3D_GRID, ego2map)
         occupied = labels != OCC3D_NUSCENES.free
         return by_lidar, camera_mask(OCC3D_GRID, occupied, self.rig.cameras, by_lidar)
 
@@ -195,8 +197,8 @@ class Drive:
         for stamp in (instant.stamp for instant in self.instants() if instant.keyframe):
             lidar2map = self.ego2map(stamp) @ self.rig.lidar.sensor2ego
             turn = self.sweep(stamp)
-            still = turn.points[turn.still, :3].astype(np.float64)
-            sweeps.append((lidar2map[:3, 3], transform_points(lidar2map, still)))
+            points = transform_points(lidar2map, turn.points[turn.still, :3].astype(np.float64))
+            sweeps.append((lidar2map[:3, 3], Returns(points, turn.label[turn.still])))
         return Survey(sweeps, (OCC3D_GRID.lower[2] - 0.4, OCC3D_GRID.upper[2] + 0.4))
 
     def _placed(self, stamp: int):

@@ -139,7 +139,7 @@ def barrier(striped: bool = True) -> Mesh:
         feet = Paint(c.BARRIER, tint=(0.06, 0.06, 0.06))
         parts = [box((0, 0, z), (2.0, 0.06, 0.26), board, True) for z in (0.55, 0.95)]
         parts += [box((x, 0, 0.5), (0.08, 0.08, 1.05), board, True) for x in (-0.85, 0.85)]
-        parts += [box((x, 0, 0.06), (0.3, 0.7, 0.12), feet) for x in (-0.85, 0.85)]
+        parts += [box((x, 0, 0.04), (0.09, 0.6, 0.08), feet) for x in (-0.85, 0.85)]
         return concatenate(parts)
     concrete = Paint(c.BARRIER, "concrete")
     return concatenate(

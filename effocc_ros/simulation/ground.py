@@ -9,11 +9,20 @@ from effocc_ros.simulation import classes as c
 from effocc_ros.simulation.mesh import Mesh, Paint, concatenate, grid, quads
 from effocc_ros.simulation.road import CenterLine
 
-ROAD_HALF = 6.0
-VERGE = 7.2
-WALK = 9.5
+# From the centre line outwards, metres: where a lane, a cycle lane, the carriageway with its
+# parking bays, the verge, the sidewalk and the land end.
+LANE = 3.5
+CYCLE_LANE = 5.0
+ROAD_HALF = 7.5
+VERGE = 9.0
+WALK = 11.5
 LAND = 75.0
-KERB = 0.12
+
+KERB = 0.10
+"""Height of the sidewalk over the carriageway, metres."""
+
+CORNER = WALK - ROAD_HALF
+"""Length of a street that the sidewalk of a crossing street takes, metres."""
 
 ASPHALT = Paint(c.DRIVEABLE_SURFACE, "asphalt")
 ROAD = Paint(c.DRIVEABLE_SURFACE, "road")
@@ -64,8 +73,8 @@ class Ground:
         s, d = np.broadcast_arrays(np.asarray(s, float), np.asarray(d, float))
         gap = np.full(s.shape, -1.0)
         for block in self.blocks:
-            gap = np.maximum(gap, np.minimum(s - block.start, block.end - s) - 3.5)
-        far = np.clip((np.abs(d) - 12.0) / 10.0, 0, 1) * np.clip(gap / 6.0, 0, 1)
+            gap = np.maximum(gap, np.minimum(s - block.start, block.end - s) - CORNER)
+        far = np.clip((np.abs(d) - WALK - 2.5) / 10.0, 0, 1) * np.clip(gap / 6.0, 0, 1)
         wave = sum(
             a * np.sin(ks * s + ps) * np.sin(kd * d + pd) for a, ks, kd, ps, pd in self.bumps
         )
@@ -75,12 +84,11 @@ class Ground:
         """Build the triangles of the ground."""
         parts = []
         for block in self.blocks:
-            walk = 3.5  # the crossing street's sidewalk
             first, last = block.start, block.end
             for s0, s1, corner in (
-                (first, first + walk, True),
-                (first + walk, last - walk, False),
-                (last - walk, last, True),
+                (first, first + CORNER, True),
+                (first + CORNER, last - CORNER, False),
+                (last - CORNER, last, True),
             ):
                 parts += self._section(s0, s1, block, corner)
         for before, after in zip(self.blocks[:-1], self.blocks[1:], strict=True):
@@ -148,7 +156,7 @@ def plan_ground(rng: np.random.Generator, line: CenterLine, junctions: list[floa
     starts = [0.0] + [s + ROAD_HALF for s in junctions]
     ends = [s - ROAD_HALF for s in junctions] + [line.length]
     blocks = tuple(
-        Block(a, b, tuple(rng.random(2) < 0.55), tuple(rng.random(2) < 0.25))
+        Block(a, b, tuple(rng.random(2) < 0.4), tuple(rng.random(2) < 0.25))
         for a, b in zip(starts, ends, strict=True)
     )
     bumps = np.column_stack(

@@ -6,19 +6,13 @@ occupied voxel on a line from the camera to an occupied voxel in its picture. Wh
 not observe has no label that a camera could be asked for.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from effocc_ros.geometry import VoxelGrid, inverse_rigid, transform_points
+from effocc_ros.geometry import VoxelGrid, inverse_rigid
 from effocc_ros.simulation.rig import CameraMount
-
-CELL = 0.4
-"""Edge in metres of the voxels in which a drive is surveyed."""
-
-REACH = 58.0
-"""Further than this from the car no voxel lies, metres."""
 
 
 def traverse(
@@ -81,54 +75,6 @@ def mark(grid: VoxelGrid, points: NDArray) -> NDArray[np.bool_]:
     marked = np.zeros(grid.shape, bool)
     marked[tuple(index[inside].T)] = True
     return marked
-
-
-class Survey:
-    """What the LiDAR observed of the things that stand still, over a whole drive.
-
-    Occ3D gathers the key sweeps of a scene. Here each of them is cast once, into voxels that are
-    fixed in the map; a keyframe asks for the part around it.
-
-    Args:
-        sweeps: Place of the sensor (3,) and the returns (N, 3) from what stands still, both in
-            metres in the map, for each key sweep.
-        height: Range of z in metres that matters.
-    """
-
-    def __init__(self, sweeps: Sequence[tuple[NDArray, NDArray]], height: tuple[float, float]):
-        places = np.array([origin for origin, _ in sweeps])
-        low = np.floor(np.append(places.min(axis=0)[:2] - REACH, height[0]) / CELL) * CELL
-        high = np.append(places.max(axis=0)[:2] + REACH, height[1])
-        shape = tuple(int(k) for k in np.ceil((high - low) / CELL))
-        self._grid = VoxelGrid(tuple(low), (CELL,) * 3, shape)
-        self._passed = np.zeros(shape, bool)
-        hits = []
-        for origin, points in sweeps:
-            voxel = np.floor((points - low) / CELL).astype(np.int64)
-            voxel -= voxel.min(axis=0)
-            key = (voxel[:, 0] << 40) + (voxel[:, 1] << 20) + voxel[:, 2]
-            ends = points[np.unique(key, return_index=True)[1]]  # one ray to a voxel
-            self._passed |= traverse(self._grid, np.broadcast_to(origin, ends.shape), ends)
-            hits.append(points)
-        self._hits = np.concatenate(hits)
-
-    def around(self, grid: VoxelGrid, ego2map: NDArray) -> NDArray[np.bool_]:
-        """Mark the voxels (X, Y, Z) of a grid in the ego frame that were observed."""
-        axes = ego2map[:3, :3] * grid.voxel_size / CELL
-        first = (transform_points(ego2map, grid.centers([[0, 0, 0]]))[0] - self._grid.lower) / CELL
-        x, y, z = np.ogrid[tuple(slice(count) for count in grid.shape)]
-        index = [
-            np.floor(first[k] + axes[k, 0] * x + axes[k, 1] * y + axes[k, 2] * z).astype(np.int32)
-            for k in range(3)
-        ]
-        inside = np.ones(grid.shape, bool)
-        for part, count in zip(index, self._grid.shape, strict=True):
-            inside &= (part >= 0) & (part < count)
-        seen = np.zeros(grid.shape, bool)
-        seen[inside] = self._passed[tuple(part[inside] for part in index)]
-        near = np.abs(self._hits[:, :2] - ego2map[:2, 3]).max(axis=1) < REACH
-        hits = transform_points(inverse_rigid(ego2map), self._hits[near])
-        return seen | mark(grid, hits)
 
 
 def camera_mask(

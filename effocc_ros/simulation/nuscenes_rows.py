@@ -1,6 +1,7 @@
 """Rows of the nuScenes tables for a simulated scene."""
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -137,6 +138,14 @@ def _pose(transform: NDArray) -> dict[str, list[float]]:
         "rotation": [float(q) for q in quaternion_of(transform)],
         "translation": [float(x) for x in transform[:3, 3]],
     }
+
+
+def splits_of(scenes: Iterable[str]) -> dict[str, list[str]]:
+    """Put every fifth scene by its number into val, the others into train."""
+    splits: dict[str, list[str]] = {"train": [], "val": []}
+    for name in scenes:
+        splits["train" if int(name.removeprefix("scene-")) % 5 else "val"].append(name)
+    return splits
 
 
 def calibration_rows(rig: SensorRig, seed: int, name: str) -> list[dict[str, Any]]:

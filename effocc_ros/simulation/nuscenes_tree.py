@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from effocc_ros.datasets.splits import CUSTOM_FILE
 from effocc_ros.errors import InputError
 from effocc_ros.files import whole_file
 from effocc_ros.simulation import nuscenes_rows as rows
@@ -90,6 +91,11 @@ def simulate_tree(
             bar.update(config.keyframes)
     _write_tables(root, config)
     return root
+
+
+def label_files(root: Path | str) -> tuple[Path, ...]:
+    """List the labels of all keyframes of a simulated data set."""
+    return tuple(sorted(Path(root).glob("gts/*/*/labels.npz")))
 
 
 def _all_scenes(root, config, todo, workers) -> Iterator[int]:
@@ -198,3 +204,7 @@ def _write_tables(root: Path, config: TreeConfig) -> None:
     for name, found in tables.items():
         with whole_file(root / rows.VERSION / f"{name}.json") as file:
             file.write_text(json.dumps(found, indent=0))
+    # Of the official splits, numbers from 1 are in none or anywhere: val may stay empty.
+    splits = rows.splits_of(scene["name"] for scene in tables["scene"])
+    with whole_file(root / rows.VERSION / CUSTOM_FILE) as file:
+        file.write_text(json.dumps(splits, indent=0))

@@ -1,7 +1,8 @@
 """True occupancy: the voxels that the street's surfaces pass through.
 
 Labels are as in Occ3D (X. Tian et al., NeurIPS 2023): semantics in the ego frame at the key LiDAR
-time. A voxel gets the class with the largest area in it.
+time. Where surfaces of several classes pass a voxel, it gets the class that most of the scene's
+LiDAR returns in it have, and where there are none, the one with the largest area.
 """
 
 from collections.abc import Sequence
@@ -15,9 +16,13 @@ from effocc_ros.simulation.classes import OTHER_FLAT, SIDEWALK, TERRAIN
 from effocc_ros.simulation.raycast import Surface
 from effocc_ros.simulation.roadside import Footprint
 from effocc_ros.simulation.samples import Samples, sample_surface
+from effocc_ros.simulation.survey import Returns
 
 TILE = 20.0
 """Edge in metres of the tiles by which a street's samples are found."""
+
+VOTE = 1000.0
+"""Weight of a LiDAR return in square metres."""
 
 
 class TrueOccupancy:
@@ -55,13 +60,14 @@ class TrueOccupancy:
         self._agents: dict[int, Samples] = {}
 
     def labels(
-        self, ego2map: NDArray, placed: Sequence[tuple[Surface, NDArray]]
+        self, ego2map: NDArray, placed: Sequence[tuple[Surface, NDArray]], returns: Returns
     ) -> NDArray[np.uint8]:
         """Label every voxel.
 
         Args:
             ego2map: (4, 4) pose of the car.
             placed: Agents as (surface, (4, 4) pose in the map).
+            returns: LiDAR returns from what stands still, in the ego frame.
 
         Returns:
             (X, Y, Z) uint8 classes of Occ3D, 17 where nothing is.
@@ -83,7 +89,9 @@ class TrueOccupancy:
             np.concatenate(parts)
             for parts in zip(*(self._voxels(*group) for group in groups), strict=True)
         )
-        return _heaviest(voxel, label, weight, self.grid.shape)
+        index, inside = self.grid.index(returns.points)
+        votes = np.ravel_multi_index(tuple(index[inside].T), self.grid.shape)
+        return _heaviest(voxel, label, weight, votes, returns.label[inside], self.grid.shape)
 
     def _samples_of(self, surface: Surface) -> Samples:
         if id(surface) not in self._agents:
@@ -120,8 +128,17 @@ def _take(samples: Samples, index: NDArray) -> Samples:
     return Samples(samples.points[:, index], samples.label[index], samples.weight[index])
 
 
-def _heaviest(voxel, label, weight, shape) -> NDArray[np.uint8]:
-    """Give each voxel the label of the greatest total weight, the lowest one at a tie."""
+def _heaviest(voxel, label, weight, votes, voted, shape) -> NDArray[np.uint8]:
+    """Give each voxel the label of the greatest total weight, the lowest one at a tie.
+
+    Args:
+        voxel: (N,) flat voxels of samples.
+        label: (N,) their classes.
+        weight: (N,) their areas in square metres.
+        votes: (M,) flat voxels of LiDAR returns, each heavier than all the area in a voxel.
+        voted: (M,) their classes.
+        shape: Number of voxels along x, y, z.
+    """
     count, classes = int(np.prod(shape)), OCC3D_NUSCENES.free
     result = np.full(count, classes, np.uint8)
     result[voxel] = label
@@ -131,5 +148,8 @@ def _heaviest(voxel, label, weight, shape) -> NDArray[np.uint8]:
     chosen = mixed[voxel]
     key = number[voxel[chosen]] * classes + label[chosen]
     total = np.bincount(key, weight[chosen], minlength=int(mixed.sum()) * classes)
+    chosen = mixed[votes]
+    key = number[votes[chosen]] * classes + voted[chosen]
+    total += VOTE * np.bincount(key, minlength=len(total))
     result[mixed] = total.reshape(-1, classes).argmax(axis=1)
     return result.reshape(shape)

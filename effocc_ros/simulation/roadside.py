@@ -10,11 +10,19 @@ from effocc_ros.geometry import inverse_rigid
 from effocc_ros.simulation import furniture as f
 from effocc_ros.simulation import people, vehicles
 from effocc_ros.simulation.buildings import house
-from effocc_ros.simulation.ground import KERB, WALK, Block, Ground
+from effocc_ros.simulation.ground import (
+    CYCLE_LANE,
+    KERB,
+    ROAD_HALF,
+    VERGE,
+    WALK,
+    Block,
+    Ground,
+)
 from effocc_ros.simulation.mesh import Mesh
 from effocc_ros.simulation.trajectory import planar
 
-BAY = 4.75
+BAY = CYCLE_LANE + 1.25
 """Distance of parked vehicles from the centre line, metres."""
 
 
@@ -99,7 +107,7 @@ def furnish(rng: np.random.Generator, ground: Ground) -> Roadside:
     road = Roadside(rng, ground)
     site = float(rng.uniform(115.0, max(125.0, ground.line.length - 115.0)))
     for block in ground.blocks:
-        has_site = block.start - 6.0 <= site < block.end + 6.0  # junctions are 12 m long
+        has_site = block.start - ROAD_HALF <= site < block.end + ROAD_HALF
         taken = _building_site(road, block, site) if has_site else (0.0, 0.0)
         for side in (-1, 1):
             _houses(road, block, side)
@@ -116,7 +124,9 @@ def _houses(road: Roadside, block: Block, side: int) -> None:
     while s < block.end - 12:
         if rng.random() < 0.14:  # a gap: a small park
             for _ in range(int(rng.integers(3, 6))):
-                road.put_tree(s + rng.uniform(1, 13), side * rng.uniform(13, 24), broad=False)
+                road.put_tree(
+                    s + rng.uniform(1, 13), side * (WALK + rng.uniform(3, 14)), broad=False
+                )
             s += 15
             continue
         width = float(3 * rng.integers(3, 8))
@@ -151,7 +161,7 @@ def _greenery(road: Roadside, block: Block, side: int) -> None:
     rng, verge = road.rng, block.verge[(side + 1) // 2]
     if rng.random() < 0.75 or verge:
         for s in road.along(block, (8, 15), 10):
-            road.put_tree(s, side * 6.95)
+            road.put_tree(s, side * (VERGE - 0.4))
     if block.plaza[(side + 1) // 2]:
         return
     for s in road.along(block, (6, 16), 7):
@@ -165,15 +175,15 @@ def _greenery(road: Roadside, block: Block, side: int) -> None:
 def _lamps_and_signs(road: Roadside, block: Block, side: int) -> None:
     rng = road.rng
     for s in road.along(block, (26, 30), 9):
-        road.put(f.street_lamp(-side), s, side * 6.4)
+        road.put(f.street_lamp(-side), s, side * (ROAD_HALF + 0.4))
     for s in road.along(block, (30, 50), 12):
         color = [(0.5, 0.02, 0.02), (0.02, 0.10, 0.45)][int(rng.random() < 0.5)]
-        road.put(f.sign(color), s, side * 6.45, turn=0.0 if side < 0 else np.pi)
+        road.put(f.sign(color), s, side * (ROAD_HALF + 0.45), turn=0.0 if side < 0 else np.pi)
     last = block is road.ground.blocks[-1]
     if side < 0 and not last:
-        road.put(f.traffic_light(1.0), block.end - 4.2, -6.5)
+        road.put(f.traffic_light(1.0), block.end - 4.7, -ROAD_HALF - 0.5)
     if side > 0 and block is not road.ground.blocks[0]:
-        road.put(f.traffic_light(1.0), block.start + 4.2, 6.5, turn=np.pi)
+        road.put(f.traffic_light(1.0), block.start + 4.7, ROAD_HALF + 0.5, turn=np.pi)
 
 
 def _parked_vehicle(rng: np.random.Generator) -> Mesh:
@@ -200,7 +210,9 @@ def _parked(road: Roadside, block: Block, side: int, taken: tuple[float, float])
         s = rng.uniform(block.start + 12, block.end - 12)
         for k in range(int(rng.integers(2, 5))):
             color = vehicles.COLORS[int(rng.integers(len(vehicles.COLORS)))]
-            road.put(people.bicycle(color), s + 0.75 * k, side * 9.1, turn=np.pi / 2 + 0.1 * k)
+            road.put(
+                people.bicycle(color), s + 0.75 * k, side * (WALK - 0.4), turn=np.pi / 2 + 0.1 * k
+            )
 
 
 def _small_things(road: Roadside, block: Block, side: int) -> None:
@@ -212,17 +224,17 @@ def _small_things(road: Roadside, block: Block, side: int) -> None:
                 int(rng.integers(3))
             ]
             for k in range(int(rng.integers(1, 4))):
-                road.put(f.bin_(color), s + 0.7 * k, side * 9.1, turn=-side * np.pi / 2)
+                road.put(f.bin_(color), s + 0.7 * k, side * (WALK - 0.4), turn=-side * np.pi / 2)
         elif pick < 0.7:
-            road.put(f.bench(), s, side * 8.9, turn=0.0 if side < 0 else np.pi)
+            road.put(f.bench(), s, side * (WALK - 0.6), turn=0.0 if side < 0 else np.pi)
         else:
             for k in range(4):
-                road.put(f.bollard(), s + 1.6 * k, side * 6.35)
+                road.put(f.bollard(), s + 1.6 * k, side * (ROAD_HALF + 0.35))
     if rng.random() < 0.4 and block.end - block.start > 70:
         road.put(
             f.shelter(),
             0.5 * (block.start + block.end) + 8,
-            side * 8.6,
+            side * (WALK - 0.9),
             turn=0.0 if side < 0 else np.pi,
         )
 
@@ -232,12 +244,13 @@ def _building_site(road: Roadside, block: Block, near: float) -> tuple[float, fl
     rng = road.rng
     middle = float(np.clip(near, block.start + 24, max(block.start + 25, block.end - 24)))
     start, end = middle - 8, middle + 8
-    road.put(vehicles.excavator(), middle, -5.3, 0.0, rng.uniform(-0.15, 0.15))
+    edge = CYCLE_LANE + 0.1
+    road.put(vehicles.excavator(), middle, -edge - 1.7, 0.0, rng.uniform(-0.15, 0.15))
     for s in np.arange(start + 1, end, 2.15):
-        road.put(f.barrier(), s, -3.65, 0.0)
+        road.put(f.barrier(), s, -edge, 0.0)
     for s in (start - 0.4, end + 0.4):
-        road.put(f.barrier(striped=False), s, -4.6, 0.0, np.pi / 2)
+        road.put(f.barrier(striped=False), s, -edge - 0.95, 0.0, np.pi / 2)
     for k in range(5):
-        road.put(f.cone(), start - 2.0 - 1.8 * k, -3.8 - 0.4 * k, 0.0)
-        road.put(f.cone(), end + 2.0 + 1.8 * k, -3.8 - 0.4 * k, 0.0)
+        road.put(f.cone(), start - 2.0 - 1.8 * k, -edge - 0.15 - 0.4 * k, 0.0)
+        road.put(f.cone(), end + 2.0 + 1.8 * k, -edge - 0.15 - 0.4 * k, 0.0)
     return start - 9, end + 9

@@ -6,7 +6,7 @@ import numpy as np
 
 from effocc_ros.simulation import traffic
 from effocc_ros.simulation.agents import Agent, Motion
-from effocc_ros.simulation.ground import Ground, plan_ground
+from effocc_ros.simulation.ground import LANE, Ground, plan_ground
 from effocc_ros.simulation.light import Light, light_of
 from effocc_ros.simulation.mesh import concatenate
 from effocc_ros.simulation.raycast import Surface
@@ -15,7 +15,7 @@ from effocc_ros.simulation.roadside import Footprint, furnish
 from effocc_ros.simulation.trajectory import LaneMotion
 
 EGO_START = 90.0
-EGO_LANE = -1.75
+EGO_LANE = -LANE / 2
 BEYOND = 110.0
 
 

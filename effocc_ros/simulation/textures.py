@@ -74,17 +74,18 @@ def _wear(rng):
 
 
 def _road(rng):
-    """Carriageway 12 m wide: two lanes, a dashed centre line, parking bays at both sides."""
-    metres = (12.0, 12.0)
+    """Carriageway 15 m wide: two lanes, a dashed centre line, cycle lanes, parking bays."""
+    metres = (15.0, 12.0)
     texels = _asphalt(rng, metres).texels
     u, v = _axes(metres)
-    for track in (3.4, 5.1, 6.9, 8.6):  # tyres polish and darken their tracks
+    for track in (4.9, 6.6, 8.4, 10.1):  # tyres polish and darken their tracks
         _cover(texels, np.exp(-(((u - track) / 0.28) ** 2)) + 0 * v, (0.075, 0.075, 0.08), 0.35)
-    dash = (np.abs(u - 6.0) < 0.075) & (v % 6.0 < 3.0)
-    edge = (np.abs(u - 2.5) < 0.06) | (np.abs(u - 9.5) < 0.06)
-    bay = ((u < 2.5) | (u > 9.5)) & (np.abs(v % 6.0 - 3.0) < 0.05)
+    side = np.abs(u - 7.5)
+    dash = (side < 0.075) & (v % 6.0 < 3.0)
+    lane = (np.abs(side - 3.5) < 0.06) | (np.abs(side - 5.0) < 0.06)
+    bay = (side > 5.0) & (np.abs(v % 6.0 - 3.0) < 0.05)
     wear = _wear(rng)
-    _cover(texels, dash | (edge & (v >= 0)) | bay, (0.62, 0.62, 0.60), wear)
+    _cover(texels, dash | (lane & (v >= 0)) | bay, (0.62, 0.62, 0.60), wear)
     return Tile(texels, metres)
 
 

@@ -5,11 +5,10 @@ import numpy as np
 from effocc_ros.simulation import classes as c
 from effocc_ros.simulation import people, vehicles
 from effocc_ros.simulation.agents import Agent, Walk
-from effocc_ros.simulation.ground import KERB, ROAD_HALF, Ground
+from effocc_ros.simulation.ground import CYCLE_LANE, KERB, LANE, ROAD_HALF, VERGE, WALK, Ground
 from effocc_ros.simulation.raycast import Surface
 from effocc_ros.simulation.trajectory import LaneMotion
 
-LANE = 1.75
 STEPS = 8
 """Shapes in one cycle of a gait."""
 
@@ -64,7 +63,7 @@ def _vehicles(rng, ground: Ground, ego: LaneMotion, duration_s: float) -> list[A
     speed, s = rng.uniform(6.5, 9.5), 30.0
     reach = line.length + speed * duration_s - 20.0
     while s < reach:
-        agents.append(Agent((_vehicle(rng, kind()),), LaneMotion(line, s, LANE, -speed)))
+        agents.append(Agent((_vehicle(rng, kind()),), LaneMotion(line, s, LANE / 2, -speed)))
         s += rng.uniform(16, 45)
     return agents
 
@@ -93,7 +92,11 @@ def _cyclists(rng, ground: Ground, ego: LaneMotion) -> list[Agent]:
             Surface(people.bicycle(color, dress, -p)) for p in np.arange(STEPS) * 2 * np.pi / STEPS
         )
         speed = -side * rng.uniform(3.5, 5.0)
-        agents.append(Agent(shapes, LaneMotion(ground.line, start, side * 3.0, speed), 0.9))
+        agents.append(
+            Agent(
+                shapes, LaneMotion(ground.line, start, side * (LANE + CYCLE_LANE) / 2, speed), 0.9
+            )
+        )
     return agents
 
 
@@ -101,7 +104,7 @@ def _walkers(rng, ground: Ground, crowd) -> list[Agent]:
     agents = []
     for _ in range(int(ground.line.length / 12)):
         speed = rng.uniform(0.9, 1.6) * rng.choice([-1, 1])
-        offset = rng.choice([-1, 1]) * rng.uniform(7.5, 8.7)
+        offset = rng.choice([-1, 1]) * rng.uniform(VERGE + 0.3, WALK - 0.8)
         start = rng.uniform(40, ground.line.length - 20)
         motion = LaneMotion(ground.line, start, offset, speed, height=KERB)
         agents.append(Agent(crowd[int(rng.integers(len(crowd)))], motion, 1.5 / abs(speed)))

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from effocc_ros.errors import InputError
+from effocc_ros.image_bytes import is_cut
 
 DIRECT = {"rgb8": slice(0, 3), "rgba8": slice(0, 3), "bgr8": slice(2, None, -1)}
 DIRECT |= {"8uc3": DIRECT["bgr8"], "bgra8": slice(2, None, -1), "8uc4": slice(2, None, -1)}
@@ -33,9 +34,6 @@ CONVERTED = {
     "bayer_grbg8": cv2.COLOR_BayerGB2RGB,
 }
 
-MARKERS = {b"\xff\xd8": (b"\xff\xda", b"\xff\xd9"), b"\x89P": (b"IDAT", b"IEND")}
-"""First two bytes of a JPEG and of a PNG -> what the data begin and what the file ends with."""
-
 Fallback = Callable[[Any], NDArray[np.uint8]]
 """Turns an Image message of any other encoding into (H, W, 3) uint8 RGB, as cv_bridge can."""
 
@@ -53,7 +51,7 @@ def check_image(message: Any, source: str, fallback: Fallback | None = None) -> 
             encoding is unknown.
     """
     if is_compressed(message):
-        if _is_cut(bytes(message.data)):
+        if is_cut(bytes(message.data)):
             found = f"{len(message.data)} bytes of '{message.format}' without an end"
             raise _bad(source, found, "a whole JPEG or PNG", "corrupt_image")
         return
@@ -135,17 +133,6 @@ def _decompressed(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     except cv2.error:
         return None
     return None if picture is None else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB, dst=picture)
-
-
-def _is_cut(data: bytes) -> bool:
-    """Return whether a picture's end is lost: OpenCV may fill the rest with grey.
-
-    Cameras may pad what follows the end; a thumbnail in the header has an end of its own.
-    """
-    if data[:2] not in MARKERS:
-        return not data
-    begin, end = MARKERS[data[:2]]
-    return data.rfind(end) <= data.rfind(begin)
 
 
 def _bad(source: str, found: str, expected: str, reason: str) -> InputError:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from helpers.small_nuscenes import (
     INTRINSICS,
+    JPEG,
     SCENE,
     START_US,
     VERSION,
@@ -66,7 +67,7 @@ def test_keyframes_alone_can_be_asked_for(root):
 
 def test_jpeg_bytes_pass_through_unchanged_under_their_own_stamp_and_frame(root):
     image = next(m for topic, _, m in convert(root) if topic.endswith("image_rect_compressed"))
-    assert image.data.tobytes() == b"\xff\xd8 jpeg 1"
+    assert image.data.tobytes() == JPEG % 1
     assert image.format == "jpeg"
     assert image.header.frame_id == "CAM_FRONT"
     assert image.header.stamp.sec * 10**6 + image.header.stamp.nanosec // 1000 == START_US + 40_000
@@ -108,6 +109,15 @@ def test_a_missing_file_is_named(root):
     error = refused(root)
     assert error.what == f"file {root / 'sweeps/CAM_FRONT/4.jpg'}"
     assert error.found == "No such file or directory"
+
+
+@pytest.mark.parametrize("data", [b"", (JPEG % 4)[:-2], b"<html>not found</html>"])
+def test_a_jpeg_that_is_cut_off_or_something_else_is_named(root, data):
+    path = root / "sweeps/CAM_FRONT/4.jpg"
+    path.write_bytes(data)
+    error = refused(root)
+    assert error.what == f"file {path}"
+    assert error.found == f"{len(data)} bytes that are no whole JPEG"
 
 
 def test_a_lidar_file_of_a_wrong_length_is_named(root):

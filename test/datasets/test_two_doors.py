@@ -8,15 +8,23 @@ from helpers.drives import SCENES, VERSION, make_drives
 from helpers.real_frame import LIDAR_STAMP, SCENE, make_real_frame_bag
 from helpers.real_frame import VERSION as REAL_VERSION
 from helpers.tiny_model import make_tiny_checkpoint, tiny_config
+from helpers.two_doors import (
+    INTERVAL_S,
+    assert_same_answers,
+    dataset_answers,
+    make_scene_bag,
+    message_answers,
+)
 
 from effocc_ros.bags.frames import read_frame
 from effocc_ros.bags.nuscenes import nuscenes_to_bag
+from effocc_ros.bags.process import OCCUPANCY_TOPIC, ProcessOptions, process_bag
+from effocc_ros.bags.reader import BagReader
 from effocc_ros.datasets.benchmarks import open_dataset
 from effocc_ros.datasets.nuscenes_frames import SweepChoice
 from effocc_ros.geometry import inverse_rigid, rigid, transform_points
 from effocc_ros.predictor import Predictor
 from effocc_ros.rig import load_rig
-from effocc_ros.simulation.nuscenes_tree import TreeConfig, simulate_tree
 
 
 def assert_same(dataset_frame, stream_frame):
@@ -42,12 +50,9 @@ def assert_close(ours, theirs):
     np.testing.assert_allclose(ours, theirs, atol=1e-9, rtol=0)
 
 
-@pytest.fixture(scope="module")
-def simulated(tmp_path_factory):
-    pytest.importorskip("embreex", reason="the simulator's ray caster is not installed")
-    root = tmp_path_factory.mktemp("simulated") / "nuscenes"
-    config = TreeConfig(scenes=1, keyframes=2, seed=3, image_size=(99, 176))
-    return simulate_tree(root, config, workers=1, progress=False)
+@pytest.fixture
+def simulated(simulated_tree):
+    return simulated_tree
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +113,17 @@ def test_a_simulated_sample_is_the_same_frame_through_both(simulated, tmp_path):
     theirs = read_frame(tmp_path / "bag", load_rig("nuscenes"), model, ours.stamp)
     assert len(np.unique(ours.cloud.points[:, 4])) == 10
     assert_same(ours, theirs)
+
+
+def test_a_simulated_scene_gets_the_same_labels_from_process_and_the_dataset(simulated, tmp_path):
+    checkpoint = make_tiny_checkpoint(tmp_path / "tiny.safetensors")
+    bag = make_scene_bag(simulated, tmp_path / "bag")
+    options = ProcessOptions(str(checkpoint), interval_s=INTERVAL_S, device="cpu")
+    process_bag(bag, tmp_path / "out", options)
+    with BagReader(tmp_path / "out") as out:
+        theirs = message_answers([m.decode() for m in out.messages([OCCUPANCY_TOPIC])])
+    assert len(theirs) == 3
+    assert_same_answers(dataset_answers(simulated, checkpoint), theirs)
 
 
 def test_nuscenes_devkit_gives_the_same_points_and_poses(simulated):

@@ -8,6 +8,8 @@ import numpy as np
 VERSION = "v1.0-tiny"
 SCENE = "scene-0001"
 START_US = 1_500_000_000_000_000
+JPEG = b"\xff\xd8\xff\xda jpeg %d\xff\xd9"
+"""Begins and ends as a JPEG does; between them stands the number of the row."""
 INTRINSICS = [[1000.0, 0.0, 800.0], [0.0, 1000.0, 450.0], [0.0, 0.0, 1.0]]
 IDENTITY = [1.0, 0.0, 0.0, 0.0]
 
@@ -78,9 +80,7 @@ def make_small_nuscenes(root: Path) -> Path:
         path = root / filename
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(
-            b"\xff\xd8 jpeg %d" % number
-            if camera
-            else (np.arange(15, dtype="<f4") + 100 * number).tobytes()
+            JPEG % number if camera else (np.arange(15, dtype="<f4") + 100 * number).tobytes()
         )
     tables["sample_data"].append({**tables["sample_data"][0], "sample_token": "foreign"})
     tables["sample_data"][-1]["token"] = "of another scene"

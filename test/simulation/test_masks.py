@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from effocc_ros.geometry import VoxelGrid
-from effocc_ros.simulation.masks import Survey, camera_mask, mark, traverse
+from effocc_ros.simulation.masks import camera_mask, traverse
 from effocc_ros.simulation.rig import nuscenes_rig
 
 GRID = VoxelGrid((-4.0, -3.0, -1.0), (0.4, 0.5, 0.2), (20, 12, 15))
@@ -62,18 +62,6 @@ def test_a_camera_does_not_observe_what_is_behind_a_wall():
     assert not seen[41:, 20:30].any()
     assert not seen[:25].any()
     assert not camera_mask(grid, occupied, front, np.zeros(grid.shape, bool)).any()
-
-
-def test_what_was_seen_from_one_place_is_known_at_another():
-    grid = VoxelGrid((-10.0, -10.0, -1.0), (0.4, 0.4, 0.4), (50, 50, 16))
-    wall = np.array([[8.05, y, z] for y in np.arange(-6, 6, 0.1) for z in np.arange(0, 3, 0.1)])
-    survey = Survey([(np.array([0.0, 0.0, 1.8]), wall)], (-1.4, 5.8))
-    moved = np.eye(4)
-    moved[0, 3] = 3.0
-    seen = survey.around(grid, moved)
-    assert (seen & mark(grid, wall - [3.0, 0, 0])).sum() == mark(grid, wall - [3.0, 0, 0]).sum()
-    assert seen[30, 25, 6]  # between the place and the wall
-    assert not seen[40, 25, 6]  # behind the wall
 
 
 def test_masks_of_a_street_cover_what_sensors_see(drive, key, key_labels):

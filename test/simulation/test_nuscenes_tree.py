@@ -1,20 +1,25 @@
 import json
+import shutil
 
 import cv2
 import numpy as np
 import pytest
 
+from effocc_ros import cli
+from effocc_ros.datasets.benchmarks import open_dataset
 from effocc_ros.datasets.nuscenes_tables import NuscenesTables
 from effocc_ros.errors import InputError
+from effocc_ros.simulation.histogram import label_histogram, label_table
+from effocc_ros.simulation.nuscenes_rows import splits_of
 from effocc_ros.simulation.nuscenes_tree import TreeConfig, simulate_tree
 
-CONFIG = TreeConfig(scenes=1, keyframes=2, seed=9, image_size=(99, 176))
+CONFIG = TreeConfig(scenes=1, keyframes=3, seed=9, image_size=(198, 352))
+"""As the session's tree was made."""
 
 
-@pytest.fixture(scope="module")
-def tree(tmp_path_factory):
-    root = tmp_path_factory.mktemp("tree") / "nuscenes"
-    return simulate_tree(root, CONFIG, workers=1, progress=False)
+@pytest.fixture
+def tree(simulated_tree):
+    return simulated_tree
 
 
 def table(tree, name):
@@ -41,9 +46,9 @@ def test_every_token_leads_somewhere(tree):
 def test_a_scene_has_its_keyframes_and_the_sweeps_between_them(tree):
     rows = table(tree, "sample_data")
     lidar = [row for row in rows if "LIDAR_TOP" in row["filename"]]
-    assert len(lidar) == 11
-    assert sum(row["is_key_frame"] for row in lidar) == 2
-    assert len(rows) - len(lidar) == 12
+    assert len(lidar) == 21
+    assert sum(row["is_key_frame"] for row in lidar) == 3
+    assert len(rows) - len(lidar) == 18
     front = sorted(r["timestamp"] for r in rows if "/CAM_FRONT/" in r["filename"])
     assert front[1] - front[0] == 500_000
 
@@ -52,8 +57,8 @@ def test_files_read_as_those_of_nuscenes(tree):
     records = NuscenesTables(tree, "v1.0-trainval").scene("scene-0001")
     for record in records:
         if record.modality == "camera":
-            assert cv2.imread(str(record.file)).shape == (99, 176, 3)
-            assert record.size == (99, 176)
+            assert cv2.imread(str(record.file)).shape == (198, 352, 3)
+            assert record.size == (198, 352)
         else:
             points = np.fromfile(record.file, np.float32).reshape(-1, 5)
             assert len(points) > 20_000
@@ -71,7 +76,8 @@ def test_labels_are_those_of_occ3d(tree):
             assert set(np.unique(labels["mask_camera"])) == {0, 1}
 
 
-def test_a_run_that_was_cut_short_goes_on_where_it_stopped(tree):
+def test_a_run_that_was_cut_short_goes_on_where_it_stopped(simulated_tree, tmp_path):
+    tree = shutil.copytree(simulated_tree, tmp_path / "cut")
     lost = tree / table(tree, "sample_data")[0]["filename"]
     kept = tree / table(tree, "sample_data")[1]["filename"]
     before, time = lost.read_bytes(), kept.stat().st_mtime_ns
@@ -84,10 +90,48 @@ def test_a_run_that_was_cut_short_goes_on_where_it_stopped(tree):
 
 def test_settings_are_not_mixed_in_one_folder(tree):
     with pytest.raises(InputError, match="another folder"):
-        simulate_tree(tree, TreeConfig(1, 3, 9, (99, 176)), progress=False)
+        simulate_tree(tree, TreeConfig(1, 4, 9, (198, 352)), progress=False)
 
 
 def test_a_folder_of_other_things_is_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(InputError, match="other files"):
         simulate_tree(tmp_path, CONFIG, progress=False)
+
+
+def test_every_scene_is_in_train_or_val_and_every_fifth_in_val(tree):
+    splits = json.loads((tree / "v1.0-trainval" / "splits.json").read_text())
+    assert splits == {"train": ["scene-0001"], "val": []}
+    many = splits_of(f"scene-{number:04d}" for number in range(1, 13))
+    assert many["val"] == ["scene-0005", "scene-0010"]
+    assert len(many["train"]) == 10
+
+
+def test_the_datasets_read_a_simulated_split_rather_than_the_official_one(tree):
+    assert len(open_dataset("occ3d_nuscenes", tree, "train")) == 3
+    with pytest.raises(InputError, match="split val"):
+        open_dataset("occ3d_nuscenes", tree, "val")
+
+
+def test_the_histogram_counts_voxels_and_the_keyframes_that_have_a_class(tmp_path):
+    first, second = np.full((2, 200, 200, 16), 17, np.uint8)
+    first[0, 0, :4], second[0, 0, :3], second[1, 1, 1] = 11, 11, 4
+    for name, semantics in (("a", first), ("b", second)):
+        np.savez_compressed(tmp_path / f"{name}.npz", semantics=semantics)
+    files = sorted(tmp_path.glob("*.npz"))
+    voxels, present = label_histogram(files)
+    assert (voxels[11], voxels[4], voxels[17]) == (7, 1, 2 * 640_000 - 8)
+    assert (present[11], present[4], present[17], present[0]) == (2, 1, 2, 0)
+    lines = label_table(files).splitlines()
+    assert len(lines) == 18
+    (road,) = [line for line in lines if line.startswith("driveable_surface")]
+    assert road.split() == ["driveable_surface", "7", "87.50%", "2", "of", "2"]
+
+
+def test_the_verb_ends_with_the_histogram_of_its_labels(tmp_path, capsys):
+    out = tmp_path / "data"
+    options = ["--scenes=1", "--keyframes=1", "--seed=4", "--image-size=96x64", "--workers=1"]
+    assert cli.main(["simulate", "--out", str(out), *options]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("driveable_surface") and "1 of 1" in line for line in lines)
+    assert lines[-1] == f"{out}: 1 scenes of 1 keyframes"

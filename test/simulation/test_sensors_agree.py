@@ -4,6 +4,7 @@ import pytest
 from effocc_ros.frame import NUSCENES_CAMERAS
 from effocc_ros.geometry import OCC3D_GRID, inverse_rigid, transform_points
 from effocc_ros.simulation.classes import DRIVEABLE_SURFACE, FREE
+from effocc_ros.simulation.drive import Drive
 
 
 def points_in_ego(drive, sweep):
@@ -35,18 +36,21 @@ def test_static_lidar_points_land_on_pixels_of_their_class(drive, key, key_sweep
     assert (labels[4] == label[visible]).mean() > 0.95
 
 
-def test_static_lidar_points_fall_in_occupied_voxels_of_their_class(drive, key_sweep, key_labels):
-    index, inside = OCC3D_GRID.index(points_in_ego(drive, key_sweep))
-    chosen = inside & key_sweep.still
-    index, label = index[chosen], key_sweep.label[chosen]
-    found = key_labels[tuple(index.T)]
+def test_static_lidar_points_fall_in_occupied_voxels_of_their_class():
+    # A voxel on the edge of two classes carries one of them and holds points of both, which is
+    # all that is wrong here: the share depends on how near such edges are, so take a whole scene.
+    scene = Drive(seed=7, duration_s=19.55, image_size=(99, 176))
+    label, found = [], []
+    for moment in [instant for instant in scene.instants() if instant.keyframe][::8]:
+        turn, labels = scene.sweep(moment.stamp), scene.labels(moment.stamp)
+        index, inside = OCC3D_GRID.index(points_in_ego(scene, turn))
+        chosen = inside & turn.still
+        label.append(turn.label[chosen])
+        found.append(labels[tuple(index[chosen].T)])
+    label, found = np.concatenate(label), np.concatenate(found)
+    assert len(label) > 80_000
+    assert (found == label).mean() > 0.99
     assert (found != FREE).mean() > 0.999
-    # A voxel on the edge of two classes carries one of them, and holds points of both.
-    steps = np.concatenate([np.zeros((1, 3), int), np.eye(3, dtype=int), -np.eye(3, dtype=int)])
-    near = np.clip(index + steps[:, None], 0, np.array(OCC3D_GRID.shape) - 1)
-    near = key_labels[tuple(np.moveaxis(near, -1, 0))]
-    assert np.any(near == label, axis=0).mean() > 0.99
-    assert (found == label).mean() > 0.96
 
 
 def test_a_sweep_has_the_size_and_the_layout_of_a_nuscenes_sweep(key_sweep):

@@ -1,13 +1,10 @@
 """A drive as a ROS 2 bag, with the true occupancy beside it."""
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
@@ -26,8 +23,8 @@ from effocc_ros.files import whole_file
 from effocc_ros.geometry import OCC3D_GRID
 from effocc_ros.occupancy import SemanticOccupancy
 from effocc_ros.simulation.drive import Drive, Instant, encode_jpeg
-from effocc_ros.simulation.processes import usable_cores
-from effocc_ros.simulation.rig import LIDAR_RATE, nuscenes_rig
+from effocc_ros.simulation.processes import usable_cores, worker_pool
+from effocc_ros.simulation.rig import LIDAR_RATE, check_image_size, nuscenes_rig
 
 LIDAR = "LIDAR_TOP"
 DEFAULT_SIZE = (396, 704)
@@ -146,13 +143,7 @@ def _check(duration_s: float, image_size: tuple[int, int]) -> None:
         raise InputError(
             "duration of the drive", found=f"{duration_s} s", expected="0.05 to 120 seconds"
         )
-    if not all(32 <= side <= 1600 for side in image_size):
-        raise InputError(
-            "image size of the drive",
-            found=f"{image_size[1]} x {image_size[0]} pixels",
-            expected="32 to 1600 pixels a side",
-            do="say --image-size 704x396 or 1600x900",
-        )
+    check_image_size(image_size)
 
 
 def _measure(seed, duration_s, image_size, workers) -> Iterator[Measured]:
@@ -164,7 +155,7 @@ def _measure(seed, duration_s, image_size, workers) -> Iterator[Measured]:
         yield from (measure(drive, instant) for instant in drive.instants())
         return
     count = round(duration_s * LIDAR_RATE)
-    with ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (make,)) as pool:
+    with worker_pool(workers, partial(_start_worker, make)) as pool:
         yield from pool.map(_work, range(count), chunksize=max(1, min(5, count // workers)))
 
 
@@ -186,7 +177,6 @@ _drive: Drive | None = None
 
 def _start_worker(make) -> None:
     global _drive
-    cv2.setNumThreads(1)
     _drive = make()
 
 

@@ -76,15 +76,15 @@ def sweep(
     """
     begin = end - 1.0 / LIDAR_RATE
     fraction = (np.arange(lidar.columns) + 0.5) / lidar.columns
+    local = _beams(lidar, fraction).reshape(-1, 3)
     first, last = ego_pose(begin) @ lidar.sensor2ego, ego_pose(end) @ lidar.sensor2ego
     # Between neighbours 50 ms apart a straight blend is a rotation to 1e-5.
-    poses = first + fraction[:, None, None] * (last - first)
-    local = _beams(lidar, fraction)
-    directions = np.einsum("cij,crj->cri", poses[:, :3, :3], local)
-    directions = directions.reshape(-1, 3).astype(np.float32)
     rings = len(lidar.elevations)
-    origins = np.repeat(poses[:, :3, 3], rings, axis=0).astype(np.float32)
-    fired = np.repeat(begin + fraction * (end - begin), rings)
+    fraction = np.repeat(fraction, rings)[:, None]
+    directions = local @ first[:3, :3].T + fraction * (local @ (last - first)[:3, :3].T)
+    directions = directions.astype(np.float32)
+    origins = (first[:3, 3] + fraction * (last - first)[:3, 3]).astype(np.float32)
+    fired = begin + fraction[:, 0] * (end - begin)
     hits = _cast(static, agents, origins, directions, fired)
     ring = np.tile(np.arange(rings, dtype=np.float32), lidar.columns)
 
@@ -172,6 +172,6 @@ def _describe(hits, surface, rays, faces, origins, directions, sparse=False) -> 
     nothing = np.zeros((2, len(rays)), np.float32)
     colors, _ = albedo(surface, faces, points, np.maximum(reach * 0.002, 0.01), nothing)
     hits.brightness[rays] = colors.mean(axis=0)
-    normal = surface.normals[:, faces]
-    hits.facing[rays] = np.abs(np.einsum("in,ni->n", normal, along))
+    x, y, z = (np.take(row, faces) for row in surface.normals)
+    hits.facing[rays] = np.abs(x * along[:, 0] + y * along[:, 1] + z * along[:, 2])
     hits.glossy[rays] = Look.of(surface).gloss[faces] > 0.5

@@ -14,6 +14,12 @@ from numpy.typing import NDArray
 from effocc_ros.geometry import VoxelGrid, inverse_rigid
 from effocc_ros.simulation.rig import CameraMount
 
+_NEVER = 1e30
+"""Share of a segment's way that none travels."""
+
+_BLOCK = 1 << 15
+"""Segments followed at once: their arrays fit into the processor's cache."""
+
 
 def traverse(
     grid: VoxelGrid,
@@ -35,38 +41,52 @@ def traverse(
     Returns:
         (X, Y, Z) true for the voxels passed.
     """
-    shape = np.asarray(grid.shape)[:, None]
     start = ((np.asarray(origins, np.float64) - grid.lower) / grid.voxel_size).T
     way = ((np.asarray(ends, np.float64) - grid.lower) / grid.voxel_size).T - start
-    index = np.floor(start).astype(np.int64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        stride = np.where(way != 0, 1.0 / np.abs(way), np.inf)  # share of the way to cross one
-        wall = np.where(way > 0, index + 1 - start, start - index) * stride
-        leaves = np.where(way > 0, shape - start, start) * stride
-    wall, leaves = (np.where(way != 0, part, np.inf) for part in (wall, leaves))
-    last = np.minimum(leaves.min(axis=0) - 1e-9, 1.0)  # rounding must not lead out of the grid
-    weights = np.array([grid.shape[1] * grid.shape[2], grid.shape[2], 1])[:, None]
-    step, flat = np.sign(way).astype(np.int64) * weights, (index * weights).sum(axis=0)
-    alive = np.all((index >= 0) & (index < shape), axis=0)
-
     total = int(np.prod(grid.shape))
     seen = np.zeros(total + 1, bool)  # the last one takes the marks of finished segments
-    stops = np.append(np.zeros(total, bool) if blocked is None else blocked.ravel(), False)
+    stops = None if blocked is None else np.append(blocked.ravel(), False)
+    for first in range(0, way.shape[1], _BLOCK):
+        block = slice(first, first + _BLOCK)
+        _traverse(grid.shape, start[:, block], way[:, block], seen, stops)
+    return seen[:total].reshape(grid.shape)
+
+
+def _traverse(
+    shape: tuple[int, int, int],
+    start: NDArray,
+    way: NDArray,
+    seen: NDArray[np.bool_],
+    stops: NDArray[np.bool_] | None,
+) -> None:
+    """Mark in ``seen`` what segments pass, given by start and way (3, N) in voxels."""
+    size = np.asarray(shape)[:, None]
+    index = np.floor(start).astype(np.int64)
+    moves = way != 0
+    stride = 1.0 / np.where(moves, np.abs(way), 1.0 / _NEVER)  # share of the way through a voxel
+    wall = np.where(way > 0, index + 1 - start, start - index) * stride
+    leaves = np.where(way > 0, size - start, start) * stride
+    wall, leaves = (np.where(moves, part, _NEVER) for part in (wall, leaves))
+    last = np.minimum(leaves.min(axis=0) - 1e-9, 1.0)  # rounding must not lead out of the grid
+    weights = np.array([shape[1] * shape[2], shape[2], 1])[:, None]
+    step, flat = np.sign(way).astype(np.int64) * weights, (index * weights).sum(axis=0)
+    alive = np.all((index >= 0) & (index < size), axis=0)
     while alive.any():
-        if alive.mean() < 0.8:
+        if np.count_nonzero(alive) < 0.8 * len(alive):
             wall, stride, step = (part[:, alive] for part in (wall, stride, step))
             last, flat = last[alive], flat[alive]
         else:
-            flat[~alive], last[~alive] = total, -1.0
+            flat[~alive], last[~alive] = len(seen) - 1, -1.0
         seen[flat] = True
         nearest = np.minimum(np.minimum(wall[0], wall[1]), wall[2])
-        alive = (nearest < last) & ~stops[flat]
+        alive = nearest < last
+        if stops is not None:
+            alive &= ~stops[flat]
         along_x = wall[0] == nearest
         along_y = (wall[1] == nearest) & ~along_x
         for axis, crosses in enumerate((along_x, along_y, ~(along_x | along_y))):
             flat += step[axis] * crosses
-            wall[axis][crosses] += stride[axis][crosses]
-    return seen[:total].reshape(grid.shape)
+            wall[axis] += stride[axis] * crosses
 
 
 def mark(grid: VoxelGrid, points: NDArray) -> NDArray[np.bool_]:

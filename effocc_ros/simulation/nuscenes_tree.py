@@ -6,11 +6,9 @@ there: a run that was cut short goes on where it stopped.
 
 import json
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -22,8 +20,13 @@ from effocc_ros.errors import InputError
 from effocc_ros.files import whole_file
 from effocc_ros.simulation import nuscenes_rows as rows
 from effocc_ros.simulation.drive import START, Drive, encode_jpeg
-from effocc_ros.simulation.processes import usable_cores
-from effocc_ros.simulation.rig import KEYFRAME_RATE, LIDAR_RATE, nuscenes_rig
+from effocc_ros.simulation.processes import usable_cores, worker_pool
+from effocc_ros.simulation.rig import (
+    KEYFRAME_RATE,
+    LIDAR_RATE,
+    check_image_size,
+    nuscenes_rig,
+)
 
 NOTES = ".simulation"
 """Folder of what was simulated so far."""
@@ -56,6 +59,7 @@ class TreeConfig:
                 found=f"{self.scenes} scenes of {self.keyframes} keyframes",
                 expected="at least 1 scene of 1 to 200 keyframes",
             )
+        check_image_size(self.image_size)
 
 
 def simulate_tree(
@@ -103,7 +107,7 @@ def _all_scenes(root, config, todo, workers) -> Iterator[int]:
     if workers == 1 or len(todo) < 2:
         yield from map(work, todo)
         return
-    with ProcessPoolExecutor(min(workers, len(todo)), get_context("spawn")) as pool:
+    with worker_pool(min(workers, len(todo))) as pool:
         yield from pool.map(work, todo)
 
 
@@ -113,7 +117,6 @@ def scene_name(number: int) -> str:
 
 
 def _simulate_scene(root: Path, config: TreeConfig, number: int) -> int:
-    cv2.setNumThreads(1)
     name = scene_name(number)
     seed = int(np.random.SeedSequence([config.seed, number]).generate_state(1)[0])
     duration = (config.keyframes - 1) / KEYFRAME_RATE + 1 / LIDAR_RATE

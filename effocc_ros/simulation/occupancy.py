@@ -75,13 +75,8 @@ class TrueOccupancy:
         map2ego = inverse_rigid(ego2map)
         reach = np.hypot(*self.grid.upper[:2]) + TILE
         near = np.hypot(*(self._middle - ego2map[:2, 3]).T) < reach
-        pick = np.concatenate(
-            [
-                np.arange(a, b)
-                for a, b in zip(self._starts[:-1][near], self._starts[1:][near], strict=True)
-            ]
-        )
-        groups = [(_take(self._samples, pick), map2ego)]
+        tiles = zip(self._starts[:-1][near], self._starts[1:][near], strict=True)
+        groups = [(_take(self._samples, slice(a, b)), map2ego) for a, b in tiles]
         for surface, pose in placed:
             if np.hypot(*(pose[:2, 3] - ego2map[:2, 3])) < reach:
                 groups.append((self._samples_of(surface), map2ego @ pose))
@@ -124,7 +119,7 @@ def _without_cellars(samples: Samples, footprints: Sequence[Footprint]) -> Sampl
     return _take(samples, keep)
 
 
-def _take(samples: Samples, index: NDArray) -> Samples:
+def _take(samples: Samples, index: NDArray | slice) -> Samples:
     return Samples(samples.points[:, index], samples.label[index], samples.weight[index])
 
 

@@ -6,6 +6,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from effocc_ros.errors import InputError
+
 CAMERA_RATE = 12.0
 LIDAR_RATE = 20.0
 KEYFRAME_RATE = 2.0
@@ -95,6 +97,21 @@ _CAMERAS = {
 
 def _turn(yaw: float) -> NDArray[np.float64]:
     return np.array([[np.cos(yaw), -np.sin(yaw), 0], [np.sin(yaw), np.cos(yaw), 0], [0, 0, 1.0]])
+
+
+def check_image_size(image_size: tuple[int, int]) -> None:
+    """Refuse pictures (height, width) that no camera here takes.
+
+    Raises:
+        InputError: A side is shorter than 32 or longer than 1600 pixels.
+    """
+    if not all(32 <= side <= FULL_SIZE[1] for side in image_size):
+        raise InputError(
+            "image size of the drive",
+            found=f"{image_size[1]} x {image_size[0]} pixels",
+            expected=f"32 to {FULL_SIZE[1]} pixels a side",
+            do="Say --image-size 704x396 or 1600x900",
+        )
 
 
 def nuscenes_rig(image_size: tuple[int, int] = (396, 704)) -> SensorRig:

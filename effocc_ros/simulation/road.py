@@ -27,9 +27,11 @@ class CenterLine:
         return self.step * (len(self.samples) - 1)
 
     def _at(self, s: ArrayLike) -> NDArray[np.float64]:
-        known = np.arange(len(self.samples)) * self.step
-        s = np.asarray(s, np.float64)
-        return np.stack([np.interp(s, known, column) for column in self.samples.T], axis=-1)
+        last = len(self.samples) - 1
+        place = np.minimum(np.maximum(np.asarray(s, np.float64) / self.step, 0.0), last)
+        before = np.minimum(place.astype(np.intp), last - 1)
+        share = (place - before)[..., None]
+        return (1 - share) * self.samples[before] + share * self.samples[before + 1]
 
     def heading(self, s: ArrayLike) -> NDArray[np.float64]:
         """Return the heading in radians at arc length ``s``."""
@@ -37,8 +39,13 @@ class CenterLine:
 
     def point(self, s: ArrayLike, d: ArrayLike) -> NDArray[np.float64]:
         """Return the place (..., 2) in metres of the coordinates (s, d)."""
+        return self.pose(s, d)[..., :2]
+
+    def pose(self, s: ArrayLike, d: ArrayLike) -> NDArray[np.float64]:
+        """Return x, y in metres and heading in radians, (..., 3), of the coordinates (s, d)."""
         x, y, heading = np.moveaxis(self._at(s), -1, 0)
-        return np.stack([x - d * np.sin(heading), y + d * np.cos(heading)], axis=-1)
+        places = (x - d * np.sin(heading), y + d * np.cos(heading), heading)
+        return np.stack(np.broadcast_arrays(*places), axis=-1)
 
 
 def curved_line(curvature: ArrayLike, length: float, step: float = 1.0) -> CenterLine:

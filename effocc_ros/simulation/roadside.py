@@ -59,7 +59,7 @@ class Roadside:
 
     def put(self, mesh: Mesh, s: float, d: float, z: float = KERB, turn: float = 0.0) -> None:
         """Place a mesh, its x axis along the road and then turned by ``turn`` radians."""
-        (x, y), yaw = self.ground.line.point(s, d), self.ground.line.heading(s)
+        x, y, yaw = self.ground.line.pose(s, d)
         if abs(d) > WALK:
             z += float(self.ground.height(s, d))
         self.parts.append(mesh.transformed(planar(x, y, yaw + turn, z)))
@@ -80,7 +80,7 @@ class Roadside:
     def put_house(self, width: float, depth: float, floors: int, s: float, d: float) -> None:
         """Place a house with its front at ``d``, looking at the road."""
         mesh = house(self.rng, width, depth, floors)
-        (x, y), yaw = self.ground.line.point(s, d), self.ground.line.heading(s)
+        x, y, yaw = self.ground.line.pose(s, d)
         pose = planar(x, y, yaw + (0.0 if d > 0 else np.pi), KERB - 0.02)
         pose = pose @ planar(-width / 2, 0, 0)
         self.parts.append(mesh.transformed(pose))

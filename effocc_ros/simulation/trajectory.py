@@ -1,5 +1,6 @@
 """Where things are at a time."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from effocc_ros.simulation.road import CenterLine
 
 def planar(x: float, y: float, yaw: float, z: float = 0.0) -> NDArray[np.float64]:
     """Build the (4, 4) transform of a place and a heading."""
-    cosine, sine = np.cos(yaw), np.sin(yaw)
+    cosine, sine = math.cos(yaw), math.sin(yaw)
     return np.array([[cosine, -sine, 0, x], [sine, cosine, 0, y], [0, 0, 1, z], [0, 0, 0, 1.0]])
 
 
@@ -38,8 +39,8 @@ class LaneMotion:
 
     def pose(self, time: float) -> NDArray[np.float64]:
         """Return the (4, 4) pose in the map at ``time`` in seconds."""
-        rate = 2 * np.pi / self.period
-        travelled = self.speed * (time + self.swing * (1 - np.cos(rate * time)) / rate)
+        rate = 2 * math.pi / self.period
+        travelled = self.speed * (time + self.swing * (1 - math.cos(rate * time)) / rate)
         s = self.start + travelled
-        (x, y), yaw = self.line.point(s, self.offset), self.line.heading(s)
-        return planar(x, y, yaw + (np.pi if self.speed < 0 else 0.0), self.height)
+        x, y, yaw = self.line.pose(s, self.offset).tolist()
+        return planar(x, y, yaw + (math.pi if self.speed < 0 else 0.0), self.height)

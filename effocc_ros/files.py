@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from effocc_ros.errors import InputError
+
 
 @contextmanager
 def whole_file(path: Path | str) -> Iterator[Path]:
@@ -16,17 +18,45 @@ def whole_file(path: Path | str) -> Iterator[Path]:
 
     Yields:
         A path with the same suffix in the same folder, to be written by the caller.
+
+    Raises:
+        InputError: It cannot be written, for want of room for example.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    partial = Path(name)
+    with named_when_unwritable(f"file {path}"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent
+        )
+        os.close(handle)
+        partial = Path(name)
+        try:
+            yield partial
+            umask = os.umask(0)
+            os.umask(umask)
+            partial.chmod(0o666 & ~umask)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def named_when_unwritable(what: str) -> Iterator[None]:
+    """Turn an error of the system in the block, which only writes, into one that says what fails.
+
+    Args:
+        what: What is written: ``file /data/a.png``.
+
+    Raises:
+        InputError: The system refused something.
+    """
     try:
-        yield partial
-        umask = os.umask(0)
-        os.umask(umask)
-        partial.chmod(0o666 & ~umask)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        raise InputError(
+            what,
+            found=error.strerror or str(error),
+            expected="room and the right to write it",
+            do="Make room, or choose another place, and run the same command again",
+            reason="cannot_write",
+        ) from error

@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from rosbags.typesys.store import Typestore
 from effocc_ros.bags.qos import default_qos
 from effocc_ros.bags.typestore import base_typestore
 from effocc_ros.errors import InputError
+from effocc_ros.files import named_when_unwritable
 
 METADATA_VERSION = 8
 """The newest that Humble reads too: version 9 writes QoS in a form that it refuses."""
@@ -31,7 +33,7 @@ class BagWriter:
 
     Raises:
         InputError: Something is at ``path`` that may not be replaced, or the path cannot be one
-            of a folder.
+            of a folder. Later: the disk is full.
     """
 
     def __init__(self, path: Path | str, *, overwrite: bool = False, compress: bool = False):
@@ -45,26 +47,28 @@ class BagWriter:
 
     def __enter__(self) -> "BagWriter":
         parent = self.path.absolute().parent
-        parent.mkdir(parents=True, exist_ok=True)
-        self._workplace = Path(tempfile.mkdtemp(prefix=f".{self.path.name}-", dir=parent))
-        try:
-            self._writer = Writer(
-                self.folder,
-                version=METADATA_VERSION,
-                storage_plugin=StoragePlugin.MCAP,
-            )
-            if self._compress:
-                self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
-            self._writer.open()
-        except BaseException:
-            shutil.rmtree(self._workplace)
-            raise
+        with self._named():
+            parent.mkdir(parents=True, exist_ok=True)
+            self._workplace = Path(tempfile.mkdtemp(prefix=f".{self.path.name}-", dir=parent))
+            try:
+                self._writer = Writer(
+                    self.folder,
+                    version=METADATA_VERSION,
+                    storage_plugin=StoragePlugin.MCAP,
+                )
+                if self._compress:
+                    self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+                self._writer.open()
+            except BaseException:
+                shutil.rmtree(self._workplace)
+                raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
             if kind is None:
-                self._writer.close()
+                with self._named():
+                    self._writer.close()
                 self._publish(self.folder)
             else:
                 self._writer.abort()
@@ -118,12 +122,13 @@ class BagWriter:
                 expected="a type of ROS 2, or a source that carries its definition",
                 reason="unknown_type",
             )
-        self._connections[topic] = self._writer.add_connection(
-            topic,
-            msgtype,
-            typestore=typestore,
-            offered_qos_profiles=tuple(qos) or default_qos(topic),
-        )
+        with self._named():
+            self._connections[topic] = self._writer.add_connection(
+                topic,
+                msgtype,
+                typestore=typestore,
+                offered_qos_profiles=tuple(qos) or default_qos(topic),
+            )
         self._counts[topic] = 0
 
     def write(self, topic: str, message: Any, log_time: int) -> None:
@@ -135,8 +140,12 @@ class BagWriter:
         """Write a message that is serialised already (CDR with its 4-byte header)."""
         if topic not in self._connections or self._connections[topic].msgtype != msgtype:
             self.add_topic(topic, msgtype)
-        self._writer.write(self._connections[topic], log_time, raw)
+        with self._named():
+            self._writer.write(self._connections[topic], log_time, raw)
         self._counts[topic] += 1
+
+    def _named(self) -> AbstractContextManager[None]:
+        return named_when_unwritable(f"output bag {self.path}")
 
     def _check_target(self, overwrite: bool) -> None:
         if self.path.suffix in (".mcap", ".db3", ".bag", ".zstd"):

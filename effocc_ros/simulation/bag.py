@@ -79,14 +79,14 @@ def simulate_bag(
     """
     path = Path(path)
     _check(duration_s, image_size)
-    with BagWriter(path, overwrite=overwrite) as writer:
-        measured = tqdm(
-            _measure(seed, duration_s, image_size, workers),
-            total=round(duration_s * LIDAR_RATE),
-            desc="simulate",
-            unit="sweep",
-            disable=not progress,
-        )
+    bar = tqdm(
+        _measure(seed, duration_s, image_size, workers),
+        total=round(duration_s * LIDAR_RATE),
+        desc="simulate",
+        unit="sweep",
+        disable=not progress,
+    )
+    with BagWriter(path, overwrite=overwrite) as writer, bar as measured:
         write_events(writer, _events(measured, writer.folder), _calibration(image_size))
     return path
 

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.full_disk import REFUSED, no_file_above
 from helpers.small_bags import make_small_bag, string_message
 from rosbags.interfaces import QosDurability, QosReliability
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
@@ -99,6 +100,23 @@ def test_the_old_bag_comes_back_if_the_new_one_cannot_take_its_place(tmp_path, m
         writer.write("/new", string_message("new"), 1)
     assert os.listdir(tmp_path) == ["bag"]
     assert (path / "metadata.yaml").read_bytes() == before
+
+
+def write_long_messages(writer):
+    for number in range(50):
+        writer.write("/long", string_message("a" * 100_000), number)
+
+
+def test_a_disk_without_room_is_said_by_the_name_of_the_bag_and_nothing_is_left(tmp_path):
+    with (
+        no_file_above(100_000),
+        pytest.raises(InputError, match="Make room") as caught,
+        BagWriter(tmp_path / "bag") as writer,
+    ):
+        write_long_messages(writer)
+    assert caught.value.what == f"output bag {tmp_path / 'bag'}"
+    assert caught.value.found == REFUSED
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_folder_that_is_no_bag_is_never_replaced(tmp_path):

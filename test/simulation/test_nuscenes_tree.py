@@ -4,6 +4,7 @@ import shutil
 import cv2
 import numpy as np
 import pytest
+from helpers.full_disk import REFUSED, no_file_above
 
 from effocc_ros import cli
 from effocc_ros.datasets.benchmarks import open_dataset
@@ -128,9 +129,17 @@ def test_the_histogram_counts_voxels_and_the_keyframes_that_have_a_class(tmp_pat
     assert road.split() == ["driveable_surface", "7", "87.50%", "2", "of", "2"]
 
 
-def test_the_verb_ends_with_the_histogram_of_its_labels(tmp_path, capsys):
+def test_a_disk_without_room_is_said_and_the_same_command_goes_on(tmp_path, capsys):
     out = tmp_path / "data"
     options = ["--scenes=1", "--keyframes=1", "--seed=4", "--image-size=96x64", "--workers=1"]
+    with no_file_above(100_000):
+        assert cli.main(["simulate", "--out", str(out), *options]) == 2
+    said = capsys.readouterr().err
+    assert f"file {out / 'samples' / 'LIDAR_TOP'}" in said
+    assert REFUSED in said
+    left = [path.relative_to(out) for path in out.rglob("*") if path.is_file()]
+    assert {path.parts[0] for path in left} == {".simulation", "samples"}
+    assert not [path for path in left if path.name.startswith(".")]
     assert cli.main(["simulate", "--out", str(out), *options]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("driveable_surface") and "1 of 1" in line for line in lines)

@@ -1,0 +1,47 @@
+import os
+
+import pytest
+from helpers.full_disk import REFUSED, no_file_above
+
+from effocc_ros.errors import InputError
+from effocc_ros.files import whole_file
+
+
+def test_a_file_appears_when_the_block_ends_and_not_before(tmp_path):
+    path = tmp_path / "deep" / "a.txt"
+    with whole_file(path) as partial:
+        partial.write_text("whole")
+        assert not path.exists()
+        assert partial.suffix == ".txt"
+    assert path.read_text() == "whole"
+    assert os.listdir(path.parent) == ["a.txt"]
+
+
+def test_a_block_that_fails_leaves_what_was_there(tmp_path):
+    (tmp_path / "a.txt").write_text("before")
+    with pytest.raises(UnicodeEncodeError), whole_file(tmp_path / "a.txt") as partial:
+        partial.write_text("half \ud800", encoding="utf-8")
+    assert (tmp_path / "a.txt").read_text() == "before"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_a_disk_without_room_is_said_by_the_name_of_the_file(tmp_path):
+    path = tmp_path / "a.bin"
+    with (
+        no_file_above(10_000),
+        pytest.raises(InputError, match="Make room") as caught,
+        whole_file(path) as partial,
+    ):
+        partial.write_bytes(bytes(20_000))
+    assert caught.value.what == f"file {path}"
+    assert caught.value.found == REFUSED
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_that_is_a_file_is_said(tmp_path):
+    (tmp_path / "a").write_text("")
+    with (
+        pytest.raises(InputError, match=r"Not a directory|File exists"),
+        whole_file(tmp_path / "a" / "b.txt"),
+    ):
+        pass

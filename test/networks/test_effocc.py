@@ -3,6 +3,7 @@ import json
 import pytest
 import torch
 from helpers.deterministic_fill import fill, uniform
+from helpers.vector_b import agreement, inputs_of
 from helpers.vectors import load_arrays
 
 from effocc_ros.networks.effocc import EffOcc
@@ -12,25 +13,6 @@ from effocc_ros.presets import load_preset
 @pytest.fixture(scope="module", name="vector_b")
 def _vector_b(reference_dir):
     return load_arrays(reference_dir / "parity" / "b_full_fusion_r18.npz")
-
-
-def inputs_of(vector):
-    """The inputs of vector b, batch of one."""
-    ego2global = vector["ego2global"].double()
-    sensor2keyego = ego2global[0].inverse() @ ego2global @ vector["sensor2ego"].double()
-    depth = torch.zeros(6 * 256 * 704)
-    depth[vector["depth_index"].long()] = vector["depth_value"]
-    return {
-        "images": uniform("input.img", (6, 3, 256, 704), -2, 2)[None],
-        "camera_mask": torch.ones(1, 6, dtype=torch.bool),
-        "sensor2keyego": sensor2keyego.float()[None],
-        "intrinsics": vector["intrins"][None],
-        "post_rots": vector["post_rots"][None],
-        "post_trans": vector["post_trans"][None],
-        "bda": vector["bda"][None],
-        "depth": depth.view(1, 6, 256, 704),
-        "points": [vector["points"]],
-    }
 
 
 @pytest.fixture(scope="module", name="run_b")
@@ -80,11 +62,6 @@ def test_vector_b_labels(vector_b, run_b):
     assert agreement(run_b["logits"].argmax(dim=-1)[0], vector_b["labels"]) >= 0.999
     assert run_b["labels"].dtype == torch.uint8
     assert agreement(run_b["labels"][0], vector_b["labels"]) >= 0.999
-
-
-def agreement(labels, expected):
-    """Share of voxels with the same label."""
-    return (labels == expected).double().mean().item()
 
 
 def test_state_dict_equals_the_official_one_in_names_shapes_and_order(reference_dir):

@@ -1,0 +1,49 @@
+"""On a GPU the networks give the classes that they give on the CPU."""
+
+import numpy as np
+import pytest
+import torch
+from helpers.deterministic_fill import fill
+from helpers.real_frame import VERSION, make_nuscenes_tree
+from helpers.tiny_model import make_tiny_checkpoint
+from helpers.vector_b import agreement, inputs_of
+from helpers.vectors import load_arrays
+
+from effocc_ros.datasets.benchmarks import open_dataset
+from effocc_ros.datasets.nuscenes_frames import SweepChoice
+from effocc_ros.networks.effocc import EffOcc
+from effocc_ros.predictor import Predictor
+from effocc_ros.presets import load_preset
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+
+
+def on_gpu(value):
+    return [each.cuda() for each in value] if isinstance(value, list) else value.cuda()
+
+
+@torch.inference_mode()
+def test_vector_b_labels_on_a_gpu(reference_dir):
+    vector = load_arrays(reference_dir / "parity" / "b_full_fusion_r18.npz")
+    network = fill(EffOcc(load_preset("fusion_r18"))).fuse_for_inference().cuda()
+    inputs = {name: on_gpu(value) for name, value in inputs_of(vector).items()}
+    labels = network.predict_labels(**inputs)
+    assert labels.is_cuda
+    assert agreement(labels[0].cpu(), vector["labels"]) >= 0.999
+
+
+def test_a_recorded_frame_gets_the_same_labels_on_a_gpu(data_dir, tmp_path):
+    checkpoint = make_tiny_checkpoint(tmp_path / "tiny.safetensors")
+    root = make_nuscenes_tree(data_dir, tmp_path / "nuscenes")
+    frame = open_dataset(
+        "occ3d_nuscenes",
+        root,
+        "all",
+        version=VERSION,
+        with_labels=False,
+        sweeps=SweepChoice(0),
+    )[0].frame
+    with Predictor(checkpoint, "cpu") as cpu, Predictor(checkpoint, "cuda") as gpu:
+        expected, got = cpu.predict(frame).labels, gpu.predict(frame).labels
+    assert len(np.unique(expected)) > 3
+    assert (got == expected).mean() >= 0.999

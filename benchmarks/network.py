@@ -180,6 +180,7 @@ def main() -> None:
     network = EffOcc(load_preset(arguments.model)).requires_grad_(False)
     network = network.fuse_for_inference().to(device)
     frame, origin = make_frame(arguments.clouds)
+    torch.backends.cudnn.allow_tf32 = False  # as the Predictor runs it
     clock = Clock(device)
     with torch.inference_mode():
         for _ in range(arguments.repeat):

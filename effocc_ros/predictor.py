@@ -97,7 +97,7 @@ class Predictor:
         with torch.inference_mode():
             with self._stage("preprocess"):
                 keywords = preprocess(frame, self.config, self.device).keywords()
-            with self._stage("network"), self._autocast():
+            with self._stage("network"), self._arithmetic():
                 result = self._network.predict_labels(confidence=self.confidence, **keywords)
             with self._stage("output"):
                 tensors = result if self.confidence else (result, None)
@@ -137,10 +137,13 @@ class Predictor:
             torch.cuda.synchronize(self.device)
         self.timings[name] = 1e3 * (time.perf_counter() - started)
 
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(
-            self.device.type, dtype=self._dtype, enabled=self._dtype != torch.float32
-        )
+    @contextmanager
+    def _arithmetic(self) -> Iterator[None]:
+        half = self._dtype != torch.float32
+        # Unless told otherwise cuDNN multiplies float32 in TF32, which moves voxels.
+        exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=half)
+        with exact, torch.autocast(self.device.type, dtype=self._dtype, enabled=half):
+            yield
 
 
 def usable_inputs(frame: Frame, config: ModelConfig) -> tuple[str, ...]:

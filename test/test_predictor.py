@@ -219,3 +219,19 @@ def test_unknown_precisions_and_devices_are_refused(checkpoints):
 def test_auto_takes_the_cpu_where_there_is_no_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert choose_device("auto") == torch.device("cpu")
+
+
+def test_float32_is_not_tf32_and_the_callers_setting_comes_back(checkpoints, monkeypatch):
+    seen = []
+    original = EffOcc.predict_labels
+
+    def watched(self, **keywords):
+        seen.append(torch.backends.cudnn.allow_tf32)
+        return original(self, **keywords)
+
+    monkeypatch.setattr(EffOcc, "predict_labels", watched)
+    before = torch.backends.cudnn.allow_tf32
+    with Predictor(checkpoints["fusion"], "cpu") as predictor:
+        predictor.predict(frame())
+    assert seen == [False]
+    assert torch.backends.cudnn.allow_tf32 == before

@@ -1,4 +1,4 @@
-# make demo, make test, make lint, make bench, make clean: all in a virtual environment, without ROS.
+# make demo, test, lint, bench, devkit, clean: all in virtual environments, without ROS.
 # With a ROS 2 installation build this package with colcon instead (README).
 
 PYTHON ?= python3
@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 OUTPUT ?= output/demo
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test lint bench clean environment machine
+.PHONY: demo test lint bench devkit clean environment machine
 .DELETE_ON_ERROR:
 
 demo: environment
@@ -23,8 +23,18 @@ lint: environment
 bench: environment
 	set -e; for file in benchmarks/*.py; do $(BIN)/python $$file; done
 
+# nuscenes-devkit wants numpy 1, so its tests have an environment of their own.
+devkit: $(VENV)-devkit/created.stamp
+	$(VENV)-devkit/bin/python -m pytest test/datasets/test_two_doors.py --no-header -k devkit
+
+$(VENV)-devkit/created.stamp: | machine
+	$(PYTHON) -m venv $(VENV)-devkit
+	$(VENV)-devkit/bin/python -m pip --disable-pip-version-check install nuscenes-devkit==1.2.0 \
+		"numpy<2" torch==2.13.0 pytest pytest-timeout --editable ".[sim]"
+	touch $@
+
 clean:
-	rm -rf $(VENV) build install log output *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-devkit build install log output *.egg-info .pytest_cache .ruff_cache .hypothesis
 
 # The type support is rebuilt when its messages or wheels changed; the script finds that out itself.
 environment: $(VENV)/package.stamp

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from effocc_ros.errors import InputError
 
+PARTIAL = ".partial-"
+"""How the name of a file begins that is not whole yet."""
+
 
 @contextmanager
 def whole_file(path: Path | str) -> Iterator[Path]:
@@ -25,9 +28,7 @@ def whole_file(path: Path | str) -> Iterator[Path]:
     path = Path(path)
     with named_when_unwritable(f"file {path}"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent
-        )
+        handle, name = tempfile.mkstemp(path.suffix, f"{PARTIAL}{path.stem}-", path.parent)
         os.close(handle)
         partial = Path(name)
         try:
@@ -38,6 +39,15 @@ def whole_file(path: Path | str) -> Iterator[Path]:
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def clear_partial_files(folder: Path) -> None:
+    """Remove, from a folder and all below it, what processes that were killed left unfinished.
+
+    Nobody else may be writing there.
+    """
+    for path in folder.rglob(f"{PARTIAL}*"):
+        path.unlink(missing_ok=True)
 
 
 @contextmanager

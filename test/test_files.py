@@ -4,7 +4,7 @@ import pytest
 from helpers.full_disk import REFUSED, no_file_above
 
 from effocc_ros.errors import InputError
-from effocc_ros.files import whole_file
+from effocc_ros.files import clear_partial_files, whole_file
 
 
 def test_a_file_appears_when_the_block_ends_and_not_before(tmp_path):
@@ -36,6 +36,15 @@ def test_a_disk_without_room_is_said_by_the_name_of_the_file(tmp_path):
     assert caught.value.what == f"file {path}"
     assert caught.value.found == REFUSED
     assert os.listdir(tmp_path) == []
+
+
+def test_what_killed_processes_left_is_cleared_away_and_nothing_else(tmp_path):
+    (tmp_path / "deep").mkdir()
+    for name in ("deep/.partial-a-x1.png", ".partial-b.npz", "deep/a.png", ".partial"):
+        (tmp_path / name).write_text("")
+    clear_partial_files(tmp_path)
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
+    assert left == {"deep", "deep/a.png", ".partial"}
 
 
 def test_a_folder_that_is_a_file_is_said(tmp_path):

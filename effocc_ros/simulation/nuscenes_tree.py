@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from effocc_ros.datasets.splits import CUSTOM_FILE
 from effocc_ros.errors import InputError
-from effocc_ros.files import whole_file
+from effocc_ros.files import clear_partial_files, whole_file
 from effocc_ros.simulation import nuscenes_rows as rows
 from effocc_ros.simulation.drive import START, Drive, encode_jpeg
 from effocc_ros.simulation.processes import usable_cores, worker_pool
@@ -81,6 +81,7 @@ def simulate_tree(
     """
     root = Path(root)
     _agree(root, config)
+    clear_partial_files(root)
     todo = [number for number in range(1, config.scenes + 1) if not _note(root, number).is_file()]
     done = config.scenes - len(todo)
     total = config.scenes * config.keyframes
@@ -91,8 +92,12 @@ def simulate_tree(
         desc="simulate",
         disable=not progress,
     ) as bar:
-        for _ in _all_scenes(root, config, todo, workers or usable_cores()):
-            bar.update(config.keyframes)
+        try:
+            for _ in _all_scenes(root, config, todo, workers or usable_cores()):
+                bar.update(config.keyframes)
+        except BaseException:
+            clear_partial_files(root)
+            raise
     _write_tables(root, config)
     return root
 

@@ -1,9 +1,11 @@
 """Several processes that do not get in each other's way."""
 
 import os
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import active_children, get_context
 
 import cv2
 from threadpoolctl import threadpool_limits
@@ -16,8 +18,9 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def worker_pool(count: int, prepare: Callable[[], None] | None = None) -> ProcessPoolExecutor:
-    """Start processes of one thread each.
+@contextmanager
+def worker_pool(count: int, prepare: Callable[[], None] | None = None) -> Iterator[Executor]:
+    """Start processes of one thread each; an exception in the block, as Ctrl-C is, ends them.
 
     Threads of their own, of BLAS above all, would make processes on every core a third slower.
 
@@ -25,10 +28,20 @@ def worker_pool(count: int, prepare: Callable[[], None] | None = None) -> Proces
         count: Number of processes.
         prepare: Called once in each of them before its work; must be picklable.
     """
-    return ProcessPoolExecutor(count, get_context("spawn"), _start, (prepare,))
+    others = set(active_children())
+    pool = ProcessPoolExecutor(count, get_context("spawn"), _start, (prepare,))
+    try:
+        yield pool
+    except BaseException:
+        for worker in set(active_children()) - others:
+            worker.terminate()
+        pool.shutdown(cancel_futures=True)
+        raise
+    pool.shutdown()
 
 
 def _start(prepare: Callable[[], None] | None) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it, and ends its workers
     cv2.setNumThreads(1)
     threadpool_limits(1)
     if prepare is not None:

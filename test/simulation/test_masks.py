@@ -64,6 +64,25 @@ def test_a_camera_does_not_observe_what_is_behind_a_wall():
     assert not camera_mask(grid, occupied, front, np.zeros(grid.shape, bool)).any()
 
 
+def test_cameras_observe_what_small_steps_to_each_voxel_in_the_picture_find():
+    rng = np.random.default_rng(6)
+    occupied = rng.random(GRID.shape) < 0.03
+    cameras = nuscenes_rig((90, 160)).cameras
+    by_lidar = rng.random(GRID.shape) < 0.9
+    slow = np.zeros(GRID.shape, bool)
+    for center in GRID.centers(np.argwhere(occupied)):
+        for camera in cameras:
+            x, y, z = (center - camera.sensor2ego[:3, 3]) @ camera.sensor2ego[:3, :3]
+            u, v, _ = camera.intrinsics @ (x / z, y / z, 1)
+            if z > 0.1 and -0.5 < u < 159.5 and -0.5 < v < 89.5:
+                slow |= passed_by_small_steps(camera.sensor2ego[:3, 3], center, occupied)
+    fast = camera_mask(GRID, occupied, cameras, by_lidar)
+    assert fast.sum() > 150
+    assert not (slow & by_lidar & ~fast).any()
+    assert (fast & ~slow).sum() <= 8  # corners cut by less than a millimetre
+    assert not (fast & ~by_lidar).any()
+
+
 def test_masks_of_a_street_cover_what_sensors_see(drive, key, key_labels):
     by_lidar, by_camera = drive.masks(key.stamp, key_labels)
     occupied = key_labels != 17

@@ -1,10 +1,14 @@
 import json
 import shutil
+import signal
+import subprocess
+import sys
 
 import cv2
 import numpy as np
 import pytest
 from helpers.full_disk import REFUSED, no_file_above
+from helpers.waiting import wait_until
 
 from effocc_ros import cli
 from effocc_ros.datasets.benchmarks import open_dataset
@@ -83,10 +87,26 @@ def test_a_run_that_was_cut_short_goes_on_where_it_stopped(simulated_tree, tmp_p
     kept = tree / table(tree, "sample_data")[1]["filename"]
     before, time = lost.read_bytes(), kept.stat().st_mtime_ns
     lost.unlink()
+    (lost.parent / ".partial-of-a-killed-process.jpg").write_bytes(before[:100])
     (tree / ".simulation" / "scene-0001.json").unlink()
     simulate_tree(tree, CONFIG, workers=1, progress=False)
     assert lost.read_bytes() == before
     assert kept.stat().st_mtime_ns == time
+    assert not list(tree.rglob(".partial-*"))
+
+
+def test_an_interrupt_ends_all_processes_at_once_and_leaves_whole_files_only(tmp_path):
+    out = tmp_path / "data"
+    options = ["--scenes=2", "--keyframes=100", "--image-size=96x64", "--workers=2"]
+    command = [sys.executable, "-m", "effocc_ros.cli", "simulate", "--out", str(out), *options]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as run:
+        wait_until(lambda: list(out.glob("samples/*/*.jpg")), "a picture", seconds=60)
+        run.send_signal(signal.SIGINT)
+        said = run.communicate(timeout=20)[1]  # workers that live on would hold the pipe open
+    assert run.returncode == 130
+    assert said.endswith("effocc simulate: interrupted\n")
+    assert not list(out.rglob(".partial-*"))
+    assert all(cv2.imread(str(path)).shape == (64, 96, 3) for path in out.rglob("*.jpg"))
 
 
 def test_settings_are_not_mixed_in_one_folder(tree):

@@ -1,7 +1,7 @@
 """Simulated scenes in the files of nuScenes and Occ3D.
 
 Every file appears whole or not at all, and a scene's rows are noted when all of its files are
-there: a run that was cut short goes on where it stopped.
+there: a run that was cut short goes on where it stopped, and files that were lost come again.
 """
 
 import json
@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -82,7 +83,7 @@ def simulate_tree(
     root = Path(root)
     _agree(root, config)
     clear_partial_files(root)
-    todo = [number for number in range(1, config.scenes + 1) if not _note(root, number).is_file()]
+    todo = [number for number in range(1, config.scenes + 1) if not _is_whole(root, number)]
     done = config.scenes - len(todo)
     total = config.scenes * config.keyframes
     with tqdm(
@@ -139,12 +140,16 @@ def _simulate_scene(root: Path, config: TreeConfig, number: int) -> int:
             else:
                 file.write_bytes(drive.sweep(stamp).points.tobytes())
     for row in found["sample"]:
-        with _file(root / "gts" / name / row["token"] / "labels.npz") as file:
+        with _file(_labels_file(root, name, row)) as file:
             if file is not None:
                 np.savez_compressed(file, **drive.truth(row["timestamp"] * 1000))
-    with _file(_note(root, number)) as file:
+    with whole_file(_note(root, number)) as file:
         file.write_text(json.dumps(found))
     return number
+
+
+def _labels_file(root: Path, scene: str, sample: dict[str, Any]) -> Path:
+    return root / "gts" / scene / sample["token"] / "labels.npz"
 
 
 @contextmanager
@@ -161,12 +166,35 @@ def _note(root: Path, number: int) -> Path:
     return root / NOTES / f"{scene_name(number)}.json"
 
 
+def _is_whole(root: Path, number: int) -> bool:
+    """Return whether all files of a scene are there."""
+    if not _note(root, number).is_file():
+        return False
+    found = _read(_note(root, number))
+    sensors = (root / row["filename"] for row in found["sample_data"])
+    labels = (_labels_file(root, scene_name(number), row) for row in found["sample"])
+    return all(file.is_file() for file in (*sensors, *labels))
+
+
+def _read(note: Path, do: str = "Delete it and run the same command again") -> dict[str, Any]:
+    try:
+        return json.loads(note.read_bytes())
+    except ValueError as error:
+        raise InputError(
+            f"file {note}",
+            found=f"no JSON ({error})",
+            expected="what an earlier run noted",
+            do=do,
+            reason="bad_file",
+        ) from error
+
+
 def _agree(root: Path, config: TreeConfig) -> None:
     """Refuse to mix settings in one folder; the number of scenes may grow."""
     said = json.loads(json.dumps({k: v for k, v in asdict(config).items() if k != "scenes"}))
     file = root / NOTES / "settings.json"
     if file.is_file():
-        before = json.loads(file.read_text())
+        before = _read(file, "Choose another folder")
         if before != said:
             raise InputError(
                 f"data set {root}",
@@ -184,7 +212,7 @@ def _agree(root: Path, config: TreeConfig) -> None:
             do="Choose another folder",
             reason="bad_output",
         )
-    with _file(file) as partial_file:
+    with whole_file(file) as partial_file:
         partial_file.write_text(json.dumps(said))
 
 
@@ -192,7 +220,7 @@ def _write_tables(root: Path, config: TreeConfig) -> None:
     """Gather the notes of all scenes that are there into the tables."""
     tables: rows.Rows = {name: [] for name in rows.TABLES}
     for note in sorted((root / NOTES).glob("scene-*.json")):
-        for table, found in json.loads(note.read_text()).items():
+        for table, found in _read(note).items():
             tables[table] += found
     logs = [log["token"] for log in tables["log"]]
     tables |= rows.common_rows(nuscenes_rig(config.image_size), logs, MAP_FILE)

@@ -81,14 +81,13 @@ def test_labels_are_those_of_occ3d(tree):
             assert set(np.unique(labels["mask_camera"])) == {0, 1}
 
 
-def test_a_run_that_was_cut_short_goes_on_where_it_stopped(simulated_tree, tmp_path):
+def test_a_file_that_was_lost_comes_again_and_the_others_stay(simulated_tree, tmp_path):
     tree = shutil.copytree(simulated_tree, tmp_path / "cut")
     lost = tree / table(tree, "sample_data")[0]["filename"]
     kept = tree / table(tree, "sample_data")[1]["filename"]
     before, time = lost.read_bytes(), kept.stat().st_mtime_ns
     lost.unlink()
     (lost.parent / ".partial-of-a-killed-process.jpg").write_bytes(before[:100])
-    (tree / ".simulation" / "scene-0001.json").unlink()
     simulate_tree(tree, CONFIG, workers=1, progress=False)
     assert lost.read_bytes() == before
     assert kept.stat().st_mtime_ns == time
@@ -112,6 +111,15 @@ def test_an_interrupt_ends_all_processes_at_once_and_leaves_whole_files_only(tmp
 def test_settings_are_not_mixed_in_one_folder(tree):
     with pytest.raises(InputError, match="another folder"):
         simulate_tree(tree, TreeConfig(1, 4, 9, (198, 352)), progress=False)
+
+
+def test_a_note_that_was_cut_off_is_named(tmp_path):
+    note = tmp_path / ".simulation" / "settings.json"
+    note.parent.mkdir()
+    note.write_text('{"keyframes": 3')
+    with pytest.raises(InputError, match="another folder") as caught:
+        simulate_tree(tmp_path, CONFIG, progress=False)
+    assert caught.value.what == f"file {note}"
 
 
 def test_a_folder_of_other_things_is_left_alone(tmp_path):

@@ -24,6 +24,7 @@ from effocc_ros.occupancy import SemanticOccupancy
 from effocc_ros.presets import load_preset
 from effocc_ros.rig import load_rig
 from effocc_ros.simulation.bag import load_truth, simulate_bag, truth_stamps
+from effocc_ros.simulation.cli import whole_number
 from effocc_ros.visualization import write_overview
 
 KEYFRAME_SECONDS = 0.5
@@ -209,7 +210,9 @@ def register(subparsers) -> None:
     parser.add_argument("--output", type=Path, default=Path("output/demo"), help="folder to fill")
     parser.add_argument("--model", default="fusion_r18", help="a preset (effocc models)")
     parser.add_argument("--duration", type=float, default=5.0, help="seconds of driving")
-    parser.add_argument("--seed", type=int, default=0, help="the street follows from it")
+    parser.add_argument(
+        "--seed", type=whole_number(0), default=0, help="the street follows from it"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.set_defaults(run=_demo)
 

@@ -1,6 +1,7 @@
 """`effocc simulate`."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -14,6 +15,21 @@ def _size(text: str) -> tuple[int, int]:
     return height, width
 
 
+def whole_number(least: int) -> Callable[[str], int]:
+    """Return an argparse type: a whole number that is not below ``least``."""
+
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = None
+        if number is None or number < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least} up")
+        return number
+
+    return parse
+
+
 def register(subparsers) -> None:
     """Add the verb ``simulate``."""
     parser = subparsers.add_parser(
@@ -24,15 +40,21 @@ def register(subparsers) -> None:
         "(v1.0-trainval) and Occ3D (gts/).",
     )
     parser.add_argument("--out", type=Path, required=True, help="the folder that shall appear")
-    parser.add_argument("--seed", type=int, default=0, help="everything follows from it")
+    parser.add_argument(
+        "--seed", type=whole_number(0), default=0, help="everything follows from it"
+    )
     parser.add_argument("--image-size", type=_size, default=(396, 704), help="WIDTHxHEIGHT")
-    parser.add_argument("--workers", type=int, default=None, help="processes; default: one a core")
+    parser.add_argument(
+        "--workers", type=whole_number(1), help="processes of about 1.1 GB; default: one a core"
+    )
     bag = parser.add_argument_group("a bag")
     bag.add_argument("--duration", type=float, default=5.0, help="seconds")
     bag.add_argument("--overwrite", action="store_true", help="replace a bag that is there")
     tree = parser.add_argument_group("a data set")
-    tree.add_argument("--scenes", type=int, default=None, help="number of scenes")
-    tree.add_argument("--keyframes", type=int, default=40, help="keyframes in each scene, 2 Hz")
+    tree.add_argument("--scenes", type=whole_number(1), help="number of scenes")
+    tree.add_argument(
+        "--keyframes", type=whole_number(1), default=40, help="keyframes in each scene, 2 Hz"
+    )
     tree.add_argument(
         "--camera-sweeps", action="store_true", help="also the pictures between keyframes, 12 Hz"
     )

@@ -4,11 +4,14 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import active_children, get_context
 
 import cv2
 from threadpoolctl import threadpool_limits
+
+from effocc_ros.errors import InputError
 
 
 def usable_cores() -> int:
@@ -27,17 +30,35 @@ def worker_pool(count: int, prepare: Callable[[], None] | None = None) -> Iterat
     Args:
         count: Number of processes.
         prepare: Called once in each of them before its work; must be picklable.
+
+    Raises:
+        InputError: The system ended one of them.
     """
     others = set(active_children())
     pool = ProcessPoolExecutor(count, get_context("spawn"), _start, (prepare,))
     try:
-        yield pool
+        with _named_when_killed(count):
+            yield pool
     except BaseException:
         for worker in set(active_children()) - others:
             worker.terminate()
         pool.shutdown(cancel_futures=True)
         raise
     pool.shutdown()
+
+
+@contextmanager
+def _named_when_killed(count: int) -> Iterator[None]:
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise InputError(
+            f"one of {count} processes",
+            found="ended by the system, most often for want of memory",
+            expected="to live until its work is done",
+            do="Use fewer of them: --workers",
+            reason="worker_died",
+        ) from error
 
 
 def _start(prepare: Callable[[], None] | None) -> None:

@@ -22,7 +22,7 @@ from effocc_ros.frame import NUSCENES_CAMERAS, Camera, Frame, PointCloud
 from effocc_ros.geometry import rigid
 from effocc_ros.networks.effocc import EffOcc
 from effocc_ros.networks.voxelize import voxelize
-from effocc_ros.predictor import choose_device
+from effocc_ros.predictor import choose_device, without_tf32
 from effocc_ros.preprocess import preprocess
 from effocc_ros.presets import load_preset
 from effocc_ros.sweeps import Sweep, aggregate_sweeps
@@ -180,9 +180,8 @@ def main() -> None:
     network = EffOcc(load_preset(arguments.model)).requires_grad_(False)
     network = network.fuse_for_inference().to(device)
     frame, origin = make_frame(arguments.clouds)
-    torch.backends.cudnn.allow_tf32 = False  # as the Predictor runs it
     clock = Clock(device)
-    with torch.inference_mode():
+    with torch.inference_mode(), without_tf32():
         for _ in range(arguments.repeat):
             voxel_count = run_once(network, frame, clock)
     processor = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()

@@ -13,8 +13,6 @@ import tempfile
 import time
 from pathlib import Path
 
-from network import cpu_name
-
 from effocc_ros.simulation.nuscenes_tree import TreeConfig, simulate_tree
 from effocc_ros.simulation.processes import usable_cores
 
@@ -26,6 +24,8 @@ def main():
     parser.add_argument("--workers", type=int, default=usable_cores(), help="(%(default)s)")
     parser.add_argument("--image-size", default="704x396", help="WIDTHxHEIGHT (%(default)s)")
     arguments = parser.parse_args()
+    from network import cpu_name  # brings torch, which the processes do without
+
     width, height = (int(side) for side in arguments.image_size.split("x"))
     config = TreeConfig(arguments.scenes, arguments.keyframes, 7, (height, width))
     keyframes = config.scenes * config.keyframes
@@ -34,8 +34,10 @@ def main():
         root = simulate_tree(Path(folder) / "data", config, workers=arguments.workers)
         seconds = time.perf_counter() - start
         size = sum(file.stat().st_size for file in root.rglob("*") if file.is_file())
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**10
-    print(f"{cpu_name()}, {arguments.workers} processes")
+    workers = min(arguments.workers, config.scenes)
+    who = resource.RUSAGE_CHILDREN if workers > 1 else resource.RUSAGE_SELF
+    peak = resource.getrusage(who).ru_maxrss / 2**10
+    print(f"{cpu_name()}, {workers} processes")
     print(f"{config.scenes} scenes of {config.keyframes} keyframes at {width}x{height}")
     print(f"{seconds / keyframes:.2f} s a keyframe, {seconds:.0f} s in all")
     print(f"{size / keyframes / 1e6:.1f} MB a keyframe, peak RSS {peak:.0f} MiB a process")

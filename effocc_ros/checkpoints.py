@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from effocc_ros.classes import class_list
@@ -76,12 +76,12 @@ def save_checkpoint(
         card: From :func:`make_card`.
 
     Raises:
-        InputError: The state dict does not fit the config.
+        InputError: The state dict does not fit the config, or the file cannot be written.
     """
     check_state(state, config, what=f"state dict for {path}")
     tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
     with whole_file(path) as partial:
-        save_file(tensors, partial, metadata={CARD_KEY: json.dumps(card), "format": "pt"})
+        partial.write_bytes(save(tensors, {CARD_KEY: json.dumps(card), "format": "pt"}))
 
 
 def load_checkpoint(path: Path | str) -> tuple[ModelConfig, dict[str, Tensor], dict[str, Any]]:

@@ -1,5 +1,7 @@
 """The one error that all bad input ends in."""
 
+from functools import partial
+
 
 class InputError(ValueError):
     """Input that cannot be used, said so that the reader knows what to do.
@@ -19,3 +21,8 @@ class InputError(ValueError):
         self.reason = reason
         advice = f" {do}." if do else ""
         super().__init__(f"{what}: found {found}; expected {expected}.{advice}")
+
+    def __reduce__(self) -> tuple:
+        """Let it travel between processes, which an exception with keywords alone cannot."""
+        said = {"found": self.found, "expected": self.expected, "do": self.do}
+        return partial(type(self), self.what, **said, reason=self.reason), ()

@@ -1,5 +1,6 @@
 """Files that appear whole or not at all."""
 
+import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ def whole_file(path: Path | str) -> Iterator[Path]:
         InputError: It cannot be written, for want of room for example.
     """
     path = Path(path)
-    with named_when_unwritable(f"file {path}"):
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(path.suffix, f"{PARTIAL}{path.stem}-", path.parent)
         os.close(handle)
@@ -39,6 +40,32 @@ def whole_file(path: Path | str) -> Iterator[Path]:
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
+    except OSError as error:
+        if error.filename and not _is_part(Path(os.fsdecode(error.filename)), path):
+            raise  # the caller's block reads, too
+        raise unwritable(f"file {path}", error) from error
+
+
+def _is_part(name: Path, path: Path) -> bool:
+    """Return whether a name is that of a file, of a folder of it, or of its unfinished self."""
+    unfinished = name.parent == path.parent and name.name.startswith(PARTIAL)
+    return unfinished or name in (path, *path.parents)
+
+
+def unwritable(what: str, error: OSError) -> InputError:
+    """Return the error that says what the system refused to write.
+
+    Args:
+        what: What was written: ``file /data/a.png``.
+        error: What the system said.
+    """
+    return InputError(
+        what,
+        found=error.strerror or str(error),
+        expected="room and the right to write it",
+        do="Make room, or choose another place, and run the same command again",
+        reason="cannot_write",
+    )
 
 
 def clear_partial_files(folder: Path) -> None:
@@ -51,22 +78,31 @@ def clear_partial_files(folder: Path) -> None:
 
 
 @contextmanager
-def named_when_unwritable(what: str) -> Iterator[None]:
-    """Turn an error of the system in the block, which only writes, into one that says what fails.
+def only_writer(lock: Path) -> Iterator[None]:
+    """Let one process at a time into the block; one that dies leaves the way free.
 
     Args:
-        what: What is written: ``file /data/a.png``.
+        lock: An empty file that stands for the right to write. Its folder is made when absent.
 
     Raises:
-        InputError: The system refused something.
+        InputError: Another process is in the block, or the file cannot be made.
     """
     try:
-        yield
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        file = open(lock, "w")  # noqa: SIM115 (closed below; errors of the block are its own)
     except OSError as error:
-        raise InputError(
-            what,
-            found=error.strerror or str(error),
-            expected="room and the right to write it",
-            do="Make room, or choose another place, and run the same command again",
-            reason="cannot_write",
-        ) from error
+        raise unwritable(f"file {lock}", error) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(
+                f"folder {lock.parent.parent}",
+                found="another process that writes there",
+                expected="one at a time",
+                do="Wait for it, or choose another folder",
+                reason="busy_output",
+            ) from error
+        except OSError:
+            pass  # a file system that knows no locks
+        yield

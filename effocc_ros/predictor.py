@@ -4,7 +4,7 @@ import gc
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -137,13 +137,27 @@ class Predictor:
             torch.cuda.synchronize(self.device)
         self.timings[name] = 1e3 * (time.perf_counter() - started)
 
-    @contextmanager
-    def _arithmetic(self) -> Iterator[None]:
-        half = self._dtype != torch.float32
-        # Unless told otherwise cuDNN multiplies float32 in TF32, which moves voxels.
-        exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=half)
-        with exact, torch.autocast(self.device.type, dtype=self._dtype, enabled=half):
-            yield
+    def _arithmetic(self) -> AbstractContextManager[None]:
+        if self._dtype == torch.float32:
+            return without_tf32()
+        return torch.autocast(self.device.type, dtype=self._dtype)
+
+
+@contextmanager
+def without_tf32() -> Iterator[None]:
+    """Let cuDNN convolve float32 in float32: unless told so it takes TF32, which moves voxels."""
+    cudnn = torch.backends.cudnn
+    # torch 2.9 and later have a switch of its own for convolutions, and want no other with it.
+    known = hasattr(cudnn, "conv")
+    holder, name, exact = (
+        (cudnn.conv, "fp32_precision", "ieee") if known else (cudnn, "allow_tf32", False)
+    )
+    before = getattr(holder, name)
+    setattr(holder, name, exact)
+    try:
+        yield
+    finally:
+        setattr(holder, name, before)
 
 
 def usable_inputs(frame: Frame, config: ModelConfig) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ import pytest
 from helpers.full_disk import REFUSED, no_file_above
 
 from effocc_ros.errors import InputError
-from effocc_ros.files import clear_partial_files, whole_file
+from effocc_ros.files import clear_partial_files, only_writer, whole_file
 
 
 def test_a_file_appears_when_the_block_ends_and_not_before(tmp_path):
@@ -36,6 +36,19 @@ def test_a_disk_without_room_is_said_by_the_name_of_the_file(tmp_path):
     assert caught.value.what == f"file {path}"
     assert caught.value.found == REFUSED
     assert os.listdir(tmp_path) == []
+
+
+def test_an_error_of_a_file_that_the_block_reads_stays_what_it_is(tmp_path):
+    with pytest.raises(FileNotFoundError, match="other"), whole_file(tmp_path / "a.txt"):
+        (tmp_path / "other.txt").read_text()
+
+
+def test_one_process_at_a_time_may_write(tmp_path):
+    lock = tmp_path / "data" / "notes" / "lock"
+    with only_writer(lock), pytest.raises(InputError, match="Wait for it"), only_writer(lock):
+        pass
+    with only_writer(lock):
+        pass
 
 
 def test_what_killed_processes_left_is_cleared_away_and_nothing_else(tmp_path):

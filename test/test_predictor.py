@@ -221,17 +221,25 @@ def test_auto_takes_the_cpu_where_there_is_no_gpu(monkeypatch):
     assert choose_device("auto") == torch.device("cpu")
 
 
-def test_float32_is_not_tf32_and_the_callers_setting_comes_back(checkpoints, monkeypatch):
-    seen = []
+@pytest.mark.parametrize("before", ["tf32", "ieee"])
+def test_convolutions_are_float32_and_the_callers_choice_comes_back(
+    checkpoints, monkeypatch, before
+):
+    if not hasattr(torch.backends.cudnn, "conv"):
+        pytest.skip("this torch has no switch for convolutions alone")
+    switch, seen = torch.backends.cudnn.conv, []
     original = EffOcc.predict_labels
 
     def watched(self, **keywords):
-        seen.append(torch.backends.cudnn.allow_tf32)
+        seen.append(switch.fp32_precision)
         return original(self, **keywords)
 
     monkeypatch.setattr(EffOcc, "predict_labels", watched)
-    before = torch.backends.cudnn.allow_tf32
-    with Predictor(checkpoints["fusion"], "cpu") as predictor:
-        predictor.predict(frame())
-    assert seen == [False]
-    assert torch.backends.cudnn.allow_tf32 == before
+    at_first, switch.fp32_precision = switch.fp32_precision, before
+    try:
+        with Predictor(checkpoints["fusion"], "cpu") as predictor:
+            predictor.predict(frame())
+        assert seen == ["ieee"]
+        assert switch.fp32_precision == before
+    finally:
+        switch.fp32_precision = at_first

@@ -2,8 +2,8 @@
 
 import shutil
 import tempfile
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from rosbags.typesys.store import Typestore
 from effocc_ros.bags.qos import default_qos
 from effocc_ros.bags.typestore import base_typestore
 from effocc_ros.errors import InputError
-from effocc_ros.files import named_when_unwritable
+from effocc_ros.files import unwritable
 
 METADATA_VERSION = 8
 """The newest that Humble reads too: version 9 writes QoS in a form that it refuses."""
@@ -144,8 +144,12 @@ class BagWriter:
             self._writer.write(self._connections[topic], log_time, raw)
         self._counts[topic] += 1
 
-    def _named(self) -> AbstractContextManager[None]:
-        return named_when_unwritable(f"output bag {self.path}")
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise unwritable(f"output bag {self.path}", error) from error
 
     def _check_target(self, overwrite: bool) -> None:
         if self.path.suffix in (".mcap", ".db3", ".bag", ".zstd"):

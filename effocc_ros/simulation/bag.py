@@ -79,14 +79,15 @@ def simulate_bag(
     """
     path = Path(path)
     _check(duration_s, image_size)
-    bar = tqdm(
-        _measure(seed, duration_s, image_size, workers),
+    bar = partial(
+        tqdm,
         total=round(duration_s * LIDAR_RATE),
         desc="simulate",
         unit="sweep",
         disable=not progress,
     )
-    with BagWriter(path, overwrite=overwrite) as writer, bar as measured:
+    instants = _measure(seed, duration_s, image_size, workers)
+    with BagWriter(path, overwrite=overwrite) as writer, bar(instants) as measured:
         write_events(writer, _events(measured, writer.folder), _calibration(image_size))
     return path
 

@@ -97,5 +97,5 @@ def _simulate_tree(arguments: argparse.Namespace) -> None:
         arguments.camera_sweeps,
     )
     root = simulate_tree(arguments.out, config, workers=arguments.workers)
-    print(label_table(label_files(root)))
+    print(label_table(label_files(root, config)))
     print(f"{root}: {config.scenes} scenes of {config.keyframes} keyframes")

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from effocc_ros.datasets.splits import CUSTOM_FILE
 from effocc_ros.errors import InputError
-from effocc_ros.files import clear_partial_files, whole_file
+from effocc_ros.files import clear_partial_files, only_writer, whole_file
 from effocc_ros.simulation import nuscenes_rows as rows
 from effocc_ros.simulation.drive import START, Drive, encode_jpeg
 from effocc_ros.simulation.processes import usable_cores, worker_pool
@@ -78,34 +78,43 @@ def simulate_tree(
         The root.
 
     Raises:
-        InputError: The folder holds scenes of other settings, or cannot be written.
+        InputError: The folder holds scenes of other settings or other files, cannot be written, or
+            is being written by another process.
     """
     root = Path(root)
-    _agree(root, config)
-    clear_partial_files(root)
+    _refuse_other_files(root)
+    with only_writer(root / NOTES / "lock"):
+        _agree(root, config)
+        clear_partial_files(root)
+        _simulate_scenes(root, config, workers or usable_cores(), progress)
+        _write_tables(root, config)
+    return root
+
+
+def label_files(root: Path | str, config: TreeConfig) -> tuple[Path, ...]:
+    """List the labels of all keyframes of a simulated data set, scene by scene."""
+    return tuple(
+        _labels_file(Path(root), scene_name(number), sample)
+        for number in range(1, config.scenes + 1)
+        for sample in _read(_note(Path(root), number))["sample"]
+    )
+
+
+def _simulate_scenes(root: Path, config: TreeConfig, workers: int, progress: bool) -> None:
     todo = [number for number in range(1, config.scenes + 1) if not _is_whole(root, number)]
-    done = config.scenes - len(todo)
-    total = config.scenes * config.keyframes
     with tqdm(
-        total=total,
-        initial=done * config.keyframes,
+        total=config.scenes * config.keyframes,
+        initial=(config.scenes - len(todo)) * config.keyframes,
         unit="keyframe",
         desc="simulate",
         disable=not progress,
     ) as bar:
         try:
-            for _ in _all_scenes(root, config, todo, workers or usable_cores()):
+            for _ in _all_scenes(root, config, todo, workers):
                 bar.update(config.keyframes)
         except BaseException:
             clear_partial_files(root)
             raise
-    _write_tables(root, config)
-    return root
-
-
-def label_files(root: Path | str) -> tuple[Path, ...]:
-    """List the labels of all keyframes of a simulated data set."""
-    return tuple(sorted(Path(root).glob("gts/*/*/labels.npz")))
 
 
 def _all_scenes(root, config, todo, workers) -> Iterator[int]:
@@ -122,12 +131,21 @@ def scene_name(number: int) -> str:
     return f"scene-{number:04d}"
 
 
-def _simulate_scene(root: Path, config: TreeConfig, number: int) -> int:
-    name = scene_name(number)
+def drive_of_scene(config: TreeConfig, number: int) -> Drive:
+    """Return the drive that a scene records, an hour after the one before.
+
+    Args:
+        config: What is simulated.
+        number: The scene's, from 1.
+    """
     seed = int(np.random.SeedSequence([config.seed, number]).generate_state(1)[0])
     duration = (config.keyframes - 1) / KEYFRAME_RATE + 1 / LIDAR_RATE
     hour = 3_600_000_000_000
-    drive = Drive(seed, duration, config.image_size, START + number * hour)
+    return Drive(seed, duration, config.image_size, START + number * hour)
+
+
+def _simulate_scene(root: Path, config: TreeConfig, number: int) -> int:
+    name, drive = scene_name(number), drive_of_scene(config, number)
     found = rows.scene_rows(drive, name, config.camera_sweeps)
     for row in found["sample_data"]:
         sensor = row["filename"].split("/")[1]
@@ -189,6 +207,18 @@ def _read(note: Path, do: str = "Delete it and run the same command again") -> d
         ) from error
 
 
+def _refuse_other_files(root: Path) -> None:
+    """Refuse a folder that no simulation began, unless it is empty."""
+    if root.is_dir() and not (root / NOTES).is_dir() and any(root.iterdir()):
+        raise InputError(
+            f"data set {root}",
+            found="a folder with other files in it",
+            expected="an empty folder, or one that a simulation began",
+            do="Choose another folder",
+            reason="bad_output",
+        )
+
+
 def _agree(root: Path, config: TreeConfig) -> None:
     """Refuse to mix settings in one folder; the number of scenes may grow."""
     said = json.loads(json.dumps({k: v for k, v in asdict(config).items() if k != "scenes"}))
@@ -204,23 +234,15 @@ def _agree(root: Path, config: TreeConfig) -> None:
                 reason="other_settings",
             )
         return
-    if root.is_dir() and any(root.iterdir()):
-        raise InputError(
-            f"data set {root}",
-            found="a folder with other files in it",
-            expected="an empty folder, or one that a simulation began",
-            do="Choose another folder",
-            reason="bad_output",
-        )
     with whole_file(file) as partial_file:
         partial_file.write_text(json.dumps(said))
 
 
 def _write_tables(root: Path, config: TreeConfig) -> None:
-    """Gather the notes of all scenes that are there into the tables."""
+    """Gather the notes of all scenes into the tables."""
     tables: rows.Rows = {name: [] for name in rows.TABLES}
-    for note in sorted((root / NOTES).glob("scene-*.json")):
-        for table, found in _read(note).items():
+    for number in range(1, config.scenes + 1):
+        for table, found in _read(_note(root, number)).items():
             tables[table] += found
     logs = [log["token"] for log in tables["log"]]
     tables |= rows.common_rows(nuscenes_rig(config.image_size), logs, MAP_FILE)

@@ -1,8 +1,9 @@
 """True occupancy: the voxels that the street's surfaces pass through.
 
 Labels are as in Occ3D (X. Tian et al., NeurIPS 2023): semantics in the ego frame at the key LiDAR
-time. Where surfaces of several classes pass a voxel, it gets the class that most of the scene's
-LiDAR returns in it have, and where there are none, the one with the largest area.
+time. Where still surfaces of several classes pass a voxel, it gets the class that most of the
+scene's LiDAR returns in it have. Where there are none, or something that moves is in it now, it
+gets the class with the largest area.
 """
 
 from collections.abc import Sequence
@@ -76,17 +77,25 @@ class TrueOccupancy:
         reach = np.hypot(*self.grid.upper[:2]) + TILE
         near = np.hypot(*(self._middle - ego2map[:2, 3]).T) < reach
         tiles = zip(self._starts[:-1][near], self._starts[1:][near], strict=True)
-        groups = [(_take(self._samples, slice(a, b)), map2ego) for a, b in tiles]
-        for surface, pose in placed:
-            if np.hypot(*(pose[:2, 3] - ego2map[:2, 3])) < reach:
-                groups.append((self._samples_of(surface), map2ego @ pose))
-        voxel, label, weight = (
-            np.concatenate(parts)
-            for parts in zip(*(self._voxels(*group) for group in groups), strict=True)
-        )
+        still = [self._voxels(_take(self._samples, slice(a, b)), map2ego) for a, b in tiles]
+        moving = [
+            self._voxels(self._samples_of(surface), map2ego @ pose)
+            for surface, pose in placed
+            if np.hypot(*(pose[:2, 3] - ego2map[:2, 3])) < reach
+        ]
+        # What came back at other times says nothing of a voxel that something is in now.
+        taken = np.zeros(int(np.prod(self.grid.shape)), bool)
+        for voxel, _, _ in moving:
+            taken[voxel] = True
         index, inside = self.grid.index(returns.points)
         votes = np.ravel_multi_index(tuple(index[inside].T), self.grid.shape)
-        return _heaviest(voxel, label, weight, votes, returns.label[inside], self.grid.shape)
+        free = ~taken[votes]
+        voxel, label, weight = (
+            np.concatenate(parts) for parts in zip(*still, *moving, strict=True)
+        )
+        return _heaviest(
+            voxel, label, weight, votes[free], returns.label[inside][free], self.grid.shape
+        )
 
     def _samples_of(self, surface: Surface) -> Samples:
         if id(surface) not in self._agents:

@@ -2,11 +2,12 @@
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children, get_context, parent_process
 
 import cv2
 from threadpoolctl import threadpool_limits
@@ -24,6 +25,9 @@ def usable_cores() -> int:
 @contextmanager
 def worker_pool(count: int, prepare: Callable[[], None] | None = None) -> Iterator[Executor]:
     """Start processes of one thread each; an exception in the block, as Ctrl-C is, ends them.
+
+    They also end when this process is killed. A script that calls this must do so below
+    ``if __name__ == "__main__":``.
 
     Threads of their own, of BLAS above all, would make processes on every core a third slower.
 
@@ -54,16 +58,22 @@ def _named_when_killed(count: int) -> Iterator[None]:
     except BrokenProcessPool as error:
         raise InputError(
             f"one of {count} processes",
-            found="ended by the system, most often for want of memory",
-            expected="to live until its work is done",
-            do="Use fewer of them: --workers",
+            found="an end before its work was done",
+            expected="none; where it says nothing above, the system ended it for want of memory",
+            do="Use fewer processes: --workers",
             reason="worker_died",
         ) from error
 
 
 def _start(prepare: Callable[[], None] | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it, and ends its workers
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     cv2.setNumThreads(1)
     threadpool_limits(1)
     if prepare is not None:
         prepare()
+
+
+def _end_with_parent() -> None:
+    parent_process().join()
+    os._exit(1)

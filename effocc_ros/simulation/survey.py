@@ -6,6 +6,7 @@ vote for the classes of voxels, and their rays say which voxels were observed.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +37,8 @@ class Returns:
 class Survey:
     """Key sweeps of a drive, gathered in the map.
 
-    Each of them is cast once, into voxels that are fixed in the map; a keyframe asks for the part
-    around it.
+    Each of them is cast once at most, into voxels that are fixed in the map; a keyframe asks for
+    the part around it.
 
     Args:
         sweeps: Place of the sensor (3,) and the returns, both in the map, for each key sweep.
@@ -50,15 +51,21 @@ class Survey:
         high = np.append(places.max(axis=0)[:2] + REACH, height[1])
         shape = tuple(int(k) for k in np.ceil((high - low) / CELL))
         self._grid = VoxelGrid(tuple(low), (CELL,) * 3, shape)
-        self._passed = np.zeros(shape, bool)
-        for origin, returns in sweeps:
-            voxel = np.floor((returns.points - low) / CELL).astype(np.int64)
+        self._sweeps = sweeps
+        self._points = np.concatenate([returns.points for _, returns in sweeps])
+        self._label = np.concatenate([returns.label for _, returns in sweeps])
+
+    @cached_property
+    def _passed(self) -> NDArray[np.bool_]:
+        """Voxels of the map that rays passed."""
+        passed = np.zeros(self._grid.shape, bool)
+        for origin, returns in self._sweeps:
+            voxel = np.floor((returns.points - self._grid.lower) / CELL).astype(np.int64)
             voxel -= voxel.min(axis=0)
             key = (voxel[:, 0] << 40) + (voxel[:, 1] << 20) + voxel[:, 2]
             ends = returns.points[np.unique(key, return_index=True)[1]]  # one ray to a voxel
-            self._passed |= traverse(self._grid, np.broadcast_to(origin, ends.shape), ends)
-        self._points = np.concatenate([returns.points for _, returns in sweeps])
-        self._label = np.concatenate([returns.label for _, returns in sweeps])
+            passed |= traverse(self._grid, np.broadcast_to(origin, ends.shape), ends)
+        return passed
 
     def returns(self, ego2map: NDArray) -> Returns:
         """Gather the returns of all key sweeps around the car, in the ego frame.

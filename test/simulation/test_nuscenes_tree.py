@@ -14,6 +14,7 @@ from effocc_ros import cli
 from effocc_ros.datasets.benchmarks import open_dataset
 from effocc_ros.datasets.nuscenes_tables import NuscenesTables
 from effocc_ros.errors import InputError
+from effocc_ros.files import only_writer
 from effocc_ros.simulation.histogram import label_histogram, label_table
 from effocc_ros.simulation.nuscenes_rows import splits_of
 from effocc_ros.simulation.nuscenes_tree import TreeConfig, simulate_tree
@@ -126,6 +127,16 @@ def test_a_folder_of_other_things_is_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(InputError, match="other files"):
         simulate_tree(tmp_path, CONFIG, progress=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_two_processes_do_not_write_one_folder(tmp_path):
+    with (
+        only_writer(tmp_path / "data" / ".simulation" / "lock"),
+        pytest.raises(InputError, match="another process") as caught,
+    ):
+        simulate_tree(tmp_path / "data", CONFIG, progress=False)
+    assert caught.value.what == f"folder {tmp_path / 'data'}"
 
 
 def test_every_scene_is_in_train_or_val_and_every_fifth_in_val(tree):

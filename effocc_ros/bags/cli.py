@@ -73,8 +73,8 @@ def add_nuscenes2bag(subparsers: argparse._SubParsersAction) -> None:
         "root", type=Path, metavar="ROOT", help="folder of the data set, with samples/ and sweeps/"
     )
     parser.add_argument("out", type=Path, metavar="OUT_BAG", help="rosbag2 folder to write")
-    parser.add_argument("--version", default="v1.0-mini", help="folder of tables (%(default)s)")
-    parser.add_argument("--scene", default="scene-0061", help="name of the scene (%(default)s)")
+    parser.add_argument("--version", help="folder of tables; not needed where there is but one")
+    parser.add_argument("--scene", help="name of the scene; the first when left out")
     parser.add_argument(
         "--keyframes", action="store_true", help="leave out the sweeps between keyframes"
     )
@@ -85,12 +85,14 @@ def add_nuscenes2bag(subparsers: argparse._SubParsersAction) -> None:
 def run_nuscenes2bag(arguments: argparse.Namespace) -> None:
     """Run `effocc nuscenes2bag` and print the messages of each topic."""
     from effocc_ros.bags.nuscenes import nuscenes_to_bag
+    from effocc_ros.datasets.nuscenes_tables import only_version
 
+    version = arguments.version or only_version(arguments.root)
     counts = nuscenes_to_bag(
         arguments.root,
         arguments.out,
-        version=arguments.version,
-        scene=arguments.scene,
+        version=version,
+        scene=arguments.scene or _first_scene(arguments.root, version),
         sweeps=not arguments.keyframes,
         overwrite=arguments.overwrite,
         progress=True,
@@ -99,3 +101,9 @@ def run_nuscenes2bag(arguments: argparse.Namespace) -> None:
     for topic, count in counts.items():
         print(f"{topic:<{width}}  {count:6d}")
     print(f"written: {arguments.out}")
+
+
+def _first_scene(root: Path, version: str) -> str:
+    from effocc_ros.datasets.nuscenes_tables import NuscenesTables
+
+    return next(iter(NuscenesTables(root, version).scene_names), "")

@@ -215,6 +215,24 @@ def versions(root: Path | str) -> tuple[str, ...]:
     return tuple(sorted(path.name for path in Path(root).glob("v1.0-*") if path.is_dir()))
 
 
+def only_version(root: Path | str) -> str:
+    """Return the name of the one folder of tables in a nuScenes data set.
+
+    Raises:
+        InputError: There is none, or there are several.
+    """
+    found = versions(root)
+    if len(found) != 1:
+        raise InputError(
+            f"nuScenes tables in {root}",
+            found=", ".join(found) or "no folder v1.0-*",
+            expected="one folder of tables",
+            do="Name one: --version" if found else "Give the folder that samples/ is in",
+            reason="missing_tables",
+        )
+    return found[0]
+
+
 @lru_cache(maxsize=1024)
 def _transform(blob: bytes) -> NDArray[np.float64]:
     numbers = np.frombuffer(blob, "<f8")

@@ -31,8 +31,19 @@ def test_nuscenes2bag_keeps_to_keyframes_when_told(root):
         assert bag.topics["/LIDAR_TOP"].count == 1
 
 
-def test_bad_input_is_one_line_and_exit_code_2(root, capsys):
+def test_nuscenes2bag_takes_the_only_tables_and_the_first_scene(root, capsys):
+    assert main(["nuscenes2bag", str(root), str(root.parent / "bag")]) == 0
+    with BagReader(root.parent / "bag") as bag:
+        assert bag.message_count == 12
+
+
+@pytest.mark.parametrize("other", ["v1.0-test", ""])
+def test_tables_that_could_be_several_or_are_none_are_said_in_one_line(root, capsys, other):
+    if not other:
+        (root / VERSION).rename(root / "tables")
+    else:
+        (root / other).mkdir()
     assert main(["nuscenes2bag", str(root), str(root.parent / "bag")]) == 2
-    said = capsys.readouterr().err.splitlines()[-1]
-    assert said.startswith("effocc nuscenes2bag: nuScenes tables")
-    assert VERSION in said
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"effocc nuscenes2bag: nuScenes tables in {root}: found ")
+    assert ("v1.0-test, v1.0-tiny" if other else "no folder") in said

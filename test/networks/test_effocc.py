@@ -3,6 +3,7 @@ import json
 import pytest
 import torch
 from helpers.deterministic_fill import fill, uniform
+from helpers.tiny_model import tiny_config
 from helpers.vector_b import agreement, inputs_of
 from helpers.vectors import load_arrays
 
@@ -193,11 +194,13 @@ def test_one_modality_runs_alone(preset):
 
 
 @torch.inference_mode()
-def test_half_precision_products_run_and_agree_mostly(tiny):
-    inputs = made_up_inputs(1, tiny.config)
-    labels = tiny.predict_labels(**inputs)
+def test_half_precision_products_run_and_agree_mostly():
+    network = fill(EffOcc(tiny_config()))  # a CPU without bfloat16 takes minutes for a larger one
+    inputs = made_up_inputs(1, network.config)
+    labels = network.predict_labels(**inputs)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        half = tiny.predict_labels(**inputs)
+        half = network.predict_labels(**inputs)
+    assert len(labels.unique()) > 3
     assert agreement(half, labels) > 0.9
 
 

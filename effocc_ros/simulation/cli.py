@@ -45,7 +45,7 @@ def register(subparsers) -> None:
     )
     parser.add_argument("--image-size", type=_size, default=(396, 704), help="WIDTHxHEIGHT")
     parser.add_argument(
-        "--workers", type=whole_number(1), help="processes of about 1.1 GB; default: one a core"
+        "--workers", type=whole_number(1), help="processes of about 0.9 GB; default: one a core"
     )
     bag = parser.add_argument_group("a bag")
     bag.add_argument("--duration", type=float, default=5.0, help="seconds")

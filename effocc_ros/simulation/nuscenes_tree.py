@@ -32,6 +32,9 @@ from effocc_ros.simulation.rig import (
 NOTES = ".simulation"
 """Folder of what was simulated so far."""
 
+STREETS = 2
+"""To be raised when the same seed gives other scenes: they must not mix with earlier ones."""
+
 MAP_FILE = "maps/simulated.png"
 
 
@@ -221,7 +224,8 @@ def _refuse_other_files(root: Path) -> None:
 
 def _agree(root: Path, config: TreeConfig) -> None:
     """Refuse to mix settings in one folder; the number of scenes may grow."""
-    said = json.loads(json.dumps({k: v for k, v in asdict(config).items() if k != "scenes"}))
+    chosen = {name: value for name, value in asdict(config).items() if name != "scenes"}
+    said = json.loads(json.dumps(chosen | {"streets": STREETS}))
     file = root / NOTES / "settings.json"
     if file.is_file():
         before = _read(file, "Choose another folder")

@@ -15,6 +15,7 @@ from effocc_ros.datasets.benchmarks import open_dataset
 from effocc_ros.datasets.nuscenes_tables import NuscenesTables
 from effocc_ros.errors import InputError
 from effocc_ros.files import only_writer
+from effocc_ros.simulation import nuscenes_tree
 from effocc_ros.simulation.histogram import label_histogram, label_table
 from effocc_ros.simulation.nuscenes_rows import splits_of
 from effocc_ros.simulation.nuscenes_tree import TreeConfig, simulate_tree
@@ -112,6 +113,15 @@ def test_an_interrupt_ends_all_processes_at_once_and_leaves_whole_files_only(tmp
 def test_settings_are_not_mixed_in_one_folder(tree):
     with pytest.raises(InputError, match="another folder"):
         simulate_tree(tree, TreeConfig(1, 4, 9, (198, 352)), progress=False)
+
+
+def test_scenes_of_another_version_of_the_simulator_are_not_mixed_in(tmp_path):
+    note = tmp_path / ".simulation" / "settings.json"
+    settings = {"keyframes": 3, "seed": 9, "image_size": [198, 352], "camera_sweeps": False}
+    note.parent.mkdir()
+    note.write_text(json.dumps(settings | {"streets": nuscenes_tree.STREETS - 1}))
+    with pytest.raises(InputError, match=f"'streets': {nuscenes_tree.STREETS}"):
+        simulate_tree(tmp_path, CONFIG, progress=False)
 
 
 def test_a_note_that_was_cut_off_is_named(tmp_path):

@@ -27,7 +27,7 @@ bench: environment
 devkit: $(VENV)-devkit/created.stamp
 	$(VENV)-devkit/bin/python -m pytest test/datasets/test_two_doors.py --no-header -k devkit
 
-$(VENV)-devkit/created.stamp: | machine
+$(VENV)-devkit/created.stamp: setup.cfg | machine
 	$(PYTHON) -m venv $(VENV)-devkit
 	$(VENV)-devkit/bin/python -m pip --disable-pip-version-check install nuscenes-devkit==1.2.0 \
 		"numpy<2" torch==2.13.0 pytest pytest-timeout --editable ".[sim]"

@@ -65,8 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments after the program's name; those of the process when None.
 
     Returns:
-        The exit code: 0 done, 2 bad input or a file that cannot be read or written (said in one
-        line on stderr), 130 interrupted, 141 nobody reads stdout any more.
+        The exit code: 0 done, 2 bad input, a file that cannot be read or written or a package that
+        is not installed (said in one line on stderr), 130 interrupted, 141 nobody reads stdout any
+        more.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     verb = argv[0] if argv and argv[0] in VERBS else None
@@ -77,6 +78,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
     except InputError as error:
         print(f"effocc {verb}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "effocc_ros"):
+            raise
+        print(f"effocc {verb}: needs {package}: python -m pip install {package}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         # As `| head` does. Python flushes stdout once more at its end and must not complain then.

@@ -78,14 +78,18 @@ def clear_partial_files(folder: Path) -> None:
 
 
 @contextmanager
-def only_writer(lock: Path) -> Iterator[None]:
+def only_writer(lock: Path, *, wait: bool = False) -> Iterator[None]:
     """Let one process at a time into the block; one that dies leaves the way free.
+
+    Where the file system knows no locks, all are let in.
 
     Args:
         lock: An empty file that stands for the right to write. Its folder is made when absent.
+        wait: Wait for the other process instead of refusing.
 
     Raises:
-        InputError: Another process is in the block, or the file cannot be made.
+        InputError: Another process is in the block and is not waited for, or the file cannot be
+            made.
     """
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
@@ -94,7 +98,7 @@ def only_writer(lock: Path) -> Iterator[None]:
         raise unwritable(f"file {lock}", error) from error
     with file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError as error:
             raise InputError(
                 f"folder {lock.parent.parent}",
@@ -104,5 +108,5 @@ def only_writer(lock: Path) -> Iterator[None]:
                 reason="busy_output",
             ) from error
         except OSError:
-            pass  # a file system that knows no locks
+            pass
         yield

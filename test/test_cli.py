@@ -73,6 +73,22 @@ def test_a_file_that_cannot_be_used_is_one_line_with_its_name(verb, capsys, erro
     assert err.count("\n") == 1
 
 
+def test_a_package_that_is_not_installed_is_one_line_that_says_how_to_get_it(tmp_path):
+    code = (
+        "import sys; sys.modules['embreex'] = None; from effocc_ros import cli\n"
+        f"sys.exit(cli.main(['simulate', '--out', {str(tmp_path / 'bag')!r}]))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode == 2
+    assert run.stderr == "effocc simulate: needs embreex: python -m pip install embreex\n"
+
+
+def test_a_module_of_our_own_that_is_not_there_is_no_bad_input(verb):
+    verb(fail(ModuleNotFoundError("no effocc_ros.msg", name="effocc_ros.msg")))
+    with pytest.raises(ModuleNotFoundError):
+        cli.main(["work"])
+
+
 def test_nobody_reading_the_output_is_no_error():
     code = (
         "import sys; from types import SimpleNamespace; from effocc_ros import cli\n"

@@ -1,4 +1,5 @@
 import os
+import threading
 
 import pytest
 from helpers.full_disk import REFUSED, no_file_above
@@ -49,6 +50,21 @@ def test_one_process_at_a_time_may_write(tmp_path):
         pass
     with only_writer(lock):
         pass
+
+
+def test_a_process_that_waits_comes_in_when_the_other_has_gone(tmp_path):
+    lock, entered = tmp_path / "lock", threading.Event()
+
+    def enter():
+        with only_writer(lock, wait=True):
+            entered.set()
+
+    with only_writer(lock):
+        waiting = threading.Thread(target=enter)
+        waiting.start()
+        assert not entered.wait(0.3)
+    assert entered.wait(30)
+    waiting.join()
 
 
 def test_what_killed_processes_left_is_cleared_away_and_nothing_else(tmp_path):

@@ -4,7 +4,6 @@ The JSON tables of trainval are 1.3 GB or more, and what one sample needs is sca
 them. Here the rows are joined and laid down scene by scene, in the order of time.
 """
 
-import fcntl
 import hashlib
 import json
 import logging
@@ -12,12 +11,12 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing
 from pathlib import Path
 
 from effocc_ros.datasets.table_builder import SCHEMA_VERSION, build_tables
 from effocc_ros.errors import InputError
+from effocc_ros.files import only_writer
 
 TABLES = ("scene", "sample", "sensor", "calibrated_sensor", "ego_pose", "sample_data")
 """The tables that Frames are made from."""
@@ -51,7 +50,7 @@ def table_cache(root: Path, version: str) -> Path:
     place = places[0] if os.access(root, os.W_OK) else places[1]
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(place):
+        with only_writer(place.with_suffix(".lock"), wait=True):
             if not _fits(place, stamp):
                 _make(folder, place, stamp)
     except (OSError, sqlite3.OperationalError) as error:
@@ -118,16 +117,6 @@ def _make(folder: Path, place: Path, stamp: str) -> None:
         with open(partial, "rb+") as file:
             os.fsync(file)
         partial.replace(place)
-
-
-@contextmanager
-def _alone(place: Path) -> Iterator[None]:
-    """Let one process at a time in; a process that dies leaves the way free."""
-    with open(place.with_suffix(".lock"), "w") as file:
-        # Where the file system knows no locks, each makes its own: the last one stays.
-        with suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _user_place(folder: Path) -> Path:

@@ -79,15 +79,16 @@ def simulate_bag(
     """
     path = Path(path)
     _check(duration_s, image_size)
-    bar = partial(
-        tqdm,
-        total=round(duration_s * LIDAR_RATE),
-        desc="simulate",
-        unit="sweep",
-        disable=not progress,
-    )
-    instants = _measure(seed, duration_s, image_size, workers)
-    with BagWriter(path, overwrite=overwrite) as writer, bar(instants) as measured:
+    with (
+        BagWriter(path, overwrite=overwrite) as writer,
+        tqdm(
+            _measure(seed, duration_s, image_size, workers),
+            total=round(duration_s * LIDAR_RATE),
+            desc="simulate",
+            unit="sweep",
+            disable=not progress,
+        ) as measured,
+    ):
         write_events(writer, _events(measured, writer.folder), _calibration(image_size))
     return path
 

@@ -27,7 +27,8 @@ class ModelConfig:
         frame: ``ego`` or ``lidar``: the frame in which the network works and ``grid`` stands.
         flow: True when the head also gives a flow (x, y) in m/s for every voxel.
         cameras: Camera names in the order in which the network stacks them.
-        key_camera: The camera BEV stands in the ego frame at this camera's time.
+        key_camera: The camera BEV stands in the ego frame at this camera's time; empty: at the
+            reference time.
         points_camera: Points are put into the ego frame at this camera's time; empty: at the
             reference time.
         image_size: Height and width of the input images in pixels.

@@ -18,12 +18,20 @@ class ClassList:
         names: Name of class i at position i.
         colors: Red, green, blue (0..255) of class i at position i.
         free: The label that means "nothing here".
+        unused: Outputs of a network that stand for no class: no label is one of them.
     """
 
     name: str
     names: tuple[str, ...]
     colors: tuple[tuple[int, int, int], ...]
     free: int
+    unused: tuple[int, ...] = ()
+
+    @property
+    def scored(self) -> tuple[int, ...]:
+        """Labels whose scores make up a mean: all but free and unused ones."""
+        left_out = (self.free, *self.unused)
+        return tuple(label for label in range(len(self.names)) if label not in left_out)
 
     def palette(self) -> NDArray[np.uint8]:
         """Return the colours as (C, 3) uint8 RGB."""

@@ -113,7 +113,7 @@ class Predictor:
             frame: Sensors of one moment.
 
         Returns:
-            Labels in the ego frame, stamped as the Frame.
+            Labels in the ego frame, stamped as the Frame, and a flow if the network gives one.
 
         Raises:
             InputError: The Frame holds nothing that the network can use.
@@ -128,7 +128,7 @@ class Predictor:
             with self._stage("network"), self._arithmetic():
                 tensors = self._network.predict_labels(confidence=self.confidence, **keywords)
             with self._stage("output"):
-                labels, confidence, _ = (_to_host(tensor) for tensor in tensors)
+                labels, confidence, flow = (_to_host(tensor) for tensor in tensors)
         in_lidar_frame = self.config.frame == "lidar"
         return SemanticOccupancy(
             stamp=frame.stamp,
@@ -141,6 +141,7 @@ class Predictor:
             trained=self.trained,
             mode=self.config.modality,
             inputs=inputs,
+            flow=flow,
         )
 
     def close(self) -> None:
@@ -257,5 +258,8 @@ def _choose_precision(name: str, device: torch.device) -> torch.dtype:
 
 
 def _to_host(tensor: torch.Tensor | None) -> np.ndarray | None:
-    """The only sample (1, X, Y, Z) as a contiguous array (X, Y, Z)."""
-    return None if tensor is None else np.ascontiguousarray(tensor[0].cpu().numpy())
+    """The only sample (1, ...) as a contiguous array (...); half precision becomes float32."""
+    if tensor is None:
+        return None
+    tensor = tensor[0].float() if tensor.is_floating_point() else tensor[0]
+    return np.ascontiguousarray(tensor.cpu().numpy())

@@ -38,7 +38,7 @@ class Guess:
     @property
     def title(self) -> str:
         """What it is, for readers of scores."""
-        return f"{NAME}, the most frequent class of each voxel in {self.samples} training labels"
+        return f"{NAME} ({self.samples} training labels)"
 
     def __call__(self, sample: Sample) -> SemanticOccupancy:
         """Answer for a sample, whatever its sensors saw."""

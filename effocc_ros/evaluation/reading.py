@@ -15,7 +15,7 @@ _dataset: Dataset[Sample] | None = None
 
 
 def evenly(total: int, count: int | None) -> list[int]:
-    """Choose ``count`` of ``total`` positions, evenly spaced; all when None or more than there are.
+    """Choose ``count`` of ``total`` positions, evenly spaced; all of them when None.
 
     Each is the middle of its part: 1 of 10 is the position 5, not the first.
     """

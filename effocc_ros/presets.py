@@ -10,7 +10,13 @@ import yaml
 
 from effocc_ros.errors import InputError
 from effocc_ros.geometry import VoxelGrid
-from effocc_ros.networks.config import IMAGE_BACKBONES, IMAGE_NECKS, MODALITIES, ModelConfig
+from effocc_ros.networks.config import (
+    BEV_ENCODERS,
+    IMAGE_BACKBONES,
+    IMAGE_NECKS,
+    MODALITIES,
+    ModelConfig,
+)
 from effocc_ros.resources import resource_path
 
 FOLDER = "config/model"
@@ -20,6 +26,7 @@ _CHOICES = {
     "frame": ("ego", "lidar"),
     "image_backbone": IMAGE_BACKBONES,
     "image_neck": IMAGE_NECKS,
+    "bev_encoder": BEV_ENCODERS,
 }
 _POSITIVE = (
     "class_count",
@@ -44,7 +51,7 @@ _POSITIVE = (
 )
 """Fields whose numbers are greater than zero."""
 
-_NOT_NEGATIVE = ("sweeps", "tanh_columns", "image_stages")
+_NOT_NEGATIVE = ("sweeps", "upsample_channels", "tanh_columns", "image_stages")
 _LAST_STAGE = 3
 _NEEDED = {
     "fusion": ("cameras", "bev", "voxels"),
@@ -119,6 +126,8 @@ def config_from_mapping(values: Mapping[str, Any], what: str) -> ModelConfig:
         if not getattr(config, name):
             expected = f"a value, for this is a {config.modality} network"
             raise _bad_field(what, name, getattr(config, name), expected)
+    if config.bev_encoder == "resnet" and config.modality != "vision":
+        raise _bad_field(what, "bev_encoder", "resnet", "second: only cameras have the other one")
     return config
 
 

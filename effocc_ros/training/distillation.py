@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from effocc_ros.errors import InputError
-from effocc_ros.networks.effocc import Outputs
+from effocc_ros.networks.effocc import EffOcc, Outputs
 from effocc_ros.occupancy import ClassList
 from effocc_ros.training.adapters import StageAdapters
 from effocc_ros.training.losses import WeightedSum, check_shape
@@ -20,22 +20,32 @@ from effocc_ros.training.masks import PARTS, bev_parts, voxel_parts
 STAGES = ("camera_bev", "fused_bev", "features", "logits")
 
 
-def source_labels(labels: Tensor, labeled: Tensor, teacher_logits: Tensor) -> Tensor:
+def source_labels(labels: Tensor, labeled: Tensor, guessed: Tensor) -> Tensor:
     """Choose what the masks are made of: the truth where there is one, else the teacher's guess.
 
     Args:
         labels: (B, Dx, Dy, Dz) uint8.
         labeled: (B,) boolean.
-        teacher_logits: (B, Dx, Dy, Dz, C).
+        guessed: (B, Dx, Dy, Dz) uint8, such as :func:`labels_of` gives them.
 
     Returns:
         (B, Dx, Dy, Dz) uint8.
     """
-    if bool(labeled.all()):
-        return labels
-    source = labels.clone()
-    source[~labeled] = teacher_logits[~labeled].argmax(-1).to(labels.dtype)
-    return source
+    return torch.where(labeled.view(-1, 1, 1, 1), labels, guessed)
+
+
+@torch.no_grad()
+def labels_of(network: EffOcc, outputs: Outputs) -> Tensor:
+    """Classify every voxel from the features of a pass that scored a part of the columns, or all.
+
+    Args:
+        network: The teacher.
+        outputs: What it gave.
+
+    Returns:
+        (B, Dx, Dy, Dz) uint8.
+    """
+    return network.occ_head.labels(network.bev_upsample(outputs.features))[0]
 
 
 def distillation_terms(

@@ -12,6 +12,7 @@ from effocc_ros.occupancy import ClassList
 from effocc_ros.presets import load_preset
 from effocc_ros.training.adapters import StageAdapters, stage_channels
 from effocc_ros.training.distillation import (
+    cosine_sums,
     distillation_sums,
     distillation_terms,
     labels_of,
@@ -204,6 +205,22 @@ def test_a_step_against_the_gradient_turns_the_logits_to_the_teacher():
     before = loss(student)
     before.backward()
     assert loss(student - student.grad) < before
+
+
+def test_the_gradient_of_the_cosine_is_that_of_its_formula():
+    generator = torch.Generator().manual_seed(0)
+    student, teacher = torch.randn(2, 6, 5, generator=generator)
+    masks = [torch.ones(6, dtype=torch.bool), torch.arange(6) < 2]
+    grads = []
+    for cosine in (lambda s: -sum(x.numerator for x in cosine_sums(s, teacher, masks)), None):
+        student = student.detach().requires_grad_()
+        if cosine is not None:
+            cosine(student).backward()
+        else:
+            values = torch.nn.functional.cosine_similarity(student, teacher, dim=-1)
+            (values.sum() + values[:2].sum()).backward()
+        grads.append(student.grad)
+    torch.testing.assert_close(*grads)
 
 
 def test_some_columns_give_the_terms_of_those_columns(vector):

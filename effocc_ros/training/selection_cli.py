@@ -1,6 +1,7 @@
 """The verb `effocc select`."""
 
 import argparse
+from dataclasses import fields
 from pathlib import Path
 
 DATASETS = ("occ3d_nuscenes", "openoccupancy", "openocc_flow")
@@ -44,9 +45,12 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 def run_select(arguments: argparse.Namespace) -> None:
     """Run `effocc select`."""
     from effocc_ros.datasets.budgets import write_budget
-    from effocc_ros.training.selecting import select
+    from effocc_ros.training.selecting import Request, select
+    from effocc_ros.training.selection import Amount
 
-    budget = select(arguments)
+    amount = Amount.parse(arguments.budget)
+    options = {field.name: getattr(arguments, field.name, None) for field in fields(Request)}
+    budget = select(Request(**options | {"amount": amount}))
     write_budget(arguments.out, budget)
     count = len(getattr(budget, budget.kind))
     if budget.kind == "voxels":

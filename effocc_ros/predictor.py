@@ -98,10 +98,9 @@ class Predictor:
             with self._stage("preprocess"):
                 keywords = preprocess(frame, self.config, self.device).keywords()
             with self._stage("network"), self._arithmetic():
-                result = self._network.predict_labels(confidence=self.confidence, **keywords)
+                tensors = self._network.predict_labels(confidence=self.confidence, **keywords)
             with self._stage("output"):
-                tensors = result if self.confidence else (result, None)
-                labels, confidence = (_to_host(tensor) for tensor in tensors)
+                labels, confidence, _ = (_to_host(tensor) for tensor in tensors)
         in_lidar_frame = self.config.frame == "lidar"
         return SemanticOccupancy(
             stamp=frame.stamp,

@@ -2,15 +2,28 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any, get_type_hints
-
-import yaml
 
 from effocc_ros.errors import InputError
 from effocc_ros.geometry import VoxelGrid
-from effocc_ros.networks.config import IMAGE_BACKBONES, IMAGE_NECKS, MODALITIES, ModelConfig
+from effocc_ros.networks.config import (
+    BEV_ENCODERS,
+    IMAGE_BACKBONES,
+    IMAGE_NECKS,
+    MODALITIES,
+    ModelConfig,
+)
 from effocc_ros.resources import resource_path
-from effocc_ros.typed_values import as_tuple, bad_field, check_field, check_names, finite, fits
+from effocc_ros.typed_values import (
+    as_tuple,
+    bad_field,
+    check_field,
+    check_names,
+    finite,
+    fits,
+    read_mapping,
+)
 
 FOLDER = "config/model"
 _GRIDS = ("grid", "bev", "voxels")
@@ -19,6 +32,7 @@ _CHOICES = {
     "frame": ("ego", "lidar"),
     "image_backbone": IMAGE_BACKBONES,
     "image_neck": IMAGE_NECKS,
+    "bev_encoder": BEV_ENCODERS,
 }
 _POSITIVE = (
     "class_count",
@@ -43,7 +57,7 @@ _POSITIVE = (
 )
 """Fields whose numbers are greater than zero."""
 
-_NOT_NEGATIVE = ("sweeps", "tanh_columns", "image_stages")
+_NOT_NEGATIVE = ("sweeps", "upsample_channels", "tanh_columns", "image_stages")
 _LAST_STAGE = 3
 _NEEDED = {
     "fusion": ("cameras", "bev", "voxels"),
@@ -59,15 +73,18 @@ def preset_names() -> tuple[str, ...]:
 
 
 def load_preset(name: str) -> ModelConfig:
-    """Read a shipped preset.
+    """Read a preset.
 
     Args:
-        name: One of :func:`preset_names`.
+        name: One of :func:`preset_names`, or the path of a YAML file of one's own, ``.yaml``.
 
     Raises:
-        InputError: There is no such preset.
+        InputError: There is no such preset, or the file is none.
     """
     names = preset_names()
+    own = Path(name)
+    if own.suffix == ".yaml" and own.is_file():
+        return _read_preset(own)
     if name not in names:
         raise InputError(
             "model preset",
@@ -76,8 +93,7 @@ def load_preset(name: str) -> ModelConfig:
             do="See `effocc models`",
             reason="unknown_preset",
         )
-    text = resource_path(f"{FOLDER}/{name}.yaml").read_text(encoding="utf-8")
-    return config_from_mapping({"name": name, **yaml.safe_load(text)}, what=f"preset {name}")
+    return _read_preset(resource_path(f"{FOLDER}/{name}.yaml"))
 
 
 def config_from_mapping(values: Mapping[str, Any], what: str) -> ModelConfig:
@@ -107,12 +123,19 @@ def config_from_mapping(values: Mapping[str, Any], what: str) -> ModelConfig:
         if not getattr(config, name):
             expected = f"a value, for this is a {config.modality} network"
             raise bad_field(what, name, getattr(config, name), expected)
+    if config.bev_encoder == "resnet" and config.modality != "vision":
+        raise bad_field(what, "bev_encoder", "resnet", "second: only cameras have the other one")
     return config
 
 
 def config_to_mapping(config: ModelConfig) -> dict[str, Any]:
     """Return the plain values of a ModelConfig, such that config_from_mapping gives it back."""
     return asdict(config)
+
+
+def _read_preset(path: Path) -> ModelConfig:
+    values = read_mapping(path, f"preset {path.stem}")
+    return config_from_mapping({"name": path.stem, **values}, what=f"preset {path.stem}")
 
 
 def _check_numbers(config: ModelConfig, what: str) -> None:

@@ -3,8 +3,11 @@
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+import yaml
 
 from effocc_ros.errors import InputError
 
@@ -33,6 +36,30 @@ def build(cls: type[Built], values: Mapping[str, Any], what: str) -> Built:
         made[name] = as_tuple(value)
         check_field(made[name], hints[name], what, name)
     return cls(**made)
+
+
+def read_mapping(path: Path, what: str) -> dict[str, Any]:
+    """Read the mapping of a YAML file.
+
+    Args:
+        path: The file.
+        what: What an error shall call it.
+
+    Raises:
+        InputError: The file holds something else.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        values = error
+    if isinstance(values, dict):
+        return values
+    raise InputError(
+        what,
+        found=str(values) if isinstance(values, Exception) else type(values).__name__,
+        expected=f"a YAML mapping in {path}",
+        reason="bad_config",
+    )
 
 
 def check_names(cls: type, names: Iterable[str], what: str) -> None:

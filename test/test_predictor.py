@@ -96,7 +96,7 @@ def test_the_result_says_where_it_stands_and_what_it_is_made_of(fusion):
 def test_the_labels_are_those_of_the_network_on_the_preprocessed_frame(fusion, checkpoints):
     network = fill(EffOcc(SMALL))
     with torch.no_grad():
-        logits = network(**preprocess(frame(), SMALL).keywords())
+        logits = network(**preprocess(frame(), SMALL).keywords()).logits
     expected = logits.argmax(dim=-1)[0].numpy()
     # Folding of the normalisations moves logits by 1e-6.
     assert (fusion.predict(frame()).labels == expected).mean() > 0.999

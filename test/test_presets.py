@@ -62,8 +62,8 @@ def test_parameter_counts_equal_the_published_ones(name):
 def test_small_networks_are_small_and_give_the_same_voxels(name):
     small, official = load_preset(name), load_preset("fusion_r18")
     facts = model_facts(small)
-    assert 2.5e6 < facts.parameters < 3.5e6
-    assert facts.dense_gmacs < 25
+    assert 2e6 < facts.parameters < 3.5e6
+    assert facts.dense_gmacs < 10
     assert small.grid == official.grid
     assert small.classes == official.classes
 

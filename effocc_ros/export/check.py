@@ -67,7 +67,7 @@ def compare(files: Mapping[str, Path], network: EffOcc) -> Comparison:
     expected = run_halves(network, inputs, in_torch(sides_of(network, logits=True)))
     with torch.inference_mode():
         # Not the labels of the halves: those that the network gives by itself.
-        labels = network.predict_labels(**inputs.keywords())
+        labels, _, _ = network.predict_labels(**inputs.keywords())
     differing = got["labels"] != labels
     tied = ties(expected["logits"][differing], labels[differing], got["labels"][differing])
     return Comparison(

@@ -88,7 +88,7 @@ def _bev_side(network: EffOcc, logits: bool) -> Side:
         width, height, layers = config.bev.shape
         inputs["camera_bev"] = (1, config.bev_channels * layers, height, width)
     if config.modality != "vision":
-        inputs["lidar_bev"] = (1, _lidar_channels(config), *config.grid.shape[1::-1])
+        inputs["lidar_bev"] = (1, _lidar_channels(config), *config.trunk_size)
     shape = (1, *config.grid.shape)
     outputs = {"labels": shape}
     if logits:
@@ -103,12 +103,10 @@ def _classify(
     network: EffOcc, *bevs: Tensor, names: tuple[str, ...], logits: bool
 ) -> tuple[Tensor, ...]:
     given = {"camera_bev": None, "lidar_bev": None} | dict(zip(names, bevs, strict=True))
-    features = network.merge(**given)
-    scores = network.occ_head(features)
+    scores, flow = network.occ_head(network.merge(**given))
     outputs = (scores.argmax(dim=-1).to(torch.uint8),)
     outputs += (scores,) if logits else ()
-    outputs += (network.occ_head.flow(features),) if network.config.flow else ()
-    return outputs
+    return outputs if flow is None else (*outputs, flow)
 
 
 def _lidar_channels(config: ModelConfig) -> int:

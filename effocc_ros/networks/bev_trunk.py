@@ -12,10 +12,10 @@ EPS, MOMENTUM = 1e-3, 0.01
 
 
 class BevFuser(nn.Module):
-    """Concatenate camera and LiDAR BEV and merge them by one 3x3 convolution.
+    """Concatenate BEVs of the same size and merge them by one 3x3 convolution.
 
     Args:
-        in_channels: Channels of both BEVs together.
+        in_channels: Channels of all BEVs together.
         out_channels: Channels of the merged BEV.
     """
 
@@ -23,9 +23,9 @@ class BevFuser(nn.Module):
         super().__init__()
         self.occ_enc = nn.Sequential(*conv_bn_relu(in_channels, out_channels))
 
-    def forward(self, camera_bev: Tensor, lidar_bev: Tensor) -> Tensor:
-        """(B, Cc, Dy, Dx) and (B, Cl, Dy, Dx) to (B, C, Dy, Dx)."""
-        return self.occ_enc(torch.cat([camera_bev, lidar_bev], dim=1))
+    def forward(self, bevs: Sequence[Tensor]) -> Tensor:
+        """Maps (B, Ci, Ht, Wt), the camera's before the LiDAR's, to (B, C, Ht, Wt)."""
+        return self.occ_enc(torch.cat(list(bevs), dim=1))
 
 
 class Second(nn.Module):
@@ -80,3 +80,19 @@ class SecondNeck(nn.Module):
         """Maps (B, Ci, Dy / 2**i, Dx / 2**i) to (B, 2 * C, Dy, Dx)."""
         enlarged = [block(x) for block, x in zip(self.deblocks, features, strict=True)]
         return torch.cat(enlarged, dim=1)
+
+
+class Upsample(nn.Sequential):
+    """Double the size of a BEV by a transposed 2x2 convolution, as SECOND's neck does.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int):
+        super().__init__(
+            nn.ConvTranspose2d(in_channels, out_channels, 2, 2, bias=False),
+            nn.BatchNorm2d(out_channels, EPS, MOMENTUM),
+            nn.ReLU(inplace=True),
+        )

@@ -7,6 +7,7 @@ from effocc_ros.geometry import VoxelGrid
 MODALITIES = ("fusion", "vision", "lidar")
 IMAGE_BACKBONES = ("resnet18", "resnet50", "swin_b")
 IMAGE_NECKS = ("fpn", "concat")
+BEV_ENCODERS = ("second", "resnet")
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
 
@@ -27,7 +28,8 @@ class ModelConfig:
         frame: ``ego`` or ``lidar``: the frame in which the network works and ``grid`` stands.
         flow: True when the head also gives a flow (x, y) in m/s for every voxel.
         cameras: Camera names in the order in which the network stacks them.
-        key_camera: The camera BEV stands in the ego frame at this camera's time.
+        key_camera: The camera BEV stands in the ego frame at this camera's time; empty: at the
+            reference time, and the depth images take the motion until each image out, too.
         points_camera: Points are put into the ego frame at this camera's time; empty: at the
             reference time.
         image_size: Height and width of the input images in pixels.
@@ -49,12 +51,16 @@ class ModelConfig:
         tanh_columns: Point columns that are squashed by tanh before use.
         voxel_widths: Channels of the sparse encoder's stages; between stages the sites halve.
         voxel_blocks: Residual blocks per stage of the sparse encoder.
+        bev_encoder: The trunk: ``second`` (SECOND's two levels, behind the fuser where there are
+            cameras) or ``resnet`` (FlashOcc's, for vision networks alone).
         fused_channels: Channels after camera and LiDAR BEV are merged.
         trunk_widths: Channels of the two levels of the fused BEV backbone.
         trunk_layers: 3x3 convolutions per level of the fused BEV backbone.
         trunk_channels: Channels per level of the fused BEV neck.
-        encoder_widths: Channels of the three levels of the camera BEV backbone (vision).
-        encoder_channels: Channels of the camera BEV neck (vision).
+        encoder_widths: Channels of the three levels of the camera BEV backbone (``resnet``).
+        encoder_channels: Channels of the camera BEV neck (``resnet``).
+        upsample_channels: Channels after the trunk's features are doubled in size for the head;
+            0 where the trunk works at the size of ``grid``.
         head_channels: Channels of the head's convolution.
         head_hidden: Hidden units of the head's perceptron.
     """
@@ -88,11 +94,20 @@ class ModelConfig:
     tanh_columns: tuple[int, ...] = ()
     voxel_widths: tuple[int, ...] = (16, 32, 64, 128)
     voxel_blocks: int = 2
+    bev_encoder: str = "second"
     fused_channels: int = 256
     trunk_widths: tuple[int, int] = (128, 256)
     trunk_layers: int = 6
     trunk_channels: int = 256
     encoder_widths: tuple[int, int, int] = (128, 256, 512)
     encoder_channels: int = 256
+    upsample_channels: int = 0
     head_channels: int = 256
     head_hidden: int = 512
+
+    @property
+    def trunk_size(self) -> tuple[int, int]:
+        """Height and width (y, x) in cells of the maps that the trunk works on."""
+        width, height, _ = self.grid.shape
+        step = 2 if self.upsample_channels else 1
+        return height // step, width // step

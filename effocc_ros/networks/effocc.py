@@ -1,8 +1,10 @@
 """The EFFOcc networks: camera and LiDAR to a BEV, the BEV to a class for every voxel."""
 
+from typing import NamedTuple
+
 from torch import Tensor, nn
 
-from effocc_ros.networks.bev_trunk import BevFuser, Second, SecondNeck
+from effocc_ros.networks.bev_trunk import BevFuser, Second, SecondNeck, Upsample
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.networks.fusing import fold_batch_norm, put_channels_last
 from effocc_ros.networks.lift_splat import LiftSplat
@@ -14,6 +16,24 @@ from effocc_ros.networks.swin import swin_b
 from effocc_ros.networks.voxelize import voxelize
 
 POINT_FEATURES = 5
+
+
+class Outputs(NamedTuple):
+    """What one pass through a network gives: the voxels, and the maps that distillation compares.
+
+    Attributes:
+        camera_bev: (B, Cc, Hc, Wc) splatted camera features; None for a LiDAR network.
+        fused_bev: (B, C, Ht, Wt) what enters the trunk: both BEVs merged, or the only one.
+        features: (B, C, Ht, Wt) what the trunk gives.
+        logits: (B, Dx, Dy, Dz, classes), or (K, Dz, classes) of the columns asked for.
+        flow: (B, Dx, Dy, Dz, 2) or (K, Dz, 2), velocity (x, y) in m/s, or None.
+    """
+
+    camera_bev: Tensor | None
+    fused_bev: Tensor
+    features: Tensor
+    logits: Tensor
+    flow: Tensor | None
 
 
 class EffOcc(nn.Module):
@@ -35,22 +55,32 @@ class EffOcc(nn.Module):
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.config = config
+        lidar_channels, camera_channels = 0, 0
         if config.modality != "vision":
             self.pts_middle_encoder = SparseEncoder(
                 POINT_FEATURES, config.voxel_widths, config.voxel_blocks
             )
             lidar_channels = bev_channels(config.voxel_widths, config.voxels.shape[2] + 1)
-            trunk_input = config.fused_channels if config.modality == "fusion" else lidar_channels
+        if config.modality != "lidar":
+            camera_channels = config.bev_channels * config.bev.shape[2]
+        # The order of the children is that of official state dicts.
+        if config.bev_encoder == "second":
+            fused = config.modality != "lidar"
+            trunk_input = config.fused_channels if fused else lidar_channels
             self.pts_backbone = Second(trunk_input, config.trunk_widths, config.trunk_layers)
             self.pts_neck = SecondNeck(config.trunk_widths, config.trunk_channels)
             features = 2 * config.trunk_channels
         if config.modality != "lidar":
             self._add_camera_branch(config)
-        if config.modality == "vision":
-            self.img_bev_encoder_backbone = BevResNet(config.bev_channels, config.encoder_widths)
+        if config.bev_encoder == "resnet":
+            self.img_bev_encoder_backbone = BevResNet(camera_channels, config.encoder_widths)
             fine, _, coarse = config.encoder_widths
             features = config.encoder_channels
             self.img_bev_encoder_neck = ConcatNeck(fine, coarse, features, scale=4, upsample=True)
+        self.bev_upsample = nn.Identity()
+        if config.upsample_channels:
+            self.bev_upsample = Upsample(features, config.upsample_channels)
+            features = config.upsample_channels
         self.occ_head = OccupancyHead(
             in_channels=features,
             channels=config.head_channels,
@@ -59,8 +89,7 @@ class EffOcc(nn.Module):
             class_count=config.class_count,
             flow=config.flow,
         )
-        if config.modality == "fusion":
-            camera_channels = config.bev_channels * config.bev.shape[2]
+        if config.bev_encoder == "second" and config.modality != "lidar":
             self.occ_fuser = BevFuser(camera_channels + lidar_channels, config.fused_channels)
 
     def _add_camera_branch(self, config: ModelConfig) -> None:
@@ -115,27 +144,48 @@ class EffOcc(nn.Module):
         voxels = voxelize(points, config.voxels, config.max_voxels, config.max_points_per_voxel)
         return self.pts_middle_encoder(voxels.features, voxels.sites)
 
-    def merge(self, camera_bev: Tensor | None, lidar_bev: Tensor | None) -> Tensor:
-        """Camera and LiDAR BEV, where the network has them, to BEV features (B, C, Dy, Dx)."""
-        if self.config.modality == "vision":
-            return self.img_bev_encoder_neck(self.img_bev_encoder_backbone(camera_bev))
-        bev = lidar_bev
-        if self.config.modality == "fusion":
-            bev = self.occ_fuser(camera_bev, lidar_bev)
+    def fuse(self, camera_bev: Tensor | None, lidar_bev: Tensor | None) -> Tensor:
+        """Camera and LiDAR BEV, where the network has them, to what enters the trunk."""
+        bevs = [self._laid_out(bev) for bev in (camera_bev, lidar_bev) if bev is not None]
+        if self.config.modality == "lidar" or self.config.bev_encoder == "resnet":
+            return bevs[0]
+        return self.occ_fuser(bevs)
+
+    def trunk(self, bev: Tensor) -> Tensor:
+        """(B, C, Ht, Wt) what :meth:`fuse` gives to features of the same size."""
+        if self.config.bev_encoder == "resnet":
+            return self.img_bev_encoder_neck(self.img_bev_encoder_backbone(bev))
         return self.pts_neck(self.pts_backbone(bev))
 
-    def bev_features(self, points: list[Tensor] | None = None, **cameras: Tensor | None) -> Tensor:
-        """Inputs to BEV features (B, C, Dy, Dx), what the head sees."""
+    def merge(self, camera_bev: Tensor | None, lidar_bev: Tensor | None) -> Tensor:
+        """Camera and LiDAR BEV to BEV features (B, C, Dy, Dx), what the head sees."""
+        return self.bev_upsample(self.trunk(self.fuse(camera_bev, lidar_bev)))
+
+    def bevs(
+        self, points: list[Tensor] | None = None, **cameras: Tensor | None
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """Inputs to camera BEV and LiDAR BEV; None for what the network has not."""
         modality = self.config.modality
         camera_bev = None if modality == "lidar" else self.camera_bev(**cameras)
         lidar_bev = None if modality == "vision" else self.lidar_bev(points)
-        return self.merge(camera_bev, lidar_bev)
+        return camera_bev, lidar_bev
 
-    def forward(self, **inputs) -> Tensor:
-        """Inputs to logits (B, Dx, Dy, Dz, classes)."""
-        return self.occ_head(self.bev_features(**inputs))
+    def forward(self, columns: Tensor | None = None, **inputs) -> Outputs:
+        """Inputs to logits and to the maps on the way.
 
-    def predict_labels(self, confidence: bool = False, **inputs) -> Tensor | tuple[Tensor, Tensor]:
+        Args:
+            columns: (K,) int64 into (B, Dx, Dy) flattened: score these columns of voxels alone.
+            **inputs: As above.
+        """
+        camera_bev, lidar_bev = self.bevs(**inputs)
+        fused_bev = self.fuse(camera_bev, lidar_bev)
+        features = self.trunk(fused_bev)
+        logits, flow = self.occ_head(self.bev_upsample(features), columns)
+        return Outputs(camera_bev, fused_bev, features, logits, flow)
+
+    def predict_labels(
+        self, confidence: bool = False, **inputs
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Classify every voxel.
 
         Args:
@@ -143,11 +193,19 @@ class EffOcc(nn.Module):
             **inputs: As above.
 
         Returns:
-            Labels (B, Dx, Dy, Dz) uint8; with ``confidence`` also the softmax probability of the
-            label times 255, (B, Dx, Dy, Dz) uint8.
+            Labels (B, Dx, Dy, Dz) uint8; the softmax probability of the label times 255,
+            (B, Dx, Dy, Dz) uint8, or None; flow (B, Dx, Dy, Dz, 2) in m/s, or None.
         """
-        labels, sureness = self.occ_head.labels(self.bev_features(**inputs), confidence)
-        return (labels, sureness) if confidence else labels
+        return self.occ_head.labels(self.merge(*self.bevs(**inputs)), confidence)
+
+    def _laid_out(self, bev: Tensor) -> Tensor:
+        """Give a BEV the memory layout that the convolutions after it are fastest in.
+
+        On a CPU the backward pass of a convolution over channels-last tensors takes several times
+        as long as over contiguous ones (oneDNN, AVX2).
+        """
+        slow = self.training and bev.device.type == "cpu"
+        return bev.contiguous() if slow else bev
 
     def fuse_for_inference(self) -> "EffOcc":
         """Fold batch normalisations into convolutions and put channels last, both in place.

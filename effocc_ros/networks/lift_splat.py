@@ -127,12 +127,15 @@ class LiftSplat(nn.Module):
         pooled = self.table(camera_mask, matrices).pool(probability, context)
         width, height, layers = self.bev.shape
         pooled = pooled.view(len(camera_mask), layers, height, width, self.out_channels)
-        return pooled.permute(0, 1, 4, 2, 3).flatten(1, 2)
+        # Channels stay last in memory, as the convolutions after it want them.
+        return pooled.permute(0, 2, 3, 1, 4).flatten(3).permute(0, 3, 1, 2)
 
     def table(self, camera_mask: Tensor, matrices: Sequence[Tensor]) -> SplatTable:
         """Return the splat table of these cameras; it is kept as long as nothing moves."""
         # Made in inference mode, a table could not serve a training step after it.
-        with torch.inference_mode(False), torch.no_grad():
+        # Half precision would move frustum points by metres.
+        exact = torch.autocast(camera_mask.device.type, enabled=False)
+        with torch.inference_mode(False), torch.no_grad(), exact:
             key = torch.cat([tensor.flatten().float() for tensor in (camera_mask, *matrices)])
             if self._table is None or not _equal(self._table[0], key):
                 self._table = (key, self._build_table(camera_mask, matrices))

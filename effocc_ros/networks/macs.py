@@ -29,11 +29,10 @@ def dense_macs(network: EffOcc) -> dict[str, int]:
         if config.modality != "lidar":
             camera_bev = _camera_side(network)
         if config.modality != "vision":
-            width, height = config.grid.shape[:2]
             channels = _input_channels(network.pts_backbone.blocks[0])
             if config.modality == "fusion":
                 channels = _input_channels(network.occ_fuser.occ_enc) - camera_bev.shape[1]
-            lidar_bev = torch.empty(1, channels, height, width, device="meta")
+            lidar_bev = torch.empty(1, channels, *config.trunk_size, device="meta")
         network.occ_head(network.merge(camera_bev, lidar_bev))
     finally:
         for handle in handles:

@@ -49,15 +49,33 @@ class OccupancyHead(nn.Module):
         """(B, C, Dy, Dx) BEV features to (B, Dx, Dy, channels)."""
         return functional.relu(self.final_conv(bev)).permute(0, 3, 2, 1)
 
-    def forward(self, bev: Tensor) -> Tensor:
-        """(B, C, Dy, Dx) BEV features to logits (B, Dx, Dy, Dz, classes)."""
-        return self.predicter(self.cells(bev)).unflatten(-1, (self.height, self.class_count))
+    def forward(self, bev: Tensor, columns: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Score every voxel.
 
-    def flow(self, bev: Tensor) -> Tensor:
-        """(B, C, Dy, Dx) BEV features to a flow (B, Dx, Dy, Dz, 2) in m/s."""
-        return self.flow_predicter(self.cells(bev)).unflatten(-1, (self.height, 2))
+        Args:
+            bev: (B, C, Dy, Dx) BEV features.
+            columns: (K,) int64 into (B, Dx, Dy) flattened: only these columns of voxels are
+                scored, for a training step on a part of them. None scores all.
 
-    def labels(self, bev: Tensor, confidence: bool = False) -> tuple[Tensor, Tensor | None]:
+        Returns:
+            Logits (B, Dx, Dy, Dz, classes), or (K, Dz, classes), and a flow of the same shape but
+            for its last axis, (x, y) in m/s, or None.
+        """
+        cells = self.cells(bev)
+        if columns is not None:
+            cells = cells.flatten(0, 2).index_select(0, columns)
+        logits = self.predicter(cells).unflatten(-1, (self.height, self.class_count))
+        return logits, self._flow(cells)
+
+    def _flow(self, cells: Tensor) -> Tensor | None:
+        """(..., channels) to (..., Dz, 2), or None."""
+        if self.flow_predicter is None:
+            return None
+        return self.flow_predicter(cells).unflatten(-1, (self.height, 2))
+
+    def labels(
+        self, bev: Tensor, confidence: bool = False
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Classify every voxel without ever holding all the logits.
 
         Args:
@@ -65,8 +83,8 @@ class OccupancyHead(nn.Module):
             confidence: Also return how probable each label is.
 
         Returns:
-            Labels (B, Dx, Dy, Dz) uint8, and confidence of the same shape, uint8, the softmax
-            probability times 255, or None.
+            Labels (B, Dx, Dy, Dz) uint8; confidence of the same shape, uint8, the softmax
+            probability times 255, or None; flow (B, Dx, Dy, Dz, 2) in m/s, or None.
         """
         cells = self.cells(bev)
         shape = (*cells.shape[:3], self.height)
@@ -80,7 +98,7 @@ class OccupancyHead(nn.Module):
                 total = (logits - best[:, None]).exp_().sum(dim=1)
                 sure = total.reciprocal_().mul_(255).round_().to(torch.uint8)
                 sureness.view(-1, self.height)[row : row + len(logits)] = sure
-        return labels, sureness
+        return labels, sureness, self._flow(cells)
 
     def _chunks(self, cells: Tensor) -> Iterator[tuple[int, Tensor]]:
         """Yield the number of the first cell and logits (cells, classes, Dz) of each chunk."""

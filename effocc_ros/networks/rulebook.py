@@ -1,9 +1,10 @@
 """Sparse convolution as a list of (output, input) pairs per kernel offset.
 
-The one place that knows how a sparse convolution is computed. What calls it gives features and a
-weight, whatever the device.
+The one place that knows how a sparse convolution is computed, forwards and backwards; its callers
+give features and a weight on any device.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -32,6 +33,9 @@ class Rulebook:
     def apply(self, features: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """Convolve.
 
+        Under autocast the products are in half precision and their sums in the dtype of the
+        weight.
+
         Args:
             features: (inputs, Cin).
             weight: (Cout, kz, ky, kx, Cin).
@@ -41,25 +45,71 @@ class Rulebook:
             (outputs, Cout).
         """
         matrices = weight.permute(1, 2, 3, 4, 0).flatten(0, 2).contiguous()
-        out = self._start(features, matrices, bias)
-        for matrix, pairs in zip(matrices, self.pairs, strict=True):
-            if pairs is None:
-                continue
-            block = CPU_BLOCK if features.device.type == "cpu" else max(len(pairs[0]), 1)
-            for rows, sources in zip(*(index.split(block) for index in pairs), strict=True):
+        dtype = matrices.dtype
+        device = features.device.type
+        if torch.is_autocast_enabled(device):
+            half = torch.get_autocast_dtype(device)
+            features, matrices = features.to(half), matrices.to(half)
+        out = _GatherMultiplyScatter.apply(features, matrices, self, dtype)
+        return out if bias is None else out + bias
+
+
+class _GatherMultiplyScatter(torch.autograd.Function):
+    """The sum over kernel offsets of ``scatter(gather(features) @ matrix)``.
+
+    Its backward pass gathers again instead of keeping what the forward pass gathered: the 27
+    blocks of a convolution are many times as large as its features.
+    """
+
+    @staticmethod
+    def forward(ctx, features: Tensor, matrices: Tensor, rulebook: Rulebook, dtype: torch.dtype):
+        """(inputs, Cin) and (offsets, Cin, Cout) to (outputs, Cout) of ``dtype``."""
+        ctx.save_for_backward(features, matrices)
+        ctx.rulebook = rulebook
+        if None in rulebook.pairs:
+            out = (features @ matrices[rulebook.pairs.index(None)]).to(dtype)
+        else:
+            out = features.new_zeros(rulebook.outputs, matrices.shape[2], dtype=dtype)
+        for matrix, pairs in zip(matrices, rulebook.pairs, strict=True):
+            for rows, sources in _blocks(pairs):
                 product = features.index_select(0, sources) @ matrix
-                out.index_add_(0, rows, product.to(out.dtype))
+                out.index_add_(0, rows, product.to(dtype))
         return out
 
-    def _start(self, features: Tensor, matrices: Tensor, bias: Tensor | None) -> Tensor:
-        """Bias, and what every row gives to itself where the rulebook has such an offset.
+    @staticmethod
+    def backward(ctx, gradient: Tensor):
+        """Gradients of features and matrices."""
+        features, matrices = ctx.saved_tensors
+        want_features, want_matrices = ctx.needs_input_grad[:2]
+        gradient = gradient.to(matrices.dtype)
+        # Half precision is good enough for products, not for their sums.
+        exact = torch.promote_types(features.dtype, torch.float32)
+        of_features = torch.zeros_like(features, dtype=exact) if want_features else None
+        of_matrices = torch.zeros_like(matrices, dtype=exact) if want_matrices else None
+        for number, pairs in enumerate(ctx.rulebook.pairs):
+            transposed = matrices[number].T
+            if pairs is None:
+                if want_features:
+                    of_features += gradient @ transposed
+                if want_matrices:
+                    of_matrices[number] += features.T @ gradient
+                continue
+            for rows, sources in _blocks(pairs):
+                part = gradient.index_select(0, rows)
+                if want_features:
+                    of_features.index_add_(0, sources, (part @ transposed).to(exact))
+                if want_matrices:
+                    of_matrices[number] += features.index_select(0, sources).T @ part
+        if want_features:
+            of_features = of_features.to(features.dtype)
+        if want_matrices:
+            of_matrices = of_matrices.to(matrices.dtype)
+        return of_features, of_matrices, None, None
 
-        In the dtype of the weight, so that sums stay in float32 where autocast makes the products
-        half precision.
-        """
-        if None not in self.pairs:
-            out = features.new_zeros(self.outputs, matrices.shape[2], dtype=matrices.dtype)
-            return out if bias is None else out + bias
-        own = matrices[self.pairs.index(None)]
-        out = features @ own if bias is None else torch.addmm(bias, features, own)
-        return out.to(matrices.dtype)
+
+def _blocks(pairs: Pairs) -> Iterator[tuple[Tensor, Tensor]]:
+    """Cut the pairs of one offset into blocks that a CPU's cache holds; a GPU takes them whole."""
+    if pairs is None:
+        return
+    block = CPU_BLOCK if pairs[0].device.type == "cpu" else max(len(pairs[0]), 1)
+    yield from zip(*(index.split(block) for index in pairs), strict=True)

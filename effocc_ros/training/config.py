@@ -10,14 +10,14 @@ import yaml
 from effocc_ros.errors import InputError
 from effocc_ros.resources import resource_path
 from effocc_ros.training.augmentation import Augmentation
-from effocc_ros.typed_values import bad_field, build, finite
+from effocc_ros.typed_values import bad_field, build, finite, read_mapping
 
 FOLDER = "config/train"
 _CHOICES = {
     "schedule": ("constant", "step", "cosine"),
     "precision": ("32-true", "bf16-mixed"),
     "loss": ("cross_entropy", "ohem", "openoccupancy"),
-    "class_weights": ("none", "inverse_sqrt"),
+    "class_weights": ("none", "inverse_sqrt", "waymo"),
 }
 _AT_LEAST_1 = ("batch_size", "accumulate", "devices", "num_nodes", "log_every", "val_limit")
 _POSITIVE = ("lr", "clip", "warmup_ratio", "ema_ramp", "labeled_fraction", "columns")
@@ -48,7 +48,7 @@ class TrainConfig:
 
     Attributes:
         name: What the run is called; its folder when ``out`` is empty is ``runs/<name>``.
-        preset: The network, one of ``effocc models``.
+        preset: The network, one of ``effocc models`` or a YAML file of one's own.
         root: Folder of the data set.
         out: The run folder.
         dataset: Benchmark whose labels are learned.
@@ -90,7 +90,8 @@ class TrainConfig:
         checkpoint_every: Steps between checkpoints; 0: by time alone.
         checkpoint_minutes: Minutes between checkpoints; 0: by steps alone.
         half_weights: Store best and last weights as float16.
-        class_weights: ``none``, or ``inverse_sqrt``: one over the square root of a class's share.
+        class_weights: ``none``; ``inverse_sqrt``: one over the square root of a class's share in
+            the training labels; ``waymo``: EFFOcc's for Occ3D-Waymo.
         unseen_weight: Weight of voxels that no camera saw; 0 is EFFOcc's masked loss.
         columns: Part of the BEV columns that the head learns at each step.
         loss: ``cross_entropy``, ``ohem``, or ``openoccupancy`` (with Lovasz and scaling terms).
@@ -187,12 +188,7 @@ def load_config(name: str, overrides: Sequence[str] = ()) -> TrainConfig:
             expected=f"a YAML file, or one of {', '.join(config_names())}",
             reason="unknown_config",
         )
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise _no_mapping(path, str(error)) from error
-    if not isinstance(values, dict):
-        raise _no_mapping(path, type(values).__name__)
+    values = read_mapping(path, f"training config {name}")
     values = {"name": path.stem, **values}
     for override in overrides:
         _override(values, override)
@@ -288,12 +284,3 @@ def _lists(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _lists(inner) for key, inner in value.items()}
     return [_lists(inner) for inner in value] if isinstance(value, tuple) else value
-
-
-def _no_mapping(path: Path, found: str) -> InputError:
-    return InputError(
-        f"training config {path}",
-        found=found,
-        expected="a YAML mapping of the fields of TrainConfig",
-        reason="bad_config",
-    )

@@ -39,11 +39,11 @@ def test_one_decided_voxel_that_differs_is_refused_and_no_file_is_left(tmp_path)
     right = network.predict_labels
 
     def wrong_once(**inputs):
-        labels = right(**inputs)
-        logits = network(**inputs).flatten(0, 3)
+        labels, *others = right(**inputs)
+        logits = network(**inputs).logits.flatten(0, 3)
         surest = (logits.amax(1) - logits.mean(1)).argmax()
         labels.view(-1)[surest] = logits[surest].argmin()
-        return labels
+        return labels, *others
 
     network.predict_labels = wrong_once
     file = tmp_path / "out" / "bev.onnx"

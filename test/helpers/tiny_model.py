@@ -36,7 +36,14 @@ def tiny_config(modality: str = "fusion") -> ModelConfig:
     """Return a small network of a modality: the fusion preset, thinned out."""
     config = replace(load_preset("fusion_r18"), name=f"tiny_{modality}", **SMALL)
     if modality == "vision":
-        return replace(config, modality="vision", points_camera="", voxels=None, sweeps=0)
+        return replace(
+            config,
+            modality="vision",
+            points_camera="",
+            voxels=None,
+            sweeps=0,
+            bev_encoder="resnet",
+        )
     if modality == "lidar":
         return replace(config, modality="lidar", cameras=(), key_camera="", points_camera="")
     return config

@@ -19,7 +19,7 @@ def test_vector_a4_second_and_its_neck():
 @torch.inference_mode()
 def test_vector_a5_fuser():
     fuser = fill(BevFuser(320, 256), "occ_fuser.")
-    fused = fuser(
-        uniform("a5.img", (1, 64, 10, 12), -1, 1), uniform("a5.pts", (1, 256, 10, 12), 0, 1)
-    )
+    camera = uniform("a5.img", (1, 64, 10, 12), -1, 1)
+    lidar = uniform("a5.pts", (1, 256, 10, 12), 0, 1)
+    fused = fuser([camera, lidar])
     torch.testing.assert_close(fused, load_vector("a5_fuser_head")["fused"], atol=1e-4, rtol=1e-4)

@@ -27,7 +27,7 @@ def test_vector_b_labels_on_a_gpu(reference_dir):
     vector = load_arrays(reference_dir / "parity" / "b_full_fusion_r18.npz")
     network = fill(EffOcc(load_preset("fusion_r18"))).fuse_for_inference().cuda()
     inputs = {name: on_gpu(value) for name, value in inputs_of(vector).items()}
-    labels = network.predict_labels(**inputs)
+    labels, _, _ = network.predict_labels(**inputs)
     assert labels.is_cuda
     assert agreement(labels[0].cpu(), vector["labels"]) >= 0.999
 

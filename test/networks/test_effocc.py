@@ -25,9 +25,9 @@ def _run_b(vector_b):
     with torch.inference_mode():
         run = {"camera": network.camera_bev(**inputs), "lidar": network.lidar_bev(points)}
         run["bev"] = network.merge(run["camera"], run["lidar"])
-        run["logits"] = network.occ_head(run["bev"])
+        run["logits"], _ = network.occ_head(run["bev"])
         network.fuse_for_inference()
-        run["labels"] = network.predict_labels(**inputs, points=points)
+        run["labels"], _, _ = network.predict_labels(**inputs, points=points)
     return run
 
 
@@ -115,10 +115,10 @@ def sample_of(inputs, number):
 @torch.inference_mode()
 def test_a_batch_gives_what_its_samples_give_alone(tiny):
     inputs = made_up_inputs(2, tiny.config)
-    logits = tiny(**inputs)
+    logits = tiny(**inputs).logits
     assert logits.shape == (2, 200, 200, 16, 18)
     for number in range(2):
-        alone = tiny(**sample_of(inputs, number))
+        alone = tiny(**sample_of(inputs, number)).logits
         torch.testing.assert_close(logits[number], alone[0], atol=1e-4, rtol=1e-4)
     assert not torch.allclose(logits[0], logits[1], atol=1e-2)
 
@@ -141,7 +141,7 @@ def test_a_silent_camera_does_not_reach_the_bev(tiny):
 def test_all_cameras_silent_give_zeros_and_still_an_answer(tiny):
     inputs = made_up_inputs(1, tiny.config)
     inputs["camera_mask"][:] = False
-    labels = tiny.predict_labels(**inputs)
+    labels, _, _ = tiny.predict_labels(**inputs)
     assert labels.shape == (1, 200, 200, 16)
     points = inputs.pop("points")
     assert not tiny.camera_bev(**inputs).any()
@@ -153,7 +153,7 @@ def test_an_empty_cloud_gives_zeros_and_still_an_answer(tiny):
     inputs = made_up_inputs(2, tiny.config)
     inputs["points"] = [torch.zeros(0, 5)] * 2
     inputs["depth"][:] = 0.0
-    labels, confidence = tiny.predict_labels(**inputs, confidence=True)
+    labels, confidence, _ = tiny.predict_labels(**inputs, confidence=True)
     assert labels.shape == confidence.shape == (2, 200, 200, 16)
     assert not tiny.lidar_bev(inputs["points"]).any()
 
@@ -172,11 +172,11 @@ def test_the_last_sample_of_a_batch_may_have_no_points(tiny):
 def test_folding_changes_no_logit_and_leaves_no_normalisation():
     network = fill(EffOcc(load_preset("fusion_tiny")))
     inputs = made_up_inputs(1, network.config)
-    expected = network(**inputs)
+    expected = network(**inputs).logits
     assert network.fuse_for_inference() is network
     kinds = {type(module).__name__ for module in network.modules()}
     assert not kinds & {"BatchNorm1d", "BatchNorm2d"}
-    torch.testing.assert_close(network(**inputs), expected, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(network(**inputs).logits, expected, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("preset", ["vision_tiny", "lidar_tiny"])
@@ -188,8 +188,8 @@ def test_one_modality_runs_alone(preset):
         inputs.update(points=None, depth=None)
     else:
         inputs = {"points": inputs["points"], **dict.fromkeys(inputs.keys() - {"points"})}
-    labels = network.predict_labels(**inputs)
-    assert torch.equal(labels, network(**inputs).argmax(dim=-1).to(torch.uint8))
+    labels, _, _ = network.predict_labels(**inputs)
+    assert torch.equal(labels, network(**inputs).logits.argmax(dim=-1).to(torch.uint8))
     assert len(labels.unique()) > 1
 
 
@@ -197,16 +197,16 @@ def test_one_modality_runs_alone(preset):
 def test_half_precision_products_run_and_agree_mostly():
     network = fill(EffOcc(tiny_config()))  # a CPU without bfloat16 takes minutes for a larger one
     inputs = made_up_inputs(1, network.config)
-    labels = network.predict_labels(**inputs)
+    labels, _, _ = network.predict_labels(**inputs)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        half = network.predict_labels(**inputs)
+        half, _, _ = network.predict_labels(**inputs)
     assert len(labels.unique()) > 3
     assert agreement(half, labels) > 0.9
 
 
 def test_a_training_step_reaches_every_weight():
     network = EffOcc(load_preset("fusion_tiny")).train()
-    network(**made_up_inputs(1, network.config)).square().mean().backward()
+    network(**made_up_inputs(1, network.config)).logits.square().mean().backward()
     without = [name for name, weight in network.named_parameters() if weight.grad is None]
     assert not without
 

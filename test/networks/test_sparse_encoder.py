@@ -122,3 +122,31 @@ def test_gradients_reach_weights_and_features():
     encoder(features, sites).square().sum().backward()
     assert features.grad.abs().sum() > 0
     assert all(weight.grad is not None for weight in encoder.parameters())
+
+
+@pytest.mark.parametrize("kind", ["submanifold", "strided"])
+def test_gradients_equal_those_of_the_dense_convolution(kind):
+    sites = random_sites(2, (5, 7, 6), 200)
+    features = uniform("sparse.features", (len(sites), 3), -1, 1).double().requires_grad_()
+    weight = uniform("sparse.weight", (4, 3, 3, 3, 3), -1, 1).double().requires_grad_()
+    output, rulebook, step = sites, sites.submanifold, 1
+    if kind == "strided":
+        (output, rulebook), step = sites.strided((3, 3, 3), (2, 2, 2), (1, 1, 1)), 2
+    out = rulebook.apply(features, weight)
+    pull = uniform("sparse.pull", tuple(out.shape), -1, 1).double()
+    got = torch.autograd.grad((out * pull).sum(), [features, weight])
+    kernel = weight.permute(0, 4, 1, 2, 3)
+    whole = functional.conv3d(dense(features, sites), kernel, stride=step, padding=1)
+    expected = torch.autograd.grad((whole * dense(pull, output)).sum(), [features, weight])
+    for mine, theirs in zip(got, expected, strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
+def test_a_training_step_keeps_features_and_not_what_it_gathers():
+    sites = random_sites(1, (9, 40, 40), 6000)
+    features = uniform("sparse.features", (len(sites), 8), -1, 1).requires_grad_()
+    weight = uniform("sparse.weight", (8, 3, 3, 3, 8), -1, 1).requires_grad_()
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        sites.submanifold.apply(features, weight)
+    assert sum(tensor.numel() for tensor in kept) <= features.numel() + 4 * weight.numel()

@@ -1,0 +1,1 @@
+"""Learning: losses, distillation, label selection, the loop and the experiment."""

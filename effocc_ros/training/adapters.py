@@ -1,0 +1,28 @@
+"""Bridges between stages of different width, used while training alone."""
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+
+class StageAdapters(nn.Module):
+    """A 1x1 convolution for each stage in which the student is not as wide as the teacher.
+
+    Args:
+        student: Channels of the student's BEV map of each stage.
+        teacher: Channels of the teacher's; stages that are in one of the two alone are left out.
+    """
+
+    def __init__(self, student: Mapping[str, int], teacher: Mapping[str, int]):
+        super().__init__()
+        self.convs = nn.ModuleDict(
+            {
+                stage: nn.Conv2d(width, teacher[stage], kernel_size=1)
+                for stage, width in student.items()
+                if stage in teacher and teacher[stage] != width
+            }
+        )
+
+    def forward(self, stage: str, maps: Tensor) -> Tensor:
+        """(B, C of the student, H, W) to (B, C of the teacher, H, W); as it is where equal."""
+        return self.convs[stage](maps) if stage in self.convs else maps

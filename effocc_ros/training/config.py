@@ -89,6 +89,9 @@ class TrainConfig:
         val_batch: Samples that an evaluation computes at a time.
         checkpoint_every: Steps between checkpoints; 0: by time alone.
         checkpoint_minutes: Minutes between checkpoints; 0: by steps alone.
+        training_data: What the model card shall say of the data; the data set and split if empty.
+        licence: What the model card shall say of the weights' licence.
+        notes: What else the model card shall say.
         half_weights: Store best and last weights as float16.
         class_weights: ``none``; ``inverse_sqrt``: one over the square root of a class's share in
             the training labels; ``waymo``: EFFOcc's for Occ3D-Waymo.
@@ -145,6 +148,9 @@ class TrainConfig:
     val_batch: int = 1
     checkpoint_every: int = 0
     checkpoint_minutes: float = 10.0
+    training_data: str = ""
+    licence: str = ""
+    notes: str = ""
     half_weights: bool = False
     class_weights: str = "none"
     unseen_weight: float = 0.0

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from effocc_ros.errors import InputError
-from effocc_ros.networks.effocc import Outputs
+from effocc_ros.networks.effocc import EffOcc, Outputs
 from effocc_ros.occupancy import ClassList
 from effocc_ros.training.adapters import StageAdapters
 from effocc_ros.training.losses import WeightedSum, check_shape
@@ -20,22 +20,32 @@ from effocc_ros.training.masks import PARTS, bev_parts, voxel_parts
 STAGES = ("camera_bev", "fused_bev", "features", "logits")
 
 
-def source_labels(labels: Tensor, labeled: Tensor, teacher_logits: Tensor) -> Tensor:
+def source_labels(labels: Tensor, labeled: Tensor, guessed: Tensor) -> Tensor:
     """Choose what the masks are made of: the truth where there is one, else the teacher's guess.
 
     Args:
         labels: (B, Dx, Dy, Dz) uint8.
         labeled: (B,) boolean.
-        teacher_logits: (B, Dx, Dy, Dz, C).
+        guessed: (B, Dx, Dy, Dz) uint8, such as :func:`labels_of` gives them.
 
     Returns:
         (B, Dx, Dy, Dz) uint8.
     """
-    if bool(labeled.all()):
-        return labels
-    source = labels.clone()
-    source[~labeled] = teacher_logits[~labeled].argmax(-1).to(labels.dtype)
-    return source
+    return torch.where(labeled.view(-1, 1, 1, 1), labels, guessed)
+
+
+@torch.no_grad()
+def labels_of(network: EffOcc, outputs: Outputs) -> Tensor:
+    """Classify every voxel from the features of a pass that scored a part of the columns, or all.
+
+    Args:
+        network: The teacher.
+        outputs: What it gave.
+
+    Returns:
+        (B, Dx, Dy, Dz) uint8.
+    """
+    return network.occ_head.labels(network.bev_upsample(outputs.features))[0]
 
 
 def distillation_terms(
@@ -144,8 +154,30 @@ def cosine_sums(student: Tensor, teacher: Tensor, parts: Iterable[Tensor]) -> li
     """
     check_shape("student logits", student.shape, "the teacher's", teacher.shape)
     student, teacher = student.flatten(0, -2).float(), teacher.flatten(0, -2).float()
-    cosine = torch.nn.functional.cosine_similarity(student, teacher, dim=-1)
-    return _sums_in_parts(1 - cosine, parts, 1)
+    return _sums_in_parts(1 - _Cosine.apply(student, teacher), parts, 1)
+
+
+class _Cosine(torch.autograd.Function):
+    """Cosine along the last axis, with a gradient for the first argument alone.
+
+    torch's own keeps several copies of the logits of a whole grid and takes four times as long.
+    """
+
+    @staticmethod
+    def forward(ctx, student: Tensor, teacher: Tensor) -> Tensor:
+        lengths = [
+            torch.linalg.vector_norm(x, dim=-1).clamp_(min=1e-8) for x in (student, teacher)
+        ]
+        cosine = (student * teacher).sum(dim=-1) / (lengths[0] * lengths[1])
+        ctx.save_for_backward(student, teacher, *lengths, cosine)
+        return cosine
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        student, teacher, length, other, cosine = ctx.saved_tensors
+        along = (gradient / (length * other))[..., None]
+        back = (-gradient * cosine / length.square())[..., None]
+        return (teacher * along).addcmul_(student, back), None
 
 
 def _sums_in_parts(losses: Tensor, parts: Iterable[Tensor], channels: int) -> list[WeightedSum]:

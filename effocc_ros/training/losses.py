@@ -35,14 +35,14 @@ class WeightedSum(NamedTuple):
 
     def __add__(self, other: "WeightedSum") -> "WeightedSum":
         """Return the sum over both sets of voxels."""
-        return WeightedSum(
-            self.numerator + other.numerator, self.denominator + other.denominator
-        )
+        return WeightedSum(self.numerator + other.numerator, self.denominator + other.denominator)
 
     def mean(self) -> Tensor:
         """() numerator / denominator; 0, with a gradient of 0, where nothing counts."""
         empty = self.denominator == 0
-        return self.numerator / torch.where(empty, torch.ones_like(self.denominator), self.denominator)
+        return self.numerator / torch.where(
+            empty, torch.ones_like(self.denominator), self.denominator
+        )
 
 
 def cross_entropy_sum(

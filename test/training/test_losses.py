@@ -104,7 +104,9 @@ def test_sums_of_two_halves_divide_to_the_mean_of_the_whole():
     logits = torch.randn(100, 5, generator=generator)
     labels = torch.randint(0, 5, (100,), generator=generator)
     weight = torch.rand(100, generator=generator)
-    halves = [cross_entropy_sum(logits[s], labels[s], weight[s]) for s in (slice(70), slice(70, 100))]
+    halves = [
+        cross_entropy_sum(logits[s], labels[s], weight[s]) for s in (slice(70), slice(70, 100))
+    ]
     whole = voxel_cross_entropy(logits, labels, weight)
     torch.testing.assert_close((halves[0] + halves[1]).mean(), whole)
 
@@ -121,7 +123,10 @@ def test_no_counted_voxel_is_a_loss_and_a_gradient_of_zero():
 
 
 def test_half_precision_logits_are_summed_in_single_precision():
-    logits, labels = torch.zeros(4096, 2, dtype=torch.bfloat16), torch.zeros(4096, dtype=torch.uint8)
+    logits, labels = (
+        torch.zeros(4096, 2, dtype=torch.bfloat16),
+        torch.zeros(4096, dtype=torch.uint8),
+    )
     total = cross_entropy_sum(logits, labels)
     assert total.numerator.dtype == torch.float32
     assert total.mean().item() == pytest.approx(math.log(2), rel=1e-6)
@@ -152,7 +157,9 @@ def test_semantic_scaling_of_a_hand_made_scene():
     first = [1.4 / 1.5, 1.4 / 2, 0.9 / 1]
     second = [0.9 / 1.5, 0.9 / 1, 1.4 / 2]
     expected = -sum(math.log(score) for score in first + second) / 2
-    assert semantic_scaling(probabilities.log(), labels).item() == pytest.approx(expected, rel=1e-5)
+    assert semantic_scaling(probabilities.log(), labels).item() == pytest.approx(
+        expected, rel=1e-5
+    )
 
 
 def test_geometric_scaling_of_a_hand_made_scene():

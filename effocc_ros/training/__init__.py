@@ -1,1 +1,1 @@
-"""Learning: losses, distillation, label selection, the loop and the experiment."""
+"""Learning: batches, augmentation, losses, distillation, the loop."""

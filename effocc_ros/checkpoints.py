@@ -65,7 +65,12 @@ def make_card(
 
 
 def save_checkpoint(
-    path: Path | str, config: ModelConfig, state: Mapping[str, Tensor], card: Mapping[str, Any]
+    path: Path | str,
+    config: ModelConfig,
+    state: Mapping[str, Tensor],
+    card: Mapping[str, Any],
+    *,
+    half: bool = False,
 ) -> None:
     """Write a checkpoint, whole or not at all.
 
@@ -74,12 +79,19 @@ def save_checkpoint(
         config: What the network looks like.
         state: Its state dict, with all keys.
         card: From :func:`make_card`.
+        half: Store weights as float16, which halves the file. Vectors stay float32: they are
+            small, and among them are variances, which float16 may not hold.
 
     Raises:
         InputError: The state dict does not fit the config, or the file cannot be written.
     """
     check_state(state, config, what=f"state dict for {path}")
     tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+    if half:
+        tensors = {
+            name: value.half() if value.ndim > 1 and value.is_floating_point() else value
+            for name, value in tensors.items()
+        }
     with whole_file(path) as partial:
         partial.write_bytes(save(tensors, {CARD_KEY: json.dumps(card), "format": "pt"}))
 
@@ -91,7 +103,8 @@ def load_checkpoint(path: Path | str) -> tuple[ModelConfig, dict[str, Tensor], d
         path: A file written by :func:`save_checkpoint`.
 
     Returns:
-        Config, state dict on the CPU, and card. The state dict fits the config.
+        Config, state dict on the CPU, and card. The state dict fits the config; what is stored
+        as float16 comes as float32.
 
     Raises:
         InputError: There is no such file, it is no whole safetensors file with a card, or keys or
@@ -169,7 +182,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            state = {name: _full(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise _bad_checkpoint(path, f"no whole safetensors file ({error})") from error
     try:
@@ -177,6 +190,10 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     except (KeyError, json.JSONDecodeError) as error:
         raise _bad_checkpoint(path, "no model card in its metadata") from error
     return card, state
+
+
+def _full(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.dtype == torch.float16 else tensor
 
 
 def _check_classes(card: Mapping[str, Any], config: ModelConfig, what: str) -> None:

@@ -249,7 +249,9 @@ def _check_number(name: str, value: float, what: str) -> None:
 
 def _flat_numbers(config: TrainConfig) -> list[tuple[str, float]]:
     found = [(entry.name, getattr(config, entry.name)) for entry in fields(config)]
-    found += [(f"stage_weights.{key}", value) for key, value in asdict(config.stage_weights).items()]
+    found += [
+        (f"stage_weights.{key}", value) for key, value in asdict(config.stage_weights).items()
+    ]
     found += [("milestones", value) for value in config.milestones]
     return [(n, v) for n, v in found if isinstance(v, int | float) and not isinstance(v, bool)]
 

@@ -41,7 +41,10 @@ class Student(nn.Module):
         if self.adapters is None:
             return outputs
         return outputs._replace(
-            **{stage: self.adapters(stage, getattr(outputs, stage)) for stage in self.adapters.convs}
+            **{
+                stage: self.adapters(stage, getattr(outputs, stage))
+                for stage in self.adapters.convs
+            }
         )
 
 

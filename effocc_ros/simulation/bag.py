@@ -24,7 +24,7 @@ from effocc_ros.geometry import OCC3D_GRID
 from effocc_ros.occupancy import SemanticOccupancy
 from effocc_ros.simulation.drive import Drive, Instant, encode_jpeg
 from effocc_ros.simulation.processes import usable_cores, worker_pool
-from effocc_ros.simulation.rig import LIDAR_RATE, check_image_size, nuscenes_rig
+from effocc_ros.simulation.rig import LIDAR_RATE, check_image_size, drawn_rig
 
 LIDAR = "LIDAR_TOP"
 DEFAULT_SIZE = (396, 704)
@@ -89,7 +89,7 @@ def simulate_bag(
             disable=not progress,
         ) as measured,
     ):
-        write_events(writer, _events(measured, writer.folder), _calibration(image_size))
+        write_events(writer, _events(measured, writer.folder), _calibration(seed, image_size))
     return path
 
 
@@ -203,8 +203,8 @@ def _work(number: int) -> Measured:
     return measure(_drive, _drive.instants()[number])
 
 
-def _calibration(image_size: tuple[int, int]) -> list[MountedSensor]:
-    rig = nuscenes_rig(image_size)
+def _calibration(seed: int, image_size: tuple[int, int]) -> list[MountedSensor]:
+    rig = drawn_rig(seed, image_size)
     cameras = [
         MountedSensor(camera.name, camera.sensor2ego, camera.intrinsics, camera.image_size)
         for camera in rig.cameras

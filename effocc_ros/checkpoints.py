@@ -25,8 +25,6 @@ CARD_KEY = "effocc_card"
 """Where the card stands in the metadata of the safetensors file."""
 
 TORCH_SUFFIXES = (".pth", ".pt", ".ckpt", ".bin")
-RUNNING = (".running_mean", ".running_var")
-"""How the statistics of normalisations end."""
 SHOWN = 4
 """Names shown of a longer list in an error."""
 
@@ -81,8 +79,8 @@ def save_checkpoint(
         config: What the network looks like.
         state: Its state dict, with all keys.
         card: From :func:`make_card`.
-        half: Store weights in float16, in half the space. Running means and variances of
-            normalisations stay float32: they are few, and may be larger than float16 can say.
+        half: Store weights as float16, which halves the file. Vectors stay float32: they are
+            small, and among them are variances, which float16 may not hold.
 
     Raises:
         InputError: The state dict does not fit the config, a weight is too large for float16, or
@@ -103,8 +101,8 @@ def load_checkpoint(path: Path | str) -> tuple[ModelConfig, dict[str, Tensor], d
         path: A file written by :func:`save_checkpoint`.
 
     Returns:
-        Config, state dict on the CPU, and card. The state dict fits the config; its weights are
-        float32 however they were stored.
+        Config, state dict on the CPU, and card. The state dict fits the config; what is stored
+        as float16 comes as float32.
 
     Raises:
         InputError: There is no such file, it is no whole safetensors file with a card, or keys or
@@ -193,7 +191,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 
 def _halved(name: str, value: Tensor) -> Tensor:
-    if value.dtype != torch.float32 or name.endswith(RUNNING):
+    if value.ndim < 2 or not value.is_floating_point():
         return value
     half = value.half()
     if not half.isfinite().all():

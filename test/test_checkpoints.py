@@ -53,7 +53,7 @@ def test_half_keeps_what_float16_cannot_say(tmp_path, config, state):
     path = tmp_path / "a.safetensors"
     save_checkpoint(path, config, large, make_card(config, trained=True), half=True)
     assert (load_checkpoint(path)[1][variance] == 1e6).all()
-    weight = "occ_head.predicter.0.bias"
+    weight = "occ_head.predicter.0.weight"
     large = {**state, weight: torch.full_like(state[weight], 1e6)}
     with pytest.raises(InputError, match=rf"{weight}: found values up to 1e\+06"):
         save_checkpoint(tmp_path / "b.safetensors", config, large, {}, half=True)

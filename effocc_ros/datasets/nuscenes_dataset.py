@@ -1,12 +1,13 @@
 """Benchmarks on nuScenes: one torch Dataset, whichever labels it reads."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
 from torch.utils.data import Dataset
 
-from effocc_ros.datasets.budgets import labeled_scenes
+from effocc_ros.datasets.budgets import LabelBudget, labeled_scenes
 from effocc_ros.datasets.nuscenes_frames import FrameReader, SweepChoice
 from effocc_ros.datasets.nuscenes_tables import NuscenesTables, SampleRecord
 from effocc_ros.datasets.sample import Labels, LabelSpace, Sample
@@ -45,16 +46,17 @@ class NuscenesDataset(Dataset[Sample]):
         lidar: Whether to read the LiDAR.
         sweeps: Which earlier LiDAR sweeps to add.
         labeled_fraction: Part of the split's scenes whose labels may be seen.
-        unlabeled: What becomes of the other scenes: True keeps their samples without labels, as
-            students see them; False leaves them out, as teachers train.
+        budget: Scenes, frames or voxels whose labels may be seen, in place of a fraction.
+        unlabeled: What becomes of the other samples: True keeps them without labels, as students
+            see them; False leaves them out, as teachers train.
         with_labels: False where there are no labels at all, as in the test split.
 
     Attributes:
         samples: The samples' records.
-        epoch: Set it before an epoch where sweeps are drawn at random, so that others are drawn.
 
     Raises:
-        InputError: Tables are missing or broken, or the split has no sample.
+        InputError: Tables are missing or broken, the split has no sample, or the budget is not of
+            this split.
     """
 
     def __init__(
@@ -69,13 +71,15 @@ class NuscenesDataset(Dataset[Sample]):
         lidar: bool = True,
         sweeps: SweepChoice = SweepChoice(),  # noqa: B008 (frozen)
         labeled_fraction: float = 1.0,
+        budget: LabelBudget | None = None,
         unlabeled: bool = False,
         with_labels: bool = True,
     ):
         self.benchmark, self.space = benchmark, benchmark.space
         self.tables = NuscenesTables(root, version or official_version(split))
         self.labels_root = Path(labels_root or Path(root) / benchmark.folder)
-        self.epoch = 0
+        # Shared with worker processes, also with those that live longer than an epoch.
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
         self._reader = FrameReader(self.tables, cameras, lidar, sweeps)
         scenes = scenes_of_split(split, self.tables.folder)
         samples = [s for s in self.tables.samples() if scenes is None or s.scene in scenes]
@@ -87,15 +91,37 @@ class NuscenesDataset(Dataset[Sample]):
                 do="Name the split that these tables are of, or `all`",
                 reason="empty_split",
             )
-        self._labeled = labeled_scenes((s.scene_token for s in samples), labeled_fraction)
+        self._budget = budget or _of_scenes(samples, labeled_fraction)
+        if budget is not None:
+            _check_budget(budget, labeled_fraction, samples, f"split {split}")
         self._with_labels = with_labels
-        self.samples = [s for s in samples if unlabeled or s.scene_token in self._labeled]
+        self.samples = [s for s in samples if unlabeled or self._shows(s)]
+
+    @property
+    def epoch(self) -> int:
+        """Decides which sweeps are drawn, where they are drawn at random: set it before each.
+
+        Worker processes see it at once, also those that persist.
+        """
+        return int(self._epoch)
+
+    @epoch.setter
+    def epoch(self, epoch: int) -> None:
+        self._epoch.fill_(epoch)
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def __getitem__(self, index: int) -> Sample:
-        """Read a sample.
+        """Read a sample, with the sweeps of the present epoch.
+
+        Raises:
+            InputError: A file is absent or broken; it is named.
+        """
+        return self.read(index, self.epoch)
+
+    def read(self, index: int, epoch: int) -> Sample:
+        """Read a sample, with the sweeps of an epoch.
 
         Raises:
             InputError: A file is absent or broken; it is named.
@@ -105,16 +131,44 @@ class NuscenesDataset(Dataset[Sample]):
         return Sample(
             token=record.token,
             scene=record.scene,
-            frame=self._reader.read(record, self.epoch),
+            frame=self._reader.read(record, epoch),
             labeled=labeled,
-            truth=self.benchmark.read(self.labels_file(index)) if labeled else None,
+            truth=self._truth(index) if labeled else None,
             space=self.space,
         )
 
+    def _truth(self, index: int) -> Labels:
+        truth = self.benchmark.read(self.labels_file(index))
+        shown = self._budget.shown(self.samples[index].token, truth.semantics.shape)
+        return truth if shown is None else replace(truth, shown=shown)
+
     def is_labeled(self, index: int) -> bool:
         """Return whether the label budget shows this sample's labels."""
-        return self._with_labels and self.samples[index].scene_token in self._labeled
+        return self._with_labels and self._shows(self.samples[index])
+
+    def _shows(self, record: SampleRecord) -> bool:
+        return self._budget.is_labeled(record.token, record.scene_token)
 
     def labels_file(self, index: int) -> Path:
         """Return where the labels of a sample are, or should be."""
         return self.labels_root / self.benchmark.file(self.samples[index])
+
+
+def _of_scenes(samples: list[SampleRecord], fraction: float) -> LabelBudget:
+    """Return EFFOcc's budget: a fraction of the scenes."""
+    scenes = labeled_scenes((sample.scene_token for sample in samples), fraction)
+    return LabelBudget("scenes", scenes=scenes)
+
+
+def _check_budget(
+    budget: LabelBudget, fraction: float, samples: list[SampleRecord], where: str
+) -> None:
+    if fraction != 1.0:
+        raise InputError(
+            "labeled_fraction",
+            found=f"{fraction} beside a label budget",
+            expected="one of the two",
+            reason="two_budgets",
+        )
+    tokens = [sample.token for sample in samples]
+    budget.check_known(tokens, [sample.scene_token for sample in samples], where)

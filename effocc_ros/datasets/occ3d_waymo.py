@@ -113,6 +113,14 @@ class Occ3dWaymoDataset(Dataset[Sample]):
         Raises:
             InputError: A file is absent or broken; it is named.
         """
+        return self.read(index, 0)
+
+    def read(self, index: int, epoch: int) -> Sample:
+        """Read a sample; it is the same in every epoch, for a cloud is one sweep.
+
+        Raises:
+            InputError: A file is absent or broken; it is named.
+        """
         path = self.files[index]
         scene, frame = int(path.parent.name), int(path.name[:3])
         name = f"{self._first_digit}{scene:03d}{frame:03d}"

@@ -38,12 +38,15 @@ class Labels:
             has no such mask.
         mask_lidar: The same for the LiDAR.
         flow: (X, Y, Z, 2) float32, velocity (x, y) in m/s, or None.
+        shown: (X, Y, Z) bool, true where a label budget of voxels shows the label; None where it
+            shows all.
     """
 
     semantics: NDArray[np.uint8]
     mask_camera: NDArray[np.bool_] | None = None
     mask_lidar: NDArray[np.bool_] | None = None
     flow: NDArray[np.float32] | None = None
+    shown: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """A Frame as the tensors that a network takes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import chain
 
 import numpy as np
 import torch
@@ -10,24 +12,26 @@ from effocc_ros.errors import InputError
 from effocc_ros.frame import Camera, Frame
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.preprocess.depth import depth_images
-from effocc_ros.preprocess.images import check_image, fit_image, lay_in, normalise
+from effocc_ros.preprocess.images import ImageFit, check_image, fit_image, lay_in, normalise
 from effocc_ros.preprocess.poses import NetworkPoses, network_poses
+from effocc_ros.preprocess.variation import AS_IT_IS, UNCHANGED, ImageVariation, Variation
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a network takes, for a batch of one. Fields that its modality has no use for are None.
+    """What a network takes, for a batch of B. Fields that its modality has no use for are None.
 
     Attributes:
-        images: (1, N, 3, H, W) float32, normalised, channels B, G, R; zeros for a silent camera.
-        camera_mask: (1, N) bool, False for a silent camera, which must not reach the BEV.
-        sensor2keyego: (1, N, 4, 4) float32, optical frames to the key frame.
-        intrinsics: (1, N, 3, 3) float32, pixels of the source images.
-        post_rots: (1, N, 3, 3) float32, source pixel to input pixel, linear part.
-        post_trans: (1, N, 3) float32, source pixel to input pixel, shift.
-        bda: (1, 4, 4) float32, augmentation of the BEV; the identity here.
-        depth: (1, N, H, W) float32 metres, 0 where there is no return.
-        points: One (M, 5) float32 tensor: x, y, z, intensity, lag in seconds.
+        images: (B, N, 3, H, W) float32, normalised, channels B, G, R; zeros for a silent camera.
+            On their way to the device they are uint8 canvases, channels R, G, B.
+        camera_mask: (B, N) bool, False for a silent camera, which must not reach the BEV.
+        sensor2keyego: (B, N, 4, 4) float32, optical frames to the key frame.
+        intrinsics: (B, N, 3, 3) float32, pixels of the source images.
+        post_rots: (B, N, 3, 3) float32, source pixel to input pixel, linear part.
+        post_trans: (B, N, 3) float32, source pixel to input pixel, shift.
+        bda: (B, 4, 4) float32, augmentation of the BEV; the identity outside of training.
+        depth: (B, N, H, W) float32 metres, 0 where there is no return.
+        points: One (M, 5) float32 tensor per sample: x, y, z, intensity, lag in seconds.
     """
 
     images: Tensor | None
@@ -74,15 +78,73 @@ def preprocess(frame: Frame, config: ModelConfig, device: torch.device | str = "
     Raises:
         InputError: An image is not (H, W, 3) uint8, or the cloud is not (N, 5).
     """
+    return normalised(canvas_inputs(frame, config, device), config, device)
+
+
+def canvas_inputs(
+    frame: Frame,
+    config: ModelConfig,
+    device: torch.device | str = "cpu",
+    variation: Variation = UNCHANGED,
+) -> Inputs:
+    """Turn a Frame into a network's input tensors, but for the images' normalisation.
+
+    Images stay uint8 canvases on the CPU, a quarter in size, and ``camera_mask`` stays there too;
+    :func:`normalised` brings them to the device.
+
+    Args:
+        frame: As for :func:`preprocess`.
+        config: As for :func:`preprocess`.
+        device: As for :func:`preprocess`.
+        variation: What training changes. The points are mirrored, and ``bda`` says how; the depth
+            images are of the points before.
+
+    Raises:
+        InputError: As :func:`preprocess`.
+    """
     poses = network_poses(frame, config)
+    views = [] if config.modality == "lidar" else _views(frame, config, variation)
+    signs = torch.tensor(variation.signs, device=device)
     tensors = dict.fromkeys(field.name for field in fields(Inputs))
-    tensors["bda"] = torch.eye(4, device=device)[None]
-    if config.modality != "vision":
-        tensors["points"] = [_network_points(frame, config, poses, device)]
+    tensors["bda"] = torch.diag(torch.cat([signs, signs.new_ones(1)]))[None]
     if config.modality != "lidar":
-        tensors |= _camera_tensors(frame, config, poses, device)
-    if config.modality == "fusion":
-        tensors["depth"] = _depth_images(frame, config, poses, tensors)
+        tensors |= _camera_tensors(views, config, poses, device)
+    if config.modality != "vision":
+        points = _network_points(frame, config, poses, device)
+        if config.modality == "fusion":
+            tensors["depth"] = _depth_images(points, views, config, poses)
+        if variation.flip_x or variation.flip_y:
+            points[:, :3] *= signs
+        tensors["points"] = [points]
+    return Inputs(**tensors)
+
+
+def normalised(inputs: Inputs, config: ModelConfig, device: torch.device | str) -> Inputs:
+    """Bring inputs with canvases for images to a device, and normalise the images there.
+
+    Args:
+        inputs: From :func:`canvas_inputs`, perhaps several put together.
+        config: The network's preset.
+        device: Where the tensors shall be.
+    """
+    moved = inputs.to(device)
+    if moved.images is None:
+        return moved
+    silent = ~inputs.camera_mask
+    return replace(
+        moved, images=normalise(moved.images, silent, config.image_mean, config.image_std)
+    )
+
+
+def stack(samples: Sequence[Inputs]) -> Inputs:
+    """Put the inputs of one network for several moments together, in their order."""
+    tensors = {}
+    for field in fields(Inputs):
+        values = [getattr(sample, field.name) for sample in samples]
+        if isinstance(values[0], Tensor):
+            tensors[field.name] = torch.cat(values)
+        else:
+            tensors[field.name] = None if values[0] is None else list(chain(*values))
     return Inputs(**tensors)
 
 
@@ -115,53 +177,72 @@ def _network_points(
     return points
 
 
+@dataclass(frozen=True)
+class _View:
+    """A camera that the network knows, and how its image is laid into the network's input."""
+
+    place: int
+    camera: Camera
+    variation: ImageVariation
+    fit: ImageFit
+
+
+def _views(frame: Frame, config: ModelConfig, variation: Variation) -> list[_View]:
+    """The cameras that the network knows, in its order."""
+    views = []
+    for place, name in enumerate(config.cameras):
+        camera = frame.camera(name)
+        if camera is not None:
+            check_image(camera.image, name)
+            varied = variation.images.get(name, AS_IT_IS)
+            fit = fit_image(camera.image.shape[:2], config.image_size, varied)
+            views.append(_View(place, camera, varied, fit))
+    return views
+
+
 def _camera_tensors(
-    frame: Frame, config: ModelConfig, poses: NetworkPoses, device: torch.device | str
+    views: list[_View], config: ModelConfig, poses: NetworkPoses, device: torch.device | str
 ) -> dict[str, Tensor]:
-    count, size = len(config.cameras), config.image_size
-    images = torch.zeros(1, count, 3, *size, device=device)
-    mean = torch.tensor(config.image_mean, device=device)
-    std = torch.tensor(config.image_std, device=device)
+    count = len(config.cameras)
+    canvases = torch.zeros(1, count, 3, *config.image_size, dtype=torch.uint8)
+    mask = torch.zeros(1, count, dtype=torch.bool)
     # A silent camera keeps identities, which can be inverted and harm nothing.
     tensors = {
-        "camera_mask": torch.zeros(1, count, dtype=torch.bool),
         "sensor2keyego": torch.eye(4).repeat(1, count, 1, 1),
         "intrinsics": torch.eye(3).repeat(1, count, 1, 1),
         "post_rots": torch.eye(3).repeat(1, count, 1, 1),
         "post_trans": torch.zeros(1, count, 3),
     }
-    for position, camera in _known_cameras(frame, config):
-        check_image(camera.image, camera.name)
-        fit = fit_image(camera.image.shape[:2], size)
-        normalise(lay_in(camera.image, fit).to(device), mean, std, out=images[0, position])
-        tensors["camera_mask"][0, position] = True
+    for view in views:
+        canvases[0, view.place] = lay_in(view.camera.image, view.fit, view.variation)
+        mask[0, view.place] = True
         for name, matrix in (
-            ("sensor2keyego", poses.sensor2key(camera)),
-            ("intrinsics", camera.intrinsics),
-            ("post_rots", fit.post_rot),
-            ("post_trans", fit.post_trans),
+            ("sensor2keyego", poses.sensor2key(view.camera)),
+            ("intrinsics", view.camera.intrinsics),
+            ("post_rots", view.fit.post_rot),
+            ("post_trans", view.fit.post_trans),
         ):
-            tensors[name][0, position] = torch.from_numpy(np.array(matrix, np.float32))
-    return {"images": images} | {name: value.to(device) for name, value in tensors.items()}
+            tensors[name][0, view.place] = torch.from_numpy(np.array(matrix, np.float32))
+    moved = {name: value.to(device) for name, value in tensors.items()}
+    return {"images": canvases, "camera_mask": mask} | moved
 
 
-def _depth_images(frame: Frame, config: ModelConfig, poses: NetworkPoses, tensors: dict) -> Tensor:
+def _depth_images(
+    points: Tensor, views: list[_View], config: ModelConfig, poses: NetworkPoses
+) -> Tensor:
     """(1, N, H, W) depth of the network's points; all zero for a silent camera."""
-    points = tensors["points"][0]
     depth = torch.zeros(1, len(config.cameras), *config.image_size, device=points.device)
-    known = _known_cameras(frame, config)
-    if not known:
+    if not views:
         return depth
     points2sensor, points2pixel = [], []
-    for _, camera in known:
-        fit = fit_image(camera.image.shape[:2], config.image_size)
-        to_sensor = poses.points2sensor(camera)[:3]
+    for view in views:
+        to_sensor = poses.points2sensor(view.camera)[:3]
         # Input pixel times depth; post_trans is a shift, so it comes in times depth as well.
-        to_pixel = fit.post_rot.astype(np.float64) @ camera.intrinsics @ to_sensor
-        to_pixel += fit.post_trans.astype(np.float64)[:, None] * to_sensor[2]
+        to_pixel = view.fit.post_rot.astype(np.float64) @ view.camera.intrinsics @ to_sensor
+        to_pixel += view.fit.post_trans.astype(np.float64)[:, None] * to_sensor[2]
         points2sensor.append(torch.from_numpy(to_sensor))
         points2pixel.append(torch.from_numpy(to_pixel[:2]))
-    depth[0, [position for position, _ in known]] = depth_images(
+    depth[0, [view.place for view in views]] = depth_images(
         points[:, :3],
         torch.stack(points2sensor),
         torch.stack(points2pixel),
@@ -169,9 +250,3 @@ def _depth_images(frame: Frame, config: ModelConfig, poses: NetworkPoses, tensor
         config.depth_range[:2],
     )
     return depth
-
-
-def _known_cameras(frame: Frame, config: ModelConfig) -> list[tuple[int, Camera]]:
-    """Cameras that the network knows, each with its place in the network's order."""
-    found = ((position, frame.camera(name)) for position, name in enumerate(config.cameras))
-    return [(position, camera) for position, camera in found if camera is not None]

@@ -2,8 +2,8 @@
 
 EFFOcc puts camera features into the ego frame at the key camera's time, points into the ego frame
 at another camera's time, and takes the two as one. Networks of OpenOccupancy work in the LiDAR
-frame at the reference time instead. Matrices are float64, for a pose can be kilometres from its
-origin.
+frame at the reference time instead, and those without a key camera in the ego frame at that time.
+Matrices are float64, for a pose can be kilometres from its origin.
 """
 
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ class NetworkPoses:
     Attributes:
         global2key: (4, 4) global to the frame of the camera BEV.
         ego2points: (4, 4) ego frame at the Frame's stamp to the frame of the network's points.
-        lidar: True when the network works in the LiDAR frame.
+        one_time: True when camera BEV and points stand in one frame at one time.
     """
 
     global2key: NDArray[np.float64]
     ego2points: NDArray[np.float64]
-    lidar: bool
+    one_time: bool
 
     def sensor2key(self, camera: Camera) -> NDArray[np.float64]:
         """(4, 4) optical frame to the frame of the camera BEV, ego motion taken out."""
@@ -38,10 +38,10 @@ class NetworkPoses:
     def points2sensor(self, camera: Camera) -> NDArray[np.float64]:
         """(4, 4) frame of the network's points to the optical frame, for depth images.
 
-        In the ego frame EFFOcc leaves the motion between the camera's time and the points' time
-        in, and its weights were trained so.
+        With a key camera EFFOcc leaves the motion between the camera's time and the points' time
+        in, and its weights were trained so. Where all stand at one time, it is taken out.
         """
-        sensor2points = self.sensor2key(camera) if self.lidar else camera.sensor2ego
+        sensor2points = self.sensor2key(camera) if self.one_time else camera.sensor2ego
         return inverse_rigid(sensor2points)
 
 
@@ -65,7 +65,7 @@ def network_poses(frame: Frame, config: ModelConfig) -> NetworkPoses:
         return NetworkPoses(
             global2key=inverse_rigid(lidar2global),
             ego2points=inverse_rigid(frame.cloud.sensor2ego),
-            lidar=True,
+            one_time=True,
         )
     points_camera = frame.camera(config.points_camera)
     ego2points = np.eye(4)
@@ -73,4 +73,5 @@ def network_poses(frame: Frame, config: ModelConfig) -> NetworkPoses:
         ego2points = inverse_rigid(points_camera.ego2global) @ frame.ego2global
     key_camera = frame.camera(config.key_camera)
     key2global = frame.ego2global if key_camera is None else key_camera.ego2global
-    return NetworkPoses(inverse_rigid(key2global), ego2points, lidar=False)
+    one_time = not config.key_camera and not config.points_camera
+    return NetworkPoses(inverse_rigid(key2global), ego2points, one_time)

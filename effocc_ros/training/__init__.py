@@ -1,0 +1,1 @@
+"""Learning: batches, augmentation, losses, distillation, the loop."""

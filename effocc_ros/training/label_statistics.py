@@ -1,0 +1,83 @@
+"""What is known of the training labels before anything is learned."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from effocc_ros.datasets.sample import Sample
+from effocc_ros.errors import InputError
+from effocc_ros.files import whole_file
+from effocc_ros.training.splits import evenly_spaced
+
+SAMPLES = 200
+"""Samples that are counted, evenly spaced: more hardly change a frequency."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabelStatistics:
+    """How often each class occurs, in all and at each place.
+
+    Attributes:
+        counts: (C,) int64 voxels of each class, among those that the loss counts.
+        majority: (X, Y, Z) uint8, the most frequent label of each voxel: the best guess of one
+            who sees nothing.
+    """
+
+    counts: NDArray[np.int64]
+    majority: NDArray[np.uint8]
+
+
+def count_labels(
+    dataset: Dataset[Sample], class_count: int, *, unseen: bool, limit: int = SAMPLES
+) -> LabelStatistics:
+    """Count the labels of a training split.
+
+    Args:
+        dataset: The split; samples whose labels are hidden are left out.
+        class_count: Number of classes.
+        unseen: Whether voxels that no camera saw have a part in the loss.
+        limit: Samples to read at most.
+
+    Raises:
+        InputError: No sample has labels, or a file is broken.
+    """
+    known = [index for index in range(len(dataset)) if dataset.is_labeled(index)]
+    counts = np.zeros(class_count, np.int64)
+    votes = None
+    for place in evenly_spaced(len(known), limit) if known else ():
+        truth = dataset[known[place]].truth
+        counted = truth.semantics < class_count
+        if votes is None:
+            votes = np.zeros((*truth.semantics.shape, class_count), np.uint16)
+        if truth.mask_camera is not None and not unseen:
+            counted = counted & truth.mask_camera
+        counts += np.bincount(truth.semantics[counted], minlength=class_count)
+        # All known voxels vote, for they cost nothing, and hidden ones are judged elsewhere too.
+        valid = np.nonzero(truth.semantics < class_count)
+        votes[(*valid, truth.semantics[valid])] += 1
+    if votes is None:
+        raise InputError(
+            "training split",
+            found=f"{len(dataset)} samples, none with labels",
+            expected="at least one with labels",
+            do="Choose a larger label budget",
+            reason="no_labels",
+        )
+    return LabelStatistics(counts, votes.argmax(axis=-1).astype(np.uint8))
+
+
+def save_statistics(path: Path, statistics: LabelStatistics) -> None:
+    """Write them as ``.npz``, whole or not at all."""
+    with whole_file(path) as partial, open(partial, "wb") as file:
+        np.savez_compressed(file, counts=statistics.counts, majority=statistics.majority)
+
+
+def load_statistics(path: Path) -> LabelStatistics | None:
+    """Read what :func:`save_statistics` wrote; None if there is nothing."""
+    if not path.is_file():
+        return None
+    with np.load(path, allow_pickle=False) as arrays:
+        return LabelStatistics(arrays["counts"], arrays["majority"])

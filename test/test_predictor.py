@@ -1,3 +1,4 @@
+import copy
 import logging
 from dataclasses import replace
 
@@ -167,7 +168,7 @@ def test_a_network_in_the_lidar_frame_says_so(tmp_path):
 
 def test_a_preset_has_random_weights_always_the_same_and_says_so(caplog):
     state = torch.get_rng_state()
-    with caplog.at_level(logging.WARNING, "effocc_ros.predictor"):
+    with caplog.at_level(logging.WARNING, "effocc_ros.loaded_model"):
         first = Predictor("fusion_r18", device="cpu")
     assert "the weights are random" in caplog.text
     assert (first.name, first.trained) == ("fusion_r18", False)
@@ -187,6 +188,22 @@ def test_a_preset_takes_the_checkpoint_that_ships_under_its_name(tmp_path, monke
     monkeypatch.setattr("effocc_ros.checkpoints.resource_path", lambda name: tmp_path / name)
     with Predictor("lidar_tiny", device="cpu") as predictor:
         assert (predictor.name, predictor.trained) == ("lidar_tiny", True)
+
+
+def test_a_network_in_memory_predicts_and_can_be_trained_on(checkpoints):
+    network = fill(EffOcc(SMALL)).train()
+    before = copy.deepcopy(network.state_dict())
+    with Predictor.from_network(network, SMALL, device="cpu", name="epoch 3") as predictor:
+        result = predictor.predict(frame())
+    np.testing.assert_array_equal(
+        result.labels, Predictor(checkpoints["fusion"], "cpu").predict(frame()).labels
+    )
+    assert (result.model, result.trained) == ("epoch 3", True)
+    assert network.training
+    assert all(parameter.requires_grad for parameter in network.parameters())
+    after = network.state_dict()
+    assert list(after) == list(before)
+    assert all(torch.equal(after[name], value) for name, value in before.items())
 
 
 def test_a_closed_predictor_holds_no_network(checkpoints):

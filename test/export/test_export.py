@@ -20,8 +20,9 @@ from effocc_ros.export.check import ties
 from effocc_ros.export.halves import InOnnxruntime, run_halves
 from effocc_ros.export.onnx_files import OPSET, export_network
 from effocc_ros.frame import NUSCENES_CAMERAS
+from effocc_ros.loaded_model import load_model
 from effocc_ros.networks.effocc import EffOcc
-from effocc_ros.predictor import Predictor, load_model
+from effocc_ros.predictor import Predictor
 from effocc_ros.preprocess import preprocess
 from effocc_ros.presets import config_from_mapping, load_preset
 from effocc_ros.rig import load_rig
@@ -80,9 +81,9 @@ def toy_frame(tmp_path_factory):
 
 def differing_voxels(exported, frame):
     """Count voxels that the files and the Predictor label otherwise, but for ties."""
-    config, _, _, network = load_model(exported.checkpoint)
-    network = network.requires_grad_(False).fuse_for_inference()
-    got = run_halves(network, preprocess(frame, config), InOnnxruntime(exported.files))
+    model = load_model(exported.checkpoint)
+    network = model.network.requires_grad_(False).fuse_for_inference()
+    got = run_halves(network, preprocess(frame, model.config), InOnnxruntime(exported.files))
     assert len(got["labels"].unique()) > 5
     expected = torch.from_numpy(Predictor(exported.checkpoint, "cpu").predict(frame).labels)[None]
     apart = got["labels"] != expected

@@ -96,6 +96,7 @@ class Learner:
         tasks = [self._task(batch, step) for batch in batches]
         amounts = _added(self._objective.amounts(task, self._network.flow) for task in tasks)
         amounts = sum_of_processes(self._fabric, amounts)
+        divisors = {name: torch.where(n > 0, n, 1.0) for name, n in amounts.items()}
         found = []
         for number, task in enumerate(tasks):
             waits = number < len(tasks) - 1
@@ -104,7 +105,7 @@ class Learner:
                     inputs = inputs_for(self._network, task.batch.inputs).keywords()
                     outputs = self._student(columns=task.columns, **inputs)
                 sums = self._objective.terms(outputs, task)
-                terms = {name: value / amounts[name].clamp(min=1.0) for name, value in sums.items()}
+                terms = {name: value / divisors[name] for name, value in sums.items()}
                 # DistributedDataParallel takes the mean of the processes' gradients; the terms
                 # are to be added up.
                 self._fabric.backward(sum(terms.values()) * self._fabric.world_size)

@@ -1,7 +1,7 @@
 """One process or many: what Lightning Fabric is told of the machine."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -104,3 +104,14 @@ def gathered(fabric: Fabric, value: Any) -> list[Any]:
     values: list[Any] = [None] * fabric.world_size
     torch.distributed.all_gather_object(values, value)
     return values
+
+
+def in_first(fabric: Fabric, function: Callable[[], Any]) -> Any:
+    """Call a function in the first process; all get what it returns, or its InputError."""
+
+    @contextmanager
+    def called() -> Iterator[Any]:
+        yield function()
+
+    with first_only(fabric, called()) as value:
+        return fabric.broadcast(value)

@@ -1,6 +1,6 @@
 """A Frame as the tensors that a network takes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import chain
 
@@ -50,14 +50,21 @@ class Inputs:
 
     def to(self, device: torch.device | str) -> "Inputs":
         """Return the same inputs on another device."""
-        moved = {
-            name: value.to(device, non_blocking=True)
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> "Inputs":
+        """Return the same inputs in memory from which a GPU can fetch while it computes."""
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Inputs":
+        changed = {
+            name: change(value)
             for name, value in self.keywords().items()
             if isinstance(value, Tensor)
         }
         if self.points is not None:
-            moved["points"] = [points.to(device, non_blocking=True) for points in self.points]
-        return replace(self, **moved)
+            changed["points"] = [change(points) for points in self.points]
+        return replace(self, **changed)
 
 
 def preprocess(frame: Frame, config: ModelConfig, device: torch.device | str = "cpu") -> Inputs:

@@ -1,6 +1,6 @@
 """Samples as a network learns from them: inputs, labels, and what of the labels counts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -53,21 +53,19 @@ class Batch:
             inputs = normalised(inputs, self.config, device)
         else:
             inputs = inputs.to(device)
-        moved = {
-            name: getattr(self, name).to(device, non_blocking=True)
-            for name in ("labels", "mask_camera", "labeled", "flow")
-            if getattr(self, name) is not None
-        }
-        return replace(self, inputs=inputs, **moved)
+        return replace(
+            self,
+            inputs=inputs,
+            **self._each(lambda tensor: tensor.to(device, non_blocking=True)),
+        )
 
     def pin_memory(self) -> "Batch":
         """Return the batch in memory from which a GPU can fetch while it computes."""
-        tensors = {
-            name: getattr(self, name).pin_memory()
-            for name in ("labels", "mask_camera", "labeled", "flow")
-            if getattr(self, name) is not None
-        }
-        return replace(self, inputs=self.inputs.pin_memory(), **tensors)
+        return replace(self, inputs=self.inputs.pin_memory(), **self._each(Tensor.pin_memory))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
+        names = ("labels", "mask_camera", "labeled", "flow")
+        return {n: change(getattr(self, n)) for n in names if getattr(self, n) is not None}
 
 
 def make_batch(
@@ -152,14 +150,14 @@ def check_space(space: LabelSpace, config: ModelConfig) -> None:
         )
 
 
-def check_symmetric(config: ModelConfig, variation_axes: str) -> None:
+def check_even(config: ModelConfig, axes: str) -> None:
     """Raise InputError unless the grid lies evenly about the origin, so that it can be mirrored.
 
     Args:
         config: The network's preset.
-        variation_axes: The axes that are mirrored: ``x``, ``y`` or ``xy``.
+        axes: Those that are mirrored: some of ``xy``.
     """
-    for axis in variation_axes:
+    for axis in axes:
         number = "xy".index(axis)
         lower, upper = config.grid.lower[number], config.grid.upper[number]
         if abs(lower + upper) > 1e-6:

@@ -111,9 +111,7 @@ def _draw_axis(canvas: NDArray[np.uint8], bottom: int, top: float, column) -> No
         put_text(canvas, str(tick), (place, bottom + 30), 14, DIM, align="center")
 
 
-def _draw_bar(
-    canvas: NDArray[np.uint8], summary: Summary, middle: int, left: int, column
-) -> None:
+def _draw_bar(canvas: NDArray[np.uint8], summary: Summary, middle: int, left: int, column) -> None:
     color = _TEACHER if summary.arm.is_teacher else _STUDENT
     end = max(column(summary.miou), left + 1)
     corners = (left, middle - _BAR // 2), (end, middle + _BAR // 2)

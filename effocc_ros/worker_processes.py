@@ -1,0 +1,25 @@
+"""How a worker process begins, so that it ends with its parent and minds its own business."""
+
+import os
+import signal
+import threading
+from multiprocessing import parent_process
+
+import cv2
+from threadpoolctl import threadpool_limits
+
+
+def settle() -> None:
+    """Make this process a good worker: one thread, deaf to Ctrl-C, gone when its parent is.
+
+    Threads of their own, of BLAS above all, would make processes on every core a third slower.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it, and ends its workers
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    cv2.setNumThreads(1)
+    threadpool_limits(1)
+
+
+def _end_with_parent() -> None:
+    parent_process().join()
+    os._exit(1)

@@ -61,7 +61,8 @@ def learn_guess(truths: Iterable[Labels], space: LabelSpace) -> Guess:
 
     Args:
         truths: Training labels, one in memory at a time.
-        space: What they mean; labels that do not count (``ignore``) are not counted here either.
+        space: What they mean; labels that do not count (``ignore``), or that a label budget
+            hides, are not counted here either.
 
     Raises:
         InputError: There are none.
@@ -71,9 +72,10 @@ def learn_guess(truths: Iterable[Labels], space: LabelSpace) -> Guess:
     for truth in truths:
         samples += 1
         flow = flow or truth.flow is not None
+        shown = True if truth.shown is None else truth.shown
         for label in np.unique(truth.semantics):
             if label != space.ignore:
-                counts[label] += truth.semantics == label
+                counts[label] += (truth.semantics == label) & shown
     if not samples:
         raise InputError(NAME, found="no training labels", expected="at least those of one sample")
     # Where nothing was ever labeled there is nothing.

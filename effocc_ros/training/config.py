@@ -86,7 +86,6 @@ class TrainConfig:
         log_every: Steps between rows of metrics.csv.
         val_every: Steps between evaluations; 0: after the last step alone.
         val_limit: Samples of an evaluation at most, evenly spaced over the split.
-        val_batch: Samples that an evaluation computes at a time.
         checkpoint_every: Steps between checkpoints; 0: by time alone.
         checkpoint_minutes: Minutes between checkpoints; 0: by steps alone.
         training_data: What the model card shall say of the data; the data set and split if empty.
@@ -145,7 +144,6 @@ class TrainConfig:
     log_every: int = 10
     val_every: int = 0
     val_limit: int = 200
-    val_batch: int = 1
     checkpoint_every: int = 0
     checkpoint_minutes: float = 10.0
     training_data: str = ""
@@ -277,7 +275,7 @@ def _override(values: dict[str, Any], override: str) -> None:
 
 
 def _numbers(value: Any) -> Any:
-    """Turn what YAML 1.1 calls a text and everyone else a number, such as 4e-4, into the number."""
+    """Turn what YAML 1.1 takes for a text, such as 4e-4, into the number that it is."""
     if isinstance(value, Mapping):
         return {key: _numbers(inner) for key, inner in value.items()}
     if isinstance(value, str) and value[:1] in "0123456789.+-":

@@ -1,5 +1,6 @@
 """What is known of the training labels before anything is learned."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from effocc_ros.datasets.sample import Sample
+from effocc_ros.datasets.sample import Labels, Sample
 from effocc_ros.errors import InputError
+from effocc_ros.evaluation.guess import learn_guess
+from effocc_ros.evaluation.reading import evenly
 from effocc_ros.files import whole_file
-from effocc_ros.training.splits import evenly_spaced
 
 SAMPLES = 200
 """Samples that are counted, evenly spaced: more hardly change a frequency."""
@@ -45,20 +47,7 @@ def count_labels(
         InputError: No sample has labels, or a file is broken.
     """
     known = [index for index in range(len(dataset)) if dataset.is_labeled(index)]
-    counts = np.zeros(class_count, np.int64)
-    votes = None
-    for place in evenly_spaced(len(known), limit) if known else ():
-        truth = dataset[known[place]].truth
-        counted = truth.semantics < class_count
-        if votes is None:
-            votes = np.zeros((*truth.semantics.shape, class_count), np.uint16)
-        if truth.mask_camera is not None and not unseen:
-            counted = counted & truth.mask_camera
-        counts += np.bincount(truth.semantics[counted], minlength=class_count)
-        # All known voxels vote, for they cost nothing, and hidden ones are judged elsewhere too.
-        valid = np.nonzero(truth.semantics < class_count)
-        votes[(*valid, truth.semantics[valid])] += 1
-    if votes is None:
+    if not known:
         raise InputError(
             "training split",
             found=f"{len(dataset)} samples, none with labels",
@@ -66,7 +55,15 @@ def count_labels(
             do="Choose a larger label budget",
             reason="no_labels",
         )
-    return LabelStatistics(counts, votes.argmax(axis=-1).astype(np.uint8))
+    counts = np.zeros(class_count, np.int64)
+
+    def truths() -> Iterator[Labels]:
+        for place in evenly(len(known), limit):
+            truth = dataset[known[place]].truth
+            counts[:] += _count(truth, class_count, unseen)
+            yield truth
+
+    return LabelStatistics(counts, learn_guess(truths(), dataset.space).labels)
 
 
 def save_statistics(path: Path, statistics: LabelStatistics) -> None:
@@ -81,3 +78,12 @@ def load_statistics(path: Path) -> LabelStatistics | None:
         return None
     with np.load(path, allow_pickle=False) as arrays:
         return LabelStatistics(arrays["counts"], arrays["majority"])
+
+
+def _count(truth: Labels, class_count: int, unseen: bool) -> NDArray[np.int64]:
+    counted = truth.semantics < class_count
+    if truth.mask_camera is not None and not unseen:
+        counted &= truth.mask_camera
+    if truth.shown is not None:
+        counted &= truth.shown
+    return np.bincount(truth.semantics[counted], minlength=class_count)

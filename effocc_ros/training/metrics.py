@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from effocc_ros.files import unwritable, whole_file
+from effocc_ros.training.learner import StepResult
 
 FIRST = ("step", "epoch", "minutes", "lr", "loss")
 LAST = (
@@ -22,7 +23,7 @@ class MetricsLog:
 
     Args:
         path: The CSV file; TensorBoard's events go into ``tensorboard`` beside it.
-        terms: Names of the loss's terms.
+        terms: Names of the loss's terms; those of the file when empty.
         step: Rows of later steps, from a process that died, are taken out.
     """
 
@@ -30,7 +31,7 @@ class MetricsLog:
         # Only a training needs it.
         from tensorboardX import SummaryWriter
 
-        self._path, self._columns = path, (*FIRST, *terms, *LAST)
+        self._path, self._columns = path, (*FIRST, *(terms or _terms_of(path)), *LAST)
         kept = [row for row in read_metrics(path) if row.get("step", math.inf) <= step]
         with whole_file(path) as partial, open(partial, "w", newline="") as file:
             writer = csv.DictWriter(file, self._columns, extrasaction="ignore")
@@ -59,6 +60,55 @@ class MetricsLog:
     def close(self) -> None:
         """Write out what is held back."""
         self._events.close()
+
+
+class Window:
+    """The steps since the last row, of which a row gives the mean.
+
+    Args:
+        batch_size: Samples of a step.
+    """
+
+    def __init__(self, batch_size: int):
+        self._batch_size = batch_size
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self._results: list[StepResult] = []
+        self._waited = self._seconds = 0.0
+
+    def add(self, result: StepResult, waited: float, seconds: float) -> None:
+        """Add a step, the seconds in which it waited for data, and those that it took in all."""
+        self._results.append(result)
+        self._waited += waited
+        self._seconds += seconds
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Names of the loss's terms."""
+        return tuple(self._results[-1].terms)
+
+    def numbers(self) -> dict[str, float]:
+        """Return the means by name; ``data_wait`` is a share of the time."""
+        count = len(self._results)
+        means = {
+            name: math.fsum(result.terms[name] for result in self._results) / count
+            for name in self.terms
+        }
+        return means | {
+            "loss": math.fsum(result.loss for result in self._results) / count,
+            "gradient": math.fsum(result.gradient for result in self._results) / count,
+            "samples_per_second": count * self._batch_size / self._seconds,
+            "data_wait": self._waited / self._seconds,
+        }
+
+
+def _terms_of(path: Path) -> list[str]:
+    if not path.is_file():
+        return []
+    with open(path, newline="") as file:
+        return [name for name in next(csv.reader(file), []) if name not in (*FIRST, *LAST)]
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:

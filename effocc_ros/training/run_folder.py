@@ -40,7 +40,6 @@ MAY_CHANGE = (
     "log_every",
     "val_every",
     "val_limit",
-    "val_batch",
     "checkpoint_every",
     "checkpoint_minutes",
     "half_weights",
@@ -139,12 +138,14 @@ def _check_folder(folder: RunFolder, config: TrainConfig) -> None:
         if strangers:
             raise InputError(
                 f"run folder {folder.path}",
-                found=f"{len(strangers)} files, such as {sorted(strangers)[0]}, and no config.yaml",
+                found=f"{len(strangers)} files, such as {min(strangers)}, and no config.yaml",
                 expected="an empty folder, or that of the same training",
                 do="Choose another one with out=FOLDER",
                 reason="busy_output",
             )
         return
+    if not folder.state.is_file() and not folder.metrics.is_file():
+        return  # It ended before its first step, of which nothing is worth keeping.
     there = config_from_mapping(
         read_mapping(folder.config, f"run folder {folder.path}"), f"config {folder.config}"
     )

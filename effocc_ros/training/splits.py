@@ -2,15 +2,14 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-from torch.utils.data import Dataset, Subset
+from torch.utils.data import Dataset
 
-from effocc_ros.datasets.benchmarks import label_space, open_dataset
+from effocc_ros.datasets.benchmarks import open_dataset
 from effocc_ros.datasets.budgets import read_budget
 from effocc_ros.datasets.nuscenes_frames import SweepChoice
-from effocc_ros.datasets.sample import Sample
+from effocc_ros.datasets.sample import LabelSpace, Sample
 from effocc_ros.errors import InputError
-from effocc_ros.evaluation.evaluate import check_fits
+from effocc_ros.evaluation.reading import evenly
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.training.config import TrainConfig
 
@@ -41,6 +40,31 @@ def sensors_of(network: ModelConfig) -> Sensors:
     return Sensors(network.cameras, network.modality != "vision", network.sweeps)
 
 
+@dataclass(frozen=True)
+class SomeSamples:
+    """Some of the samples of a data set, as a loader reads them.
+
+    Attributes:
+        dataset: Where they are.
+        positions: Which.
+    """
+
+    dataset: Dataset[Sample]
+    positions: tuple[int, ...]
+
+    @property
+    def space(self) -> LabelSpace:
+        """What the labels mean."""
+        return self.dataset.space
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def read(self, index: int, epoch: int) -> Sample:
+        """Read a sample as it is in an epoch."""
+        return self.dataset.read(self.positions[index], epoch)
+
+
 def open_training_split(config: TrainConfig, sensors: Sensors) -> Dataset[Sample]:
     """Open the split that is learned from, with its label budget.
 
@@ -53,24 +77,22 @@ def open_training_split(config: TrainConfig, sensors: Sensors) -> Dataset[Sample
     return _open(config, config.train_split, sensors, options)
 
 
-def open_validation_split(config: TrainConfig, sensors: Sensors) -> Dataset[Sample]:
+def open_validation_split(
+    config: TrainConfig, sensors: Sensors, rank: int = 0, world: int = 1
+) -> SomeSamples:
     """Open the samples that judge: ``val_limit`` of the split, evenly spaced.
+
+    Args:
+        config: The training.
+        sensors: What is read.
+        rank: Which process this is; each judges on its own part, one may have a sample more.
+        world: How many processes there are.
 
     Raises:
         InputError: It cannot be opened, or is empty.
     """
     dataset = _open(config, config.val_split, sensors, {})
-    return Subset(dataset, evenly_spaced(len(dataset), config.val_limit))
-
-
-def evenly_spaced(count: int, limit: int) -> list[int]:
-    """Return at most ``limit`` of the numbers below ``count``, from the first to the last."""
-    return np.linspace(0, count - 1, min(limit, count)).round().astype(int).tolist()
-
-
-def check_network_fits(network: ModelConfig, classes, dataset: str) -> None:
-    """Raise InputError unless a network's classes and grid are those of the labels."""
-    check_fits(network.name, classes, network.grid, label_space(dataset))
+    return SomeSamples(dataset, tuple(evenly(len(dataset), config.val_limit)[rank::world]))
 
 
 def _open(config: TrainConfig, split: str, sensors: Sensors, options: dict) -> Dataset[Sample]:

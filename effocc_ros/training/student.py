@@ -1,13 +1,12 @@
 """The network in training and the frozen teacher beside it."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from effocc_ros.checkpoints import load_checkpoint, shipped_checkpoint
 from effocc_ros.errors import InputError
+from effocc_ros.loaded_model import load_model
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.networks.effocc import EffOcc, Outputs
 from effocc_ros.preprocess import Inputs
@@ -57,18 +56,16 @@ def load_teacher(model: str) -> tuple[ModelConfig, EffOcc]:
     Raises:
         InputError: There is no such file, or its weights are random.
     """
-    path = shipped_checkpoint(model) or Path(model)
-    config, state, card = load_checkpoint(path)
-    if not card.get("trained"):
+    teacher = load_model(model)
+    if not teacher.trained:
         raise InputError(
-            f"teacher {path}",
+            f"teacher {model}",
             found="random weights",
             expected="a trained network",
+            do="Give the path of a checkpoint",
             reason="untrained_teacher",
         )
-    network = EffOcc(config)
-    network.load_state_dict(state)
-    return config, network.requires_grad_(False).eval()
+    return teacher.config, teacher.network.requires_grad_(False).eval()
 
 
 def check_teacher(teacher: ModelConfig, student: ModelConfig) -> None:

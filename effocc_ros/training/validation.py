@@ -35,13 +35,7 @@ class Scores:
 
 def scores_of(confusion: Confusion) -> Scores:
     """Sum a confusion matrix up."""
-    counts, free = confusion.counts, confusion.classes.free
-    missed, invented = counts[:, free].sum(), counts[free].sum()
-    both_free = counts[free, free]
-    union = counts.sum() - both_free
-    hits = union - (missed - both_free) - (invented - both_free)
-    geometric = float(hits / union) if union else float("nan")
-    return Scores(confusion.mean_iou(), geometric, confusion.frames)
+    return Scores(confusion.mean_iou(), confusion.geometric_iou(), confusion.frames)
 
 
 def validate(

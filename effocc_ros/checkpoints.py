@@ -65,7 +65,12 @@ def make_card(
 
 
 def save_checkpoint(
-    path: Path | str, config: ModelConfig, state: Mapping[str, Tensor], card: Mapping[str, Any]
+    path: Path | str,
+    config: ModelConfig,
+    state: Mapping[str, Tensor],
+    card: Mapping[str, Any],
+    *,
+    half: bool = False,
 ) -> None:
     """Write a checkpoint, whole or not at all.
 
@@ -74,12 +79,17 @@ def save_checkpoint(
         config: What the network looks like.
         state: Its state dict, with all keys.
         card: From :func:`make_card`.
+        half: Store weights as float16, which halves the file. Vectors stay float32: they are
+            small, and among them are variances, which float16 may not hold.
 
     Raises:
-        InputError: The state dict does not fit the config, or the file cannot be written.
+        InputError: The state dict does not fit the config, a weight is too large for float16, or
+            the file cannot be written.
     """
     check_state(state, config, what=f"state dict for {path}")
     tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+    if half:
+        tensors = {name: _halved(name, value) for name, value in tensors.items()}
     with whole_file(path) as partial:
         partial.write_bytes(save(tensors, {CARD_KEY: json.dumps(card), "format": "pt"}))
 
@@ -91,7 +101,8 @@ def load_checkpoint(path: Path | str) -> tuple[ModelConfig, dict[str, Tensor], d
         path: A file written by :func:`save_checkpoint`.
 
     Returns:
-        Config, state dict on the CPU, and card. The state dict fits the config.
+        Config, state dict on the CPU, and card. The state dict fits the config; what is stored
+        as float16 comes as float32.
 
     Raises:
         InputError: There is no such file, it is no whole safetensors file with a card, or keys or
@@ -169,7 +180,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            state = {name: _whole(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise _bad_checkpoint(path, f"no whole safetensors file ({error})") from error
     try:
@@ -177,6 +188,25 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     except (KeyError, json.JSONDecodeError) as error:
         raise _bad_checkpoint(path, "no model card in its metadata") from error
     return card, state
+
+
+def _halved(name: str, value: Tensor) -> Tensor:
+    if value.ndim < 2 or not value.is_floating_point():
+        return value
+    half = value.half()
+    if not half.isfinite().all():
+        raise InputError(
+            f"weight {name}",
+            found=f"values up to {value.abs().max():g}",
+            expected=f"at most {torch.finfo(torch.float16).max:g}, for it is stored in float16",
+            do="Store the checkpoint in float32, or see why training gave such a weight",
+            reason="bad_checkpoint",
+        )
+    return half
+
+
+def _whole(value: Tensor) -> Tensor:
+    return value.float() if value.dtype == torch.float16 else value
 
 
 def _check_classes(card: Mapping[str, Any], config: ModelConfig, what: str) -> None:

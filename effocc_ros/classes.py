@@ -86,6 +86,7 @@ OPENOCC_FLOW = ClassList(
     names=(*_FLOW_NAMES, "unused"),
     colors=(*(_NUSCENES_COLORS[name] for name in _FLOW_NAMES), (0, 0, 0)),
     free=16,
+    unused=(17,),
 )
 """OpenOcc with flow: 17 classes; EFFOcc's head has an 18th output that no label ever used."""
 

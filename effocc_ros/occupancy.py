@@ -18,12 +18,20 @@ class ClassList:
         names: Name of class i at position i.
         colors: Red, green, blue (0..255) of class i at position i.
         free: The label that means "nothing here".
+        unused: Outputs of a network that stand for no class: no label is one of them.
     """
 
     name: str
     names: tuple[str, ...]
     colors: tuple[tuple[int, int, int], ...]
     free: int
+    unused: tuple[int, ...] = ()
+
+    @property
+    def scored(self) -> tuple[int, ...]:
+        """Labels whose scores make up a mean: all but free and unused ones."""
+        left_out = (self.free, *self.unused)
+        return tuple(label for label in range(len(self.names)) if label not in left_out)
 
     def palette(self) -> NDArray[np.uint8]:
         """Return the colours as (C, 3) uint8 RGB."""
@@ -45,6 +53,10 @@ class SemanticOccupancy:
         trained: False when the weights are random and the labels mean nothing.
         mode: ``fusion``, ``vision`` or ``lidar``.
         inputs: Names of the sensors that took part.
+        flow: (X, Y, Z, 2) float32, velocity (x, y) in m/s in the grid's frame, or None for models
+            that know none. Of free voxels it means nothing.
+        above_base: Metres from the base frame up to the origin of the grid's frame: 0 in the ego
+            frame, the LiDAR's height in its own.
     """
 
     stamp: int
@@ -57,15 +69,22 @@ class SemanticOccupancy:
     trained: bool = False
     mode: str = ""
     inputs: tuple[str, ...] = ()
+    flow: NDArray[np.float32] | None = None
+    above_base: float = 0.0
 
     def __post_init__(self):
-        for name in ("labels", "confidence"):
+        wanted = {
+            "labels": (np.uint8, self.grid.shape),
+            "confidence": (np.uint8, self.grid.shape),
+            "flow": (np.float32, (*self.grid.shape, 2)),
+        }
+        for name, (dtype, shape) in wanted.items():
             array = getattr(self, name)
-            if array is not None and (array.shape != self.grid.shape or array.dtype != np.uint8):
+            if array is not None and (array.shape != shape or array.dtype != dtype):
                 raise InputError(
                     f"SemanticOccupancy.{name}",
                     found=f"{array.dtype} {array.shape}",
-                    expected=f"uint8 {self.grid.shape}, the shape of its grid",
+                    expected=f"{np.dtype(dtype)} {shape}, the shape of its grid",
                 )
 
     @property

@@ -1,27 +1,23 @@
 """From a Frame to semantic occupancy: one object, one method."""
 
+import copy
 import gc
-import logging
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
-from effocc_ros.checkpoints import load_checkpoint, make_card, shipped_checkpoint
 from effocc_ros.classes import class_list
 from effocc_ros.errors import InputError
 from effocc_ros.frame import Frame
+from effocc_ros.loaded_model import LoadedModel, load_model
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.networks.effocc import EffOcc
 from effocc_ros.occupancy import SemanticOccupancy
 from effocc_ros.preprocess import preprocess
-from effocc_ros.presets import load_preset, preset_names
-
-logger = logging.getLogger(__name__)
 
 PRECISIONS = {
     "float32": torch.float32,
@@ -29,8 +25,6 @@ PRECISIONS = {
     "float16": torch.float16,
 }
 """Names that ``precision`` may have."""
-SEED = 0
-"""Seed of the weights of an untrained preset: everyone's are the same."""
 
 
 class Predictor:
@@ -41,7 +35,8 @@ class Predictor:
     Use one Predictor from one thread at a time.
 
     Args:
-        model: Name of a preset, whose weights are then random, or path of a checkpoint.
+        model: Name of a preset, path of a checkpoint, or a model that was loaded; its network is
+            taken over and cannot be trained any more.
         device: ``cpu``, ``cuda``, ``cuda:1``, or ``auto``: the first GPU if there is one.
         precision: ``float32``; on a GPU also ``bfloat16`` or ``float16``.
         confidence: Also give the probability of each voxel's class.
@@ -60,7 +55,7 @@ class Predictor:
 
     def __init__(
         self,
-        model: str | Path,
+        model: str | Path | LoadedModel,
         device: str = "auto",
         precision: str = "float32",
         confidence: bool = False,
@@ -69,11 +64,44 @@ class Predictor:
         self._dtype = _choose_precision(precision, self.device)
         self.confidence = confidence
         self.timings: dict[str, float] = {}
-        self.config, self.name, card, network = load_model(model)
-        self.trained = bool(card.get("trained"))
+        loaded = model if isinstance(model, LoadedModel) else load_model(model)
+        self.config, self.name, self.trained = loaded.config, loaded.name, loaded.trained
         self.classes = class_list(self.config.classes)
-        network = network.requires_grad_(False).fuse_for_inference()
+        network = loaded.network.requires_grad_(False).fuse_for_inference()
         self._network: EffOcc | None = network.to(self.device)
+
+    @classmethod
+    def from_network(
+        cls,
+        network: EffOcc,
+        config: ModelConfig,
+        *,
+        name: str = "",
+        device: str | torch.device = "auto",
+        precision: str = "float32",
+        confidence: bool = False,
+        trained: bool = True,
+    ) -> "Predictor":
+        """Predict with a network in memory, as training does between its epochs.
+
+        The network is copied: it stays in its mode, on its device, and can be trained on.
+
+        Args:
+            network: What to copy.
+            config: What the network looks like.
+            name: What to call it; the preset's name when empty.
+            device: As for the class.
+            precision: As for the class.
+            confidence: As for the class.
+            trained: False when the weights are random.
+
+        Raises:
+            InputError: No such device, or a precision the device lacks.
+        """
+        # Checked before a large network is copied.
+        _choose_precision(precision, choose_device(str(device)))
+        loaded = LoadedModel(copy.deepcopy(network), config, name or config.name, trained)
+        return cls(loaded, str(device), precision, confidence)
 
     def predict(self, frame: Frame) -> SemanticOccupancy:
         """Say what fills every voxel around the vehicle.
@@ -85,7 +113,7 @@ class Predictor:
             frame: Sensors of one moment.
 
         Returns:
-            Labels in the ego frame, stamped as the Frame.
+            Labels in the ego frame, stamped as the Frame, and a flow if the network gives one.
 
         Raises:
             InputError: The Frame holds nothing that the network can use.
@@ -100,7 +128,7 @@ class Predictor:
             with self._stage("network"), self._arithmetic():
                 tensors = self._network.predict_labels(confidence=self.confidence, **keywords)
             with self._stage("output"):
-                labels, confidence, _ = (_to_host(tensor) for tensor in tensors)
+                labels, confidence, flow = (_to_host(tensor) for tensor in tensors)
         in_lidar_frame = self.config.frame == "lidar"
         return SemanticOccupancy(
             stamp=frame.stamp,
@@ -113,6 +141,8 @@ class Predictor:
             trained=self.trained,
             mode=self.config.modality,
             inputs=inputs,
+            flow=flow,
+            above_base=float(frame.cloud.sensor2ego[2, 3]) if in_lidar_frame else 0.0,
         )
 
     def close(self) -> None:
@@ -228,43 +258,9 @@ def _choose_precision(name: str, device: torch.device) -> torch.dtype:
     return PRECISIONS[name]
 
 
-def load_model(model: str | Path) -> tuple[ModelConfig, str, dict[str, Any], EffOcc]:
-    """Make the network that a name or a path stands for.
-
-    Args:
-        model: Name of a preset, whose weights are random unless a checkpoint of it ships, or path
-            of a checkpoint.
-
-    Returns:
-        Config, name, model card, and network on the CPU.
-
-    Raises:
-        InputError: There is no such preset or file, or the file is no checkpoint.
-    """
-    is_preset = str(model) in preset_names()
-    shipped = shipped_checkpoint(str(model)) if is_preset else None
-    if is_preset and shipped is None:
-        config = load_preset(str(model))
-        logger.warning("%s: no checkpoint was given, the weights are random", config.name)
-        # A generator of its own, so that the caller's random numbers are not disturbed.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(SEED)
-            return config, config.name, make_card(config, trained=False), EffOcc(config)
-    path = shipped or Path(model)
-    if not path.is_file():
-        raise InputError(
-            "model",
-            found=repr(str(model)),
-            expected=f"the path of a checkpoint, or a preset: {', '.join(preset_names())}",
-            do="See `effocc models`",
-            reason="unknown_model",
-        )
-    config, state_dict, card = load_checkpoint(path)
-    network = EffOcc(config)
-    network.load_state_dict(state_dict)
-    return config, path.stem, card, network
-
-
 def _to_host(tensor: torch.Tensor | None) -> np.ndarray | None:
-    """The only sample (1, X, Y, Z) as a contiguous array (X, Y, Z)."""
-    return None if tensor is None else np.ascontiguousarray(tensor[0].cpu().numpy())
+    """The only sample (1, ...) as a contiguous array (...); half precision becomes float32."""
+    if tensor is None:
+        return None
+    tensor = tensor[0].float() if tensor.is_floating_point() else tensor[0]
+    return np.ascontiguousarray(tensor.cpu().numpy())

@@ -1,12 +1,9 @@
 """Model presets: config/model/<name>.yaml, read into ModelConfig."""
 
-import sys
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, fields
-from types import UnionType
-from typing import Any, get_args, get_origin, get_type_hints
-
-import yaml
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, get_type_hints
 
 from effocc_ros.errors import InputError
 from effocc_ros.geometry import VoxelGrid
@@ -18,6 +15,15 @@ from effocc_ros.networks.config import (
     ModelConfig,
 )
 from effocc_ros.resources import resource_path
+from effocc_ros.typed_values import (
+    as_tuple,
+    bad_field,
+    check_field,
+    check_names,
+    finite,
+    fits,
+    read_mapping,
+)
 
 FOLDER = "config/model"
 _GRIDS = ("grid", "bev", "voxels")
@@ -67,15 +73,18 @@ def preset_names() -> tuple[str, ...]:
 
 
 def load_preset(name: str) -> ModelConfig:
-    """Read a shipped preset.
+    """Read a preset.
 
     Args:
-        name: One of :func:`preset_names`.
+        name: One of :func:`preset_names`, or the path of a YAML file of one's own, ``.yaml``.
 
     Raises:
-        InputError: There is no such preset.
+        InputError: There is no such preset, or the file is none.
     """
     names = preset_names()
+    own = Path(name)
+    if own.suffix == ".yaml" and own.is_file():
+        return _read_preset(own)
     if name not in names:
         raise InputError(
             "model preset",
@@ -84,8 +93,7 @@ def load_preset(name: str) -> ModelConfig:
             do="See `effocc models`",
             reason="unknown_preset",
         )
-    text = resource_path(f"{FOLDER}/{name}.yaml").read_text(encoding="utf-8")
-    return config_from_mapping({"name": name, **yaml.safe_load(text)}, what=f"preset {name}")
+    return _read_preset(resource_path(f"{FOLDER}/{name}.yaml"))
 
 
 def config_from_mapping(values: Mapping[str, Any], what: str) -> ModelConfig:
@@ -98,42 +106,36 @@ def config_from_mapping(values: Mapping[str, Any], what: str) -> ModelConfig:
     Raises:
         InputError: A field is missing or unknown, or a value does not fit its field.
     """
-    known = {field.name: field for field in fields(ModelConfig)}
-    missing = [
-        name for name, field in known.items() if field.default is MISSING and name not in values
-    ]
-    unknown = [name for name in values if name not in known]
-    if missing or unknown:
-        raise InputError(
-            what,
-            found=f"unknown fields {unknown}, missing fields {missing}",
-            expected="the fields of ModelConfig",
-            reason="bad_config",
-        )
-    values = {name: _tuples(value) for name, value in values.items()}
+    check_names(ModelConfig, values, what)
+    values = {name: as_tuple(value) for name, value in values.items()}
     for name in _GRIDS:
         if values.get(name) is not None:
             values[name] = _grid(values[name], f"{what}, field {name}")
     for name, hint in get_type_hints(ModelConfig).items():
-        if name in values and not _fits(values[name], hint):
-            raise _bad_field(what, name, values[name], str(getattr(hint, "__name__", hint)))
+        if name in values:
+            check_field(values[name], hint, what, name)
     config = ModelConfig(**values)
     _check_numbers(config, what)
     for name, choices in _CHOICES.items():
         if getattr(config, name) not in choices:
-            raise _bad_field(what, name, getattr(config, name), f"one of {', '.join(choices)}")
+            raise bad_field(what, name, getattr(config, name), f"one of {', '.join(choices)}")
     for name in _NEEDED[config.modality]:
         if not getattr(config, name):
             expected = f"a value, for this is a {config.modality} network"
-            raise _bad_field(what, name, getattr(config, name), expected)
+            raise bad_field(what, name, getattr(config, name), expected)
     if config.bev_encoder == "resnet" and config.modality != "vision":
-        raise _bad_field(what, "bev_encoder", "resnet", "second: only cameras have the other one")
+        raise bad_field(what, "bev_encoder", "resnet", "second: only cameras have the other one")
     return config
 
 
 def config_to_mapping(config: ModelConfig) -> dict[str, Any]:
     """Return the plain values of a ModelConfig, such that config_from_mapping gives it back."""
     return asdict(config)
+
+
+def _read_preset(path: Path) -> ModelConfig:
+    values = read_mapping(path, f"preset {path.stem}")
+    return config_from_mapping({"name": path.stem, **values}, what=f"preset {path.stem}")
 
 
 def _check_numbers(config: ModelConfig, what: str) -> None:
@@ -145,18 +147,18 @@ def _check_numbers(config: ModelConfig, what: str) -> None:
             for number in (value if isinstance(value, tuple) else (value,))
             if isinstance(number, (int, float))
         ]
-        if not all(map(_finite, numbers)):
-            raise _bad_field(what, name, value, "finite numbers")
+        if not all(map(finite, numbers)):
+            raise bad_field(what, name, value, "finite numbers")
         if name in _POSITIVE and not (numbers and min(numbers) > 0):
-            raise _bad_field(what, name, value, "numbers greater than 0")
+            raise bad_field(what, name, value, "numbers greater than 0")
         if name in _NOT_NEGATIVE and numbers and min(numbers) < 0:
-            raise _bad_field(what, name, value, "numbers of 0 or more")
+            raise bad_field(what, name, value, "numbers of 0 or more")
     start, end, step = config.depth_range
     if not (0 <= start < end and step > 0):
-        raise _bad_field(what, "depth_range", config.depth_range, "0 <= start < end, step > 0")
+        raise bad_field(what, "depth_range", config.depth_range, "0 <= start < end, step > 0")
     stages = config.image_stages
     if not stages or max(stages) > _LAST_STAGE:
-        raise _bad_field(what, "image_stages", stages, f"stages of 0 to {_LAST_STAGE}")
+        raise bad_field(what, "image_stages", stages, f"stages of 0 to {_LAST_STAGE}")
 
 
 def _grid(values: Any, what: str) -> VoxelGrid:
@@ -164,44 +166,11 @@ def _grid(values: Any, what: str) -> VoxelGrid:
     expected = f"a mapping of {', '.join(hints)}, three numbers each"
     if not isinstance(values, Mapping) or {*values} != {*hints}:
         raise InputError(what, found=repr(values), expected=expected, reason="bad_config")
-    triples = {name: _tuples(values[name]) for name in hints}
+    triples = {name: as_tuple(values[name]) for name in hints}
     for name, triple in triples.items():
-        if not _fits(triple, hints[name]) or not all(map(_finite, triple)):
+        if not fits(triple, hints[name]) or not all(map(finite, triple)):
             kind = "whole" if name == "shape" else "finite"
-            raise _bad_field(what, name, triple, f"three {kind} numbers")
+            raise bad_field(what, name, triple, f"three {kind} numbers")
         if name != "lower" and min(triple) <= 0:
-            raise _bad_field(what, name, triple, "three numbers greater than 0")
+            raise bad_field(what, name, triple, "three numbers greater than 0")
     return VoxelGrid(**triples)
-
-
-def _finite(number: float) -> bool:
-    """True for numbers that stay finite as a float; whole ones can be too large for it."""
-    return -sys.float_info.max <= number <= sys.float_info.max
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    """True if a value is of an annotated type, all the way into tuples."""
-    if get_origin(hint) is UnionType:
-        return any(_fits(value, option) for option in get_args(hint))
-    if get_origin(hint) is tuple:
-        items = get_args(hint)
-        if not isinstance(value, tuple):
-            return False
-        if items[-1] is Ellipsis:
-            return all(_fits(item, items[0]) for item in value)
-        return len(value) == len(items) and all(map(_fits, value, items))
-    if hint is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, hint)
-
-
-def _bad_field(what: str, name: str, found: Any, expected: str) -> InputError:
-    return InputError(
-        f"{what}, field {name}", found=repr(found), expected=expected, reason="bad_config"
-    )

@@ -1,3 +1,4 @@
+import copy
 import logging
 from dataclasses import replace
 
@@ -162,12 +163,23 @@ def test_a_network_in_the_lidar_frame_says_so(tmp_path):
     path = checkpoint(tmp_path, replace(SMALL, name="in_lidar", frame="lidar"), trained=False)
     result = Predictor(path, device="cpu").predict(frame())
     assert result.frame_id == "LIDAR_TOP"
+    assert result.above_base == frame().cloud.sensor2ego[2, 3] == 1.8
     assert not result.trained
+
+
+def test_flow_is_predicted_where_the_network_has_it(fusion, tmp_path):
+    config = replace(SMALL, name="flow", classes="openocc_flow", flow=True)
+    result = Predictor(checkpoint(tmp_path, config), device="cpu").predict(frame())
+    with torch.no_grad():
+        outputs = fill(EffOcc(config)).eval()(**preprocess(frame(), config).keywords())
+    np.testing.assert_allclose(result.flow, outputs.flow[0], rtol=1e-3, atol=1e-3)
+    assert result.flow.std() > 0.01
+    assert fusion.predict(frame()).flow is None
 
 
 def test_a_preset_has_random_weights_always_the_same_and_says_so(caplog):
     state = torch.get_rng_state()
-    with caplog.at_level(logging.WARNING, "effocc_ros.predictor"):
+    with caplog.at_level(logging.WARNING, "effocc_ros.loaded_model"):
         first = Predictor("fusion_r18", device="cpu")
     assert "the weights are random" in caplog.text
     assert (first.name, first.trained) == ("fusion_r18", False)
@@ -187,6 +199,36 @@ def test_a_preset_takes_the_checkpoint_that_ships_under_its_name(tmp_path, monke
     monkeypatch.setattr("effocc_ros.checkpoints.resource_path", lambda name: tmp_path / name)
     with Predictor("lidar_tiny", device="cpu") as predictor:
         assert (predictor.name, predictor.trained) == ("lidar_tiny", True)
+
+
+def test_a_network_in_memory_predicts_and_can_be_trained_on(checkpoints):
+    network = fill(EffOcc(SMALL)).train()
+    before = copy.deepcopy(network.state_dict())
+    with Predictor.from_network(network, SMALL, device="cpu", name="epoch 3") as predictor:
+        result = predictor.predict(frame())
+    np.testing.assert_array_equal(
+        result.labels, Predictor(checkpoints["fusion"], "cpu").predict(frame()).labels
+    )
+    assert (result.model, result.trained) == ("epoch 3", True)
+    assert network.training
+    assert all(parameter.requires_grad for parameter in network.parameters())
+    after = network.state_dict()
+    assert list(after) == list(before)
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+
+
+@pytest.mark.parametrize("preset", ["lidar_tiny", "fusion_tiny", "vision_tiny"])
+def test_a_checkpoint_of_half_the_size_gives_the_same_labels(tmp_path, preset):
+    config = load_preset(preset)
+    network = fill(EffOcc(config))
+    card = make_card(config, trained=True)
+    whole, half = tmp_path / "whole.safetensors", tmp_path / "half.safetensors"
+    save_checkpoint(whole, config, network.state_dict(), card)
+    save_checkpoint(half, config, network.state_dict(), card, half=True)
+    assert half.stat().st_size < 0.55 * whole.stat().st_size
+    before, after = (Predictor(path, "cpu").predict(frame()).labels for path in (whole, half))
+    assert len(np.unique(before)) > 3
+    assert (before != after).mean() < 1e-3
 
 
 def test_a_closed_predictor_holds_no_network(checkpoints):

@@ -77,11 +77,11 @@ def _draw_header(
     put_text(canvas, report.title, (_MARGIN, 52), 26, BRIGHT, BOLD)
     frames = "1 frame" if report.frames == 1 else f"{report.frames:,} frames"
     parts = [f"{name} {said(name, value)}" for name, value in report.summary.items()]
-    line = f"{column} of each class in percent, {frames}.  " + ",  ".join(parts)
+    line = f"{column} in percent, {frames}.  " + ",  ".join(parts)
     put_text(canvas, line, (_MARGIN, 92), 16, DIM)
     if baseline is not None:
         text = f"tick: {baseline.title}"
-        put_text(canvas, text, (WIDTH - _MARGIN, 52), 16, DIM, align="right")
+        put_text(canvas, text, (WIDTH - _MARGIN, 92), 16, DIM, align="right")
 
 
 def _axis_end(

@@ -1,14 +1,17 @@
-"""A model's scores on the samples of a benchmark, one sample in memory at a time."""
+"""Models' scores on the samples of a benchmark, one sample in memory at a time."""
 
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import Executor, Future
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from effocc_ros.datasets.nuscenes_dataset import NuscenesDataset
 from effocc_ros.datasets.nuscenes_tables import LIDAR, SampleRecord
-from effocc_ros.datasets.sample import LabelSpace, Sample
+from effocc_ros.datasets.sample import Labels, LabelSpace, Sample
 from effocc_ros.errors import InputError
 from effocc_ros.evaluation.miou import Confusion, confusion_of
 from effocc_ros.evaluation.raycast import scene_origins
@@ -17,8 +20,36 @@ from effocc_ros.frame import Frame
 from effocc_ros.geometry import VoxelGrid
 from effocc_ros.occupancy import ClassList, SemanticOccupancy
 
-MASKS = ("camera", "lidar", "none")
-"""Which voxels count: those that a camera saw, that the LiDAR saw, or all."""
+PENDING = 32
+"""Frames whose scores other processes may owe."""
+
+Predict = Callable[[Sample], SemanticOccupancy]
+"""Says what fills the voxels of a sample; looks at its sensors, not at its labels."""
+Origins = Callable[[Sample], NDArray[np.float64]]
+"""Returns where a sample's rays start, (T, 3) metres."""
+
+
+class Scores(NamedTuple):
+    """What a model's predictions are worth.
+
+    Attributes:
+        confusion: Voxel by voxel.
+        rays: Along rays; None where that was not asked for.
+    """
+
+    confusion: Confusion
+    rays: RayCounts | None
+
+    @classmethod
+    def empty(cls, space: LabelSpace, rays: bool) -> "Scores":
+        """Return the scores of no frame, to which others are joined."""
+        counts = RayCounts.empty(space.classes) if rays else None
+        return cls(Confusion.empty(space.classes), counts)
+
+    def joined(self, other: "Scores") -> "Scores":
+        """Return the scores of both sets of frames together."""
+        rays = None if self.rays is None else self.rays + other.rays
+        return Scores(self.confusion + other.confusion, rays)
 
 
 def evaluate(
@@ -27,37 +58,93 @@ def evaluate(
     space: LabelSpace,
     *,
     mask: str = "none",
-    origins: Callable[[Sample], NDArray[np.float64]] | None = None,
-) -> tuple[Confusion, RayCounts | None]:
-    """Score predictions, voxel by voxel and along rays.
+    origins: Origins | None = None,
+) -> Scores:
+    """Score what a model says of Frames; for the rest see :func:`evaluate_all`."""
+    predictors = {"": lambda sample: predict(sample.frame)}
+    return evaluate_all(samples, predictors, space, mask=mask, origins=origins)[""]
+
+
+def evaluate_all(
+    samples: Iterable[Sample],
+    predictors: Mapping[str, Predict],
+    space: LabelSpace,
+    *,
+    mask: str = "none",
+    origins: Origins | None = None,
+    without_rays: Collection[str] = (),
+    pool: Executor | None = None,
+) -> dict[str, Scores]:
+    """Score several predictors on the same samples, voxel by voxel and along rays.
 
     Args:
         samples: Labeled samples; each is read, scored and let go.
-        predict: Says what fills the voxels of a Frame.
+        predictors: The predictors by name.
         space: What the labels mean.
-        mask: One of ``MASKS``. Rays know no mask.
-        origins: Returns where a sample's rays start, (T, 3) metres; None leaves RayIoU out.
+        mask: Which voxels count: those that the ``camera`` or the ``lidar`` saw, or all
+            (``none``). Rays know no mask.
+        origins: Where rays start; None leaves RayIoU out.
+        without_rays: Names of predictors that RayIoU is left out of, for it takes time.
+        pool: Processes that count; None counts here.
 
     Returns:
-        The confusion matrix, and the ray counts or None.
+        The scores by name.
 
     Raises:
-        InputError: A sample has no labels or no such mask, or the prediction is on other classes
+        InputError: A sample has no labels or no such mask, or a prediction is on other classes
             or another grid.
     """
-    confusion = Confusion.empty(space.classes)
-    rays = None if origins is None else RayCounts.empty(space.classes)
+    rayed = set() if origins is None else set(predictors) - set(without_rays)
+    totals = {name: Scores.empty(space, name in rayed) for name in predictors}
+    pending: deque[tuple[str, Future]] = deque()
     for sample in samples:
         truth, counted = _truth_of(sample, mask)
-        occupancy = predict(sample.frame)
-        check_fits(occupancy.model, occupancy.classes, occupancy.grid, space)
-        confusion += confusion_of(
-            occupancy.labels, truth, space.classes, counted, ignore=space.ignore
-        )
-        if rays is not None:
-            starts = origins(sample)
-            rays += ray_counts(occupancy.labels, truth, starts, space.classes, space.grid)
-    return confusion, rays
+        starts = origins(sample) if rayed else None
+        for name, predict in predictors.items():
+            occupancy = predict(sample)
+            check_fits(occupancy.model, occupancy.classes, occupancy.grid, space)
+            begin = starts if name in rayed else None
+            task = (occupancy.labels, occupancy.flow, truth, counted, begin, space)
+            if pool is None:
+                totals[name] = totals[name].joined(frame_scores(*task))
+            else:
+                pending.append((name, pool.submit(frame_scores, *task)))
+        while len(pending) > PENDING:
+            _join_oldest(totals, pending)
+    while pending:
+        _join_oldest(totals, pending)
+    return totals
+
+
+def frame_scores(
+    labels: NDArray[np.uint8],
+    flow: NDArray[np.float32] | None,
+    truth: Labels,
+    counted: NDArray[np.bool_] | None,
+    starts: NDArray[np.float64] | None,
+    space: LabelSpace,
+) -> Scores:
+    """Score one prediction.
+
+    Args:
+        labels: (X, Y, Z) predicted labels.
+        flow: (X, Y, Z, 2) predicted flow in m/s, or None; scored where the truth has one.
+        truth: The labels.
+        counted: (X, Y, Z) true where voxels count, or None.
+        starts: (T, 3) metres where rays start; None casts none.
+        space: What the labels mean.
+    """
+    confusion = confusion_of(labels, truth.semantics, space.classes, counted, ignore=space.ignore)
+    if starts is None:
+        return Scores(confusion, None)
+    flows = None if flow is None or truth.flow is None else (flow, truth.flow)
+    rays = ray_counts(labels, truth.semantics, starts, space.classes, space.grid, flows)
+    return Scores(confusion, rays)
+
+
+def _join_oldest(totals: dict[str, Scores], pending: deque[tuple[str, Future]]) -> None:
+    name, future = pending.popleft()
+    totals[name] = totals[name].joined(future.result())
 
 
 def check_fits(model: str, classes: ClassList, grid: VoxelGrid, space: LabelSpace) -> None:
@@ -100,8 +187,8 @@ def lidar_origins(dataset: NuscenesDataset) -> Callable[[Sample], NDArray[np.flo
     return lambda sample: scene_origins(places(sample.scene), sample.frame.ego2global)
 
 
-def _truth_of(sample: Sample, mask: str) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
-    if sample.labels is None:
+def _truth_of(sample: Sample, mask: str) -> tuple[Labels, NDArray[np.bool_] | None]:
+    if sample.truth is None:
         raise InputError(
             f"sample {sample.token}", found="no labels", expected="labels", reason="no_labels"
         )
@@ -114,7 +201,7 @@ def _truth_of(sample: Sample, mask: str) -> tuple[NDArray[np.uint8], NDArray[np.
             expected="none",
             reason="no_mask",
         )
-    return sample.labels, counted
+    return sample.truth, counted
 
 
 def _said(grid: VoxelGrid) -> str:

@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 from effocc_ros.errors import InputError
 from effocc_ros.occupancy import ClassList
 
-WAYMO_FREE_IN_FILES = 23
-
 
 @dataclass(frozen=True)
 class Confusion:
@@ -36,15 +34,27 @@ class Confusion:
         return Confusion(self.classes, self.counts + other.counts, self.frames + other.frames)
 
     def iou(self) -> NDArray[np.float64]:
-        """(C,) intersection over union of each class; NaN for one neither true nor predicted."""
+        """(C,) intersection over union of each class.
+
+        NaN for a class neither true nor predicted, and for outputs that stand for no class.
+        """
         hits = np.diag(self.counts).astype(np.float64)
         union = self.counts.sum(axis=0) + self.counts.sum(axis=1) - hits
-        return np.divide(hits, union, out=np.full_like(hits, np.nan), where=union > 0)
+        iou = np.divide(hits, union, out=np.full_like(hits, np.nan), where=union > 0)
+        iou[list(self.classes.unused)] = np.nan
+        return iou
 
     def mean_iou(self) -> float:
         """Mean IoU over the classes that occur, free left out; NaN when there is none."""
-        iou = np.delete(self.iou(), self.classes.free)
-        return mean_of_known(iou)
+        return mean_of_known(self.iou()[list(self.classes.scored)])
+
+    def geometric_iou(self) -> float:
+        """IoU of "something is here", whatever it is; OpenOccupancy's SC. NaN when all is free."""
+        free = self.classes.free
+        both_free = self.counts[free, free]
+        union = self.counts.sum() - both_free
+        hits = union - self.counts[free].sum() - self.counts[:, free].sum() + 2 * both_free
+        return float(hits / union) if union else float("nan")
 
 
 def confusion_of(
@@ -56,8 +66,7 @@ def confusion_of(
 ) -> Confusion:
     """Count one frame.
 
-    For Occ3D-nuScenes the mask is ``mask_camera``, for LiDAR-centred comparisons ``mask_lidar``;
-    for Occ3D-Waymo see :func:`waymo_truth`.
+    For Occ3D the mask is ``mask_camera``, for LiDAR-centred comparisons ``mask_lidar``.
 
     Args:
         prediction: (X, Y, Z) labels.
@@ -84,27 +93,6 @@ def confusion_of(
     pairs = truth.astype(np.int64) * size + prediction.astype(np.int64)
     counts = np.bincount(pairs, minlength=size * size).reshape(size, size)
     return Confusion(classes, counts, frames=1)
-
-
-def waymo_truth(
-    voxel_label: NDArray, infov: NDArray, camera_state: NDArray
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Turn the arrays of an Occ3D-Waymo file into labels and the official mask.
-
-    Args:
-        voxel_label: (X, Y, Z) labels as in the file, where 23 is free.
-        infov: (X, Y, Z) true inside the view of the cameras.
-        camera_state: (X, Y, Z) ``final_voxel_state``, non-zero where a camera observed the voxel.
-
-    Returns:
-        Labels (X, Y, Z) uint8 of the list ``occ3d_waymo``, and the mask (X, Y, Z).
-
-    Raises:
-        InputError: The labels are no integers.
-    """
-    check_integers("file", voxel_label)
-    labels = np.where(voxel_label == WAYMO_FREE_IN_FILES, 15, voxel_label).astype(np.uint8)
-    return labels, (infov != 0) & (camera_state != 0)
 
 
 def mean_of_known(values: NDArray[np.float64]) -> float:

@@ -79,10 +79,13 @@ class RayCounts:
         )
 
     def iou(self) -> NDArray[np.float64]:
-        """(3, C) IoU of each class at 1, 2, 4 m; NaN for one that no ray met, and for free."""
+        """(3, C) IoU of each class at 1, 2, 4 m.
+
+        NaN for a class that no ray met, for free, and for outputs that stand for no class.
+        """
         union = self.truth + self.prediction - self.hits
         iou = np.divide(self.hits, union, out=np.full(union.shape, np.nan), where=union > 0)
-        iou[:, self.classes.free] = np.nan
+        iou[:, [self.classes.free, *self.classes.unused]] = np.nan
         return iou
 
     def ray_iou(self) -> float:

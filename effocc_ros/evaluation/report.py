@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from effocc_ros.evaluation.miou import Confusion, mean_of_known
-from effocc_ros.evaluation.openoccupancy import scene_completion, semantic_scene_completion
 from effocc_ros.evaluation.rayiou import THRESHOLDS, RayCounts
 from effocc_ros.files import whole_file
 from effocc_ros.occupancy import ClassList
+
+GUESS = "guess"
+"""Column of the baseline."""
 
 
 @dataclass(frozen=True)
@@ -37,26 +39,19 @@ class Report:
 
     @property
     def shown(self) -> tuple[int, ...]:
-        """Labels that have a row: all but free."""
-        return tuple(
-            label for label in range(len(self.classes.names)) if label != self.classes.free
-        )
+        """Labels that have a row."""
+        return self.classes.scored
 
 
 def miou_report(confusion: Confusion, title: str) -> Report:
-    """IoU of each class and their mean (Occ3D-nuScenes, Occ3D-Waymo)."""
-    return Report(
-        title,
-        confusion.classes,
-        {"IoU": confusion.iou()},
-        {"mIoU": confusion.mean_iou()},
-        confusion.frames,
-    )
+    """IoU of each class, their mean, and IoU of occupied against free (Occ3D, OpenOcc)."""
+    summary = {"mIoU": confusion.mean_iou(), "geometric IoU": confusion.geometric_iou()}
+    return Report(title, confusion.classes, {"IoU": confusion.iou()}, summary, confusion.frames)
 
 
 def openoccupancy_report(confusion: Confusion, title: str) -> Report:
-    """IoU of each class, SC and SSC (OpenOccupancy)."""
-    summary = {"SC": scene_completion(confusion), "SSC": semantic_scene_completion(confusion)}
+    """IoU of each class, SC and SSC: OpenOccupancy's names of geometric IoU and mIoU."""
+    summary = {"SC": confusion.geometric_iou(), "SSC": confusion.mean_iou()}
     return Report(title, confusion.classes, {"IoU": confusion.iou()}, summary, confusion.frames)
 
 
@@ -74,22 +69,37 @@ def rayiou_report(counts: RayCounts, title: str) -> Report:
     return Report(title, counts.classes, columns, summary, counts.frames)
 
 
-def text_table(report: Report) -> str:
-    """Return the report as lines of text: a row per class, then the means."""
+def text_table(report: Report, baseline: Report | None = None) -> str:
+    """Return the report as lines of text: a row per class, then the means.
+
+    Args:
+        report: What to print.
+        baseline: Another report of the same kind; its first column and its means get the last
+            column.
+    """
     names = [report.classes.names[label] for label in report.shown]
+    columns = dict(report.columns)
+    if baseline is not None:
+        columns[GUESS] = next(iter(baseline.columns.values()))
     first = max(map(len, (*names, *report.summary, "class")))
-    widths = [max(len(name), 8) for name in report.columns]
-    header = " ".join(f"{name:>{w}}" for name, w in zip(report.columns, widths, strict=True))
+    widths = [max(len(name), 8) for name in columns]
+    header = " ".join(f"{name:>{w}}" for name, w in zip(columns, widths, strict=True))
     rule = "-" * (first + 1 + len(header))
     frames = "1 frame" if report.frames == 1 else f"{report.frames} frames"
     lines = [f"{report.title} ({frames})", rule, f"{'class':<{first}} {header}", rule]
     for label, name in zip(report.shown, names, strict=True):
-        cells = zip(report.columns.items(), widths, strict=True)
+        cells = zip(columns.items(), widths, strict=True)
         values = (f"{said(column, values[label]):>{w}}" for (column, values), w in cells)
         lines.append(f"{name:<{first}} {' '.join(values)}")
     lines.append(rule)
     for name, value in report.summary.items():
-        lines.append(f"{name:<{first}} {said(name, value):>{widths[0]}}")
+        line = f"{name:<{first}} {said(name, value):>{widths[0]}}"
+        if baseline is not None:
+            guess = said(name, baseline.summary.get(name, math.nan))
+            line = f"{line}{guess:>{len(rule) - len(line)}}"
+        lines.append(line)
+    if baseline is not None:
+        lines.append(f"{GUESS}: {baseline.title}")
     return "\n".join(lines)
 
 
@@ -100,28 +110,35 @@ def said(name: str, value: float) -> str:
     return f"{value:.3f}" if name.endswith("m/s") else f"{100 * value:.2f}"
 
 
-def as_mapping(report: Report) -> dict:
-    """Return the report as JSON values; NaN becomes null."""
+def as_mapping(report: Report, baseline: Report | None = None) -> dict:
+    """Return the report as JSON values, the baseline within it; NaN becomes null."""
     rows = {
         report.classes.names[label]: {
-            name: _number(values[label]) for name, values in report.columns.items()
+            name: number(values[label]) for name, values in report.columns.items()
         }
         for label in report.shown
     }
-    return {
+    mapping = {
         "title": report.title,
         "class_list": report.classes.name,
         "frames": report.frames,
-        "summary": {name: _number(value) for name, value in report.summary.items()},
+        "summary": {name: number(value) for name, value in report.summary.items()},
         "classes": rows,
     }
+    return mapping if baseline is None else mapping | {"baseline": as_mapping(baseline)}
 
 
-def write_json(path: Path | str, report: Report) -> None:
+def write_json(path: Path | str, report: Report, baseline: Report | None = None) -> None:
     """Write the report as a JSON file, whole or not at all."""
+    write_mapping(path, as_mapping(report, baseline))
+
+
+def write_mapping(path: Path | str, mapping: Mapping) -> None:
+    """Write JSON values as a file, whole or not at all."""
     with whole_file(path) as partial:
-        partial.write_text(json.dumps(as_mapping(report), indent=2) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(mapping, indent=2) + "\n", encoding="utf-8")
 
 
-def _number(value: float) -> float | None:
+def number(value: float) -> float | None:
+    """Return a score as JSON has it: null where it is not known."""
     return None if math.isnan(value) else float(value)

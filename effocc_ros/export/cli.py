@@ -8,7 +8,7 @@ from effocc_ros.errors import InputError
 from effocc_ros.export.check import Comparison
 from effocc_ros.export.onnx_files import OPSET, export_network, require_packages
 from effocc_ros.export.sides import Side, sides_of
-from effocc_ros.predictor import load_model
+from effocc_ros.loaded_model import load_model
 
 
 def register(subparsers: argparse._SubParsersAction) -> None:
@@ -43,15 +43,15 @@ def run(arguments: argparse.Namespace) -> None:
     """Export a model and say what came out."""
     require_packages(arguments.check)
     _check_folder(arguments.folder, arguments.overwrite)
-    _, name, card, network = load_model(arguments.model)
-    network = network.requires_grad_(False).fuse_for_inference()
+    model = load_model(arguments.model)
+    network = model.network.requires_grad_(False).fuse_for_inference()
     sides = sides_of(network, arguments.logits)
-    files = {side.name: arguments.folder / f"{name}_{side.name}.onnx" for side in sides}
+    files = {side.name: arguments.folder / f"{model.name}_{side.name}.onnx" for side in sides}
     comparison = export_network(
-        network, card, files, logits=arguments.logits, check=arguments.check
+        network, model.card, files, logits=arguments.logits, check=arguments.check
     )
-    weights = "trained" if card.get("trained") else "random"
-    print(f"{name}: {network.config.modality} network, {weights} weights, opset {OPSET}, batch 1")
+    kind, weights = network.config.modality, "trained" if model.trained else "random"
+    print(f"{model.name}: {kind} network, {weights} weights, opset {OPSET}, batch 1")
     for side in sides:
         _print_file(side, files[side.name], comparison)
     if comparison is None:

@@ -4,14 +4,9 @@ import numpy as np
 import pytest
 from helpers.vectors import FOLDER
 
-from effocc_ros.classes import OCC3D_NUSCENES, OCC3D_WAYMO, OPENOCCUPANCY
+from effocc_ros.classes import OCC3D_NUSCENES, OPENOCC_FLOW, OPENOCCUPANCY
 from effocc_ros.errors import InputError
-from effocc_ros.evaluation.miou import Confusion, confusion_of, waymo_truth
-from effocc_ros.evaluation.openoccupancy import (
-    openoccupancy_confusion,
-    scene_completion,
-    semantic_scene_completion,
-)
+from effocc_ros.evaluation.miou import Confusion, confusion_of
 from effocc_ros.occupancy import ClassList
 
 THREE = ClassList("three", ("car", "road", "free"), ((0, 0, 0),) * 3, free=2)
@@ -92,27 +87,28 @@ def test_vector_e_without_a_mask(vector):
     np.testing.assert_allclose(total.iou(), vector["miou_nomask_per_class"], atol=1e-12)
 
 
-def test_waymo_counts_what_a_camera_saw_and_calls_23_free():
-    labels, mask = waymo_truth(row(1, 23, 14, 23), row(1, 1, 0, 1), row(1, 1, 1, 0))
-    assert labels.ravel().tolist() == [1, 15, 14, 15]
-    assert mask.ravel().tolist() == [True, True, False, False]
-    confusion = confusion_of(row(1, 15, 0, 0), labels, OCC3D_WAYMO, mask)
-    assert confusion.mean_iou() == 1
-
-
-def test_openoccupancy_skips_noise_and_counts_each_frame_once():
+def test_noise_is_skipped_and_geometry_does_not_ask_for_the_class():
     truth, prediction = row(0, 4, 4, 11, 255, 255), row(0, 4, 11, 0, 4, 16)
-    confusion = openoccupancy_confusion(prediction, truth)
+    confusion = confusion_of(prediction, truth, OPENOCCUPANCY, ignore=255)
     # Something where something is: 2 of 3. car 1 of 2, driveable_surface 0 of 2.
-    assert scene_completion(confusion) == pytest.approx(2 / 3)
-    assert semantic_scene_completion(confusion) == pytest.approx((1 / 2 + 0) / 2)
+    assert confusion.geometric_iou() == pytest.approx(2 / 3)
+    assert confusion.mean_iou() == pytest.approx((1 / 2 + 0) / 2)
     assert confusion.counts.sum() == 4
-    twice = confusion + confusion
-    assert scene_completion(twice) == scene_completion(confusion)
+    assert (confusion + confusion).geometric_iou() == confusion.geometric_iou()
 
 
-def test_nothing_to_complete_has_no_score():
-    assert np.isnan(scene_completion(openoccupancy_confusion(row(0), row(0))))
+def test_false_alarms_cost_geometry_and_where_all_is_free_there_is_no_score():
+    assert confusion_of(row(0, 1, 2, 2), row(0, 2, 1, 2), THREE).geometric_iou() == 1 / 3
+    assert np.isnan(confusion_of(row(2), row(2), THREE).geometric_iou())
+
+
+def test_an_output_that_stands_for_no_class_is_wrong_but_has_no_score():
+    (spare,) = OPENOCC_FLOW.unused
+    confusion = confusion_of(row(0, 0, spare, 1), row(0, 0, 0, 1), OPENOCC_FLOW)
+    # A class of its own would make it (2/3 + 1 + 0) / 3.
+    assert confusion.mean_iou() == pytest.approx((2 / 3 + 1) / 2)
+    assert np.isnan(confusion.iou()[spare])
+    assert len(OPENOCC_FLOW.scored) == 16
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint16, np.int64, np.uint64])
@@ -128,5 +124,3 @@ def test_scores_and_masks_are_not_taken_for_labels(dtype):
     for pair in ((wrong, right), (right, wrong)):
         with pytest.raises(InputError, match=f"found dtype {np.dtype(dtype)}; expected integers"):
             confusion_of(*pair, THREE)
-    with pytest.raises(InputError, match="expected integers"):
-        waymo_truth(wrong, right, right)

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
+from effocc_ros.classes import OPENOCCUPANCY
 from effocc_ros.evaluation.chart import draw_bar_chart, write_bar_chart
 from effocc_ros.evaluation.miou import confusion_of
-from effocc_ros.evaluation.openoccupancy import openoccupancy_confusion
 from effocc_ros.evaluation.rayiou import RayCounts
 from effocc_ros.evaluation.report import (
     as_mapping,
@@ -40,8 +40,22 @@ def test_the_table_has_a_row_per_class_and_the_mean(report):
     assert lines[0] == "toy on toys (1 frame)"
     assert lines[4].split() == ["car", "50.00"]
     assert lines[6].split() == ["tree", "-"]
-    assert lines[-1].split() == ["mIoU", "50.00"]
+    assert [line.split() for line in lines[-2:]] == [
+        ["mIoU", "50.00"],
+        ["geometric", "IoU", "100.00"],
+    ]
     assert "free" not in text_table(report)
+
+
+def test_the_guess_stands_beside_every_score(report):
+    worse = miou_report(confusion_of(row(1, 0, 1, 3), row(0, 1, 1, 3), THREE), "a guess")
+    lines = [line.split() for line in text_table(report, worse).splitlines()]
+    assert lines[2] == ["class", "IoU", "guess"]
+    assert lines[4] == ["car", "50.00", "0.00"]
+    assert lines[-3] == ["mIoU", "50.00", "16.67"]
+    assert lines[-1] == ["guess:", "a", "guess"]
+    assert len({len(line) for line in text_table(report, worse).splitlines()[2:-1]}) == 1
+    assert as_mapping(report, worse)["baseline"] == as_mapping(worse)
 
 
 def test_rayiou_has_a_column_per_threshold_and_flow_only_where_it_was_scored():
@@ -64,7 +78,7 @@ def test_rayiou_has_a_column_per_threshold_and_flow_only_where_it_was_scored():
 
 
 def test_openoccupancy_says_sc_and_ssc():
-    report = openoccupancy_report(openoccupancy_confusion(row(4, 0), row(4, 4)), "toy")
+    report = openoccupancy_report(confusion_of(row(4, 0), row(4, 4), OPENOCCUPANCY), "toy")
     assert report.summary == {"SC": 0.5, "SSC": 0.5}
 
 
@@ -77,7 +91,7 @@ def test_json_has_null_for_what_is_not_known(report, tmp_path):
         "road_side": {"IoU": 0.5},
         "tree": {"IoU": None},
     }
-    assert read["summary"] == {"mIoU": 0.5}
+    assert read["summary"] == {"mIoU": 0.5, "geometric IoU": 1.0}
     assert [file.name for file in tmp_path.iterdir()] == ["scores.json"]
 
 

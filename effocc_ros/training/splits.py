@@ -1,0 +1,111 @@
+"""The data sets of a training, opened with the sensors that its networks use."""
+
+from dataclasses import dataclass
+
+from torch.utils.data import Dataset
+
+from effocc_ros.datasets.benchmarks import open_dataset
+from effocc_ros.datasets.budgets import read_budget
+from effocc_ros.datasets.nuscenes_frames import SweepChoice
+from effocc_ros.datasets.sample import LabelSpace, Sample
+from effocc_ros.errors import InputError
+from effocc_ros.evaluation.reading import evenly
+from effocc_ros.networks.config import ModelConfig
+from effocc_ros.training.config import TrainConfig
+
+WAYMO = "occ3d_waymo"
+
+
+@dataclass(frozen=True)
+class Sensors:
+    """What is read of each sample.
+
+    Attributes:
+        cameras: Names of cameras.
+        lidar: Whether the LiDAR is read.
+        sweeps: Earlier sweeps that are added.
+    """
+
+    cameras: tuple[str, ...] = ()
+    lidar: bool = False
+    sweeps: int = 0
+
+
+NO_SENSORS = Sensors()
+"""For those who want the labels alone."""
+
+
+def sensors_of(network: ModelConfig) -> Sensors:
+    """Return the sensors that a network uses."""
+    return Sensors(network.cameras, network.modality != "vision", network.sweeps)
+
+
+@dataclass(frozen=True)
+class SomeSamples:
+    """Some of the samples of a data set, as a loader reads them.
+
+    Attributes:
+        dataset: Where they are.
+        positions: Which.
+    """
+
+    dataset: Dataset[Sample]
+    positions: tuple[int, ...]
+
+    @property
+    def space(self) -> LabelSpace:
+        """What the labels mean."""
+        return self.dataset.space
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def read(self, index: int, epoch: int) -> Sample:
+        """Read a sample as it is in an epoch."""
+        return self.dataset.read(self.positions[index], epoch)
+
+
+def open_training_split(config: TrainConfig, sensors: Sensors) -> Dataset[Sample]:
+    """Open the split that is learned from, with its label budget.
+
+    Raises:
+        InputError: It cannot be opened, or is empty.
+    """
+    options = {"labeled_fraction": config.labeled_fraction, "unlabeled": config.unlabeled}
+    if config.budget:
+        options["budget"] = read_budget(config.budget)
+    return _open(config, config.train_split, sensors, options)
+
+
+def open_validation_split(
+    config: TrainConfig, sensors: Sensors, rank: int = 0, world: int = 1
+) -> SomeSamples:
+    """Open the samples that judge: ``val_limit`` of the split, evenly spaced.
+
+    Args:
+        config: The training.
+        sensors: What is read.
+        rank: Which process this is; each judges on its own part, one may have a sample more.
+        world: How many processes there are.
+
+    Raises:
+        InputError: It cannot be opened, or is empty.
+    """
+    dataset = _open(config, config.val_split, sensors, {})
+    return SomeSamples(dataset, tuple(evenly(len(dataset), config.val_limit)[rank::world]))
+
+
+def _open(config: TrainConfig, split: str, sensors: Sensors, options: dict) -> Dataset[Sample]:
+    options |= {"cameras": sensors.cameras, "lidar": sensors.lidar}
+    if config.dataset != WAYMO:
+        options |= {"version": config.version, "sweeps": SweepChoice(sensors.sweeps)}
+    dataset = open_dataset(config.dataset, config.root, split, **options)
+    if not len(dataset):
+        raise InputError(
+            f"split {split} of {config.root}",
+            found="no sample",
+            expected="at least one",
+            do="Choose another split, or a larger label budget",
+            reason="empty_split",
+        )
+    return dataset

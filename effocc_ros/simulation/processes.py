@@ -1,18 +1,14 @@
 """Several processes that do not get in each other's way."""
 
 import os
-import signal
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import active_children, get_context, parent_process
-
-import cv2
-from threadpoolctl import threadpool_limits
+from multiprocessing import active_children, get_context
 
 from effocc_ros.errors import InputError
+from effocc_ros.worker_processes import settle
 
 
 def usable_cores() -> int:
@@ -28,8 +24,6 @@ def worker_pool(count: int, prepare: Callable[[], None] | None = None) -> Iterat
 
     They also end when this process is killed. A script that calls this must do so below
     ``if __name__ == "__main__":``.
-
-    Threads of their own, of BLAS above all, would make processes on every core a third slower.
 
     Args:
         count: Number of processes.
@@ -66,14 +60,6 @@ def _named_when_killed(count: int) -> Iterator[None]:
 
 
 def _start(prepare: Callable[[], None] | None) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it, and ends its workers
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    cv2.setNumThreads(1)
-    threadpool_limits(1)
+    settle()
     if prepare is not None:
         prepare()
-
-
-def _end_with_parent() -> None:
-    parent_process().join()
-    os._exit(1)

@@ -29,11 +29,11 @@ def run(arguments: argparse.Namespace) -> int:
     from effocc_ros.training.trainer import train
 
     result = train(load_config(arguments.config, arguments.values))
-    if result.signal:
+    if result.rank == 0 and result.signal:
         print(
             f"stopped after {result.steps} steps; the same command goes on: {result.folder}",
             file=sys.stderr,
         )
-        return 128 + result.signal
-    print(f"trained {result.steps} steps: {result.folder}")
-    return 0
+    elif result.rank == 0:
+        print(f"trained {result.steps} steps: {result.folder}")
+    return 128 + result.signal if result.signal else 0

@@ -60,6 +60,8 @@ class TrainConfig:
             ``labeled_fraction`` shows.
         unlabeled: Also train on the samples whose labels are hidden, with a teacher.
         init: Checkpoint to start from; random weights when empty.
+        image_weights: File of an image backbone to start from, under torchvision's names, such as
+            ImageNet's ResNet-18; not used when empty.
         batch_size: Samples of one optimizer step, over all processes.
         accumulate: Parts that such a batch is computed in, one after another, to save memory.
         max_steps: Optimizer steps; 0: as ``epochs`` say.
@@ -119,6 +121,7 @@ class TrainConfig:
     budget: str = ""
     unlabeled: bool = False
     init: str = ""
+    image_weights: str = ""
     batch_size: int = 8
     accumulate: int = 1
     max_steps: int = 0
@@ -220,6 +223,8 @@ def config_from_mapping(values: Mapping[str, Any], what: str) -> TrainConfig:
     if config.batch_size % config.accumulate:
         expected = f"a divisor of batch_size {config.batch_size}"
         raise bad_field(what, "accumulate", config.accumulate, expected)
+    if config.init and config.image_weights:
+        raise bad_field(what, "image_weights", config.image_weights, "nothing, for init has all")
     if not config.root:
         raise bad_field(what, "root", "", "the folder of the data set: root=FOLDER")
     if not config.teacher:

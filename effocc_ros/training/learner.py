@@ -13,6 +13,7 @@ from effocc_ros.networks.config import ModelConfig
 from effocc_ros.networks.effocc import EffOcc, Outputs
 from effocc_ros.training.batch import Batch
 from effocc_ros.training.config import TrainConfig
+from effocc_ros.training.distillation import labels_of
 from effocc_ros.training.objective import Objective, Task
 from effocc_ros.training.precision import arithmetic
 from effocc_ros.training.processes import gathered, sum_of_processes
@@ -123,17 +124,15 @@ class Learner:
 
     def _task(self, batch: Batch, step: int) -> Task:
         columns = self._objective.columns_of(batch, step)
-        teacher = None
-        if self._teacher is not None:
-            teacher = self._teach(batch, columns)
-        return self._objective.task(batch, columns, teacher)
-
-    def _teach(self, batch: Batch, columns: torch.Tensor | None) -> Outputs:
-        if not batch.labeled.all():
-            columns = None  # The teacher's labels stand in for those that are hidden.
+        if self._teacher is None:
+            return self._objective.task(batch, columns)
+        guessed = None
         with torch.no_grad(), arithmetic(self._config.precision, self._fabric.device):
             outputs = self._teacher(columns=columns, **batch.inputs.keywords())
-        return Outputs(*(None if value is None else value.float() for value in outputs))
+            if not batch.labeled.all():
+                guessed = labels_of(self._teacher, outputs)
+        outputs = Outputs(*(None if value is None else value.float() for value in outputs))
+        return self._objective.task(batch, columns, outputs, guessed)
 
     def _check_finite(self, result: StepResult, batches: Sequence[Batch], step: int) -> None:
         if math.isfinite(result.loss) and math.isfinite(result.gradient):

@@ -97,19 +97,27 @@ class Objective:
         columns = columns if len(columns) else torch.zeros(1, dtype=torch.int64)
         return columns.to(batch.labels.device, non_blocking=True)
 
-    def task(self, batch: Batch, columns: Tensor | None, teacher: Outputs | None) -> Task:
+    def task(
+        self,
+        batch: Batch,
+        columns: Tensor | None,
+        teacher: Outputs | None = None,
+        guessed: Tensor | None = None,
+    ) -> Task:
         """Gather what the outputs of a batch are compared with.
 
         Args:
             batch: The batch.
             columns: From :meth:`columns_of`.
-            teacher: The teacher's outputs, with all columns where a sample has no labels.
+            teacher: The teacher's outputs, logits of these columns.
+            guessed: (B, Dx, Dy, Dz) uint8, the teacher's labels; None where all samples have
+                their own.
         """
         source, labels, weight = None, batch.labels, batch.mask_camera
         if teacher is not None:
             source = batch.labels
-            if not batch.labeled.all():
-                source = source_labels(batch.labels, batch.labeled, teacher.logits)
+            if guessed is not None:
+                source = source_labels(batch.labels, batch.labeled, guessed)
         if self.config.pseudo_labels:
             labels = source
             weight = weight | ~batch.labeled[:, None, None, None]
@@ -169,12 +177,9 @@ class Objective:
         if self._learns_flow(task, outputs.flow is not None):
             terms["flow"] = self.config.flow_weight * self._flow(outputs.flow, task)
         if self.weights:
-            teacher = task.teacher
-            if task.columns is not None and len(teacher.logits) != len(task.columns):
-                teacher = teacher._replace(logits=teacher.logits.flatten(0, 2)[task.columns])
             sums = distillation_sums(
                 outputs,
-                teacher,
+                task.teacher,
                 task.source,
                 self.classes,
                 stages=self.weights,

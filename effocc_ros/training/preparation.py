@@ -11,6 +11,7 @@ from effocc_ros.networks.config import ModelConfig
 from effocc_ros.networks.effocc import EffOcc
 from effocc_ros.presets import load_preset
 from effocc_ros.training.config import TrainConfig
+from effocc_ros.training.image_weights import load_image_weights
 from effocc_ros.training.label_statistics import (
     LabelStatistics,
     count_labels,
@@ -37,6 +38,7 @@ from effocc_ros.training.student import (
     load_teacher,
     make_adapters,
 )
+from effocc_ros.typed_values import bad_field
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,11 @@ def _new_network(config: TrainConfig, network: ModelConfig) -> EffOcc:
         _, state, _ = load_checkpoint(config.init)
         check_state(state, network, f"init {config.init}")
         student.load_state_dict(state)
+    if config.image_weights:
+        if network.modality == "lidar":
+            what, found = f"training config {config.name}", config.image_weights
+            raise bad_field(what, "image_weights", found, "nothing: the network has no camera")
+        load_image_weights(student.img_backbone, config.image_weights)
     return student
 
 

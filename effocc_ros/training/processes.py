@@ -1,5 +1,6 @@
 """One process or many: what Lightning Fabric is told of the machine."""
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -39,9 +40,13 @@ def start_fabric(config: TrainConfig) -> Fabric:
     numbered = device.type == "cuda" and world == 1
     strategy = "auto"
     if world > 1:
-        # A silent LiDAR leaves its encoder without gradients. Statistics of batch normalisations
-        # are each process's own, as in the official runs; the first one's are kept.
-        strategy = DDPStrategy(find_unused_parameters=True, broadcast_buffers=False)
+        # Statistics of batch normalisations are each process's own, as in the official runs; the
+        # first one's are kept. Every parameter gets a gradient, also that of a silent sensor's
+        # branch, but for a flow that is not learned.
+        strategy = DDPStrategy(
+            find_unused_parameters=config.flow_weight == 0, forward_sync_buffers=False
+        )
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     fabric = Fabric(
         accelerator=device.type,
         devices=[device.index or 0] if numbered else devices,

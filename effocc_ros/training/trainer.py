@@ -43,6 +43,7 @@ class RunResult:
         signal: The signal, or 0.
         best: The highest mIoU of an evaluation, or -1 if there was none.
         scores: Those of the last evaluation, or None.
+        rank: Which of the training's processes this is; the first one speaks for all.
     """
 
     folder: Path
@@ -51,6 +52,7 @@ class RunResult:
     signal: int
     best: float
     scores: Scores | None
+    rank: int = 0
 
 
 def train(config: TrainConfig) -> RunResult:
@@ -66,8 +68,8 @@ def train(config: TrainConfig) -> RunResult:
         folder = RunFolder(config.folder)
         state = load_state(folder.state)
         if state is not None and state.finished and not _goes_further(config, state):
-            fabric.print(f"{folder.path}: this training is finished, after {state.step} steps")
-            return RunResult(folder.path, state.step, True, 0, state.best, None)
+            rank = fabric.global_rank
+            return RunResult(folder.path, state.step, True, 0, state.best, None, rank)
         spent = 0.0 if state is None else state.seconds
         stopper = stack.enter_context(Stopper(60.0 * config.max_minutes, spent))
         parts = prepare(config, fabric, folder)
@@ -132,8 +134,15 @@ class _Trainer:
         self._progress.close()
         if self._log is not None:
             self._log.close()
-        signal = 0 if finished else self._stopper.signal
-        return RunResult(self._folder.path, self._step, finished, signal, self._best, self._scores)
+        return RunResult(
+            folder=self._folder.path,
+            steps=self._step,
+            finished=finished,
+            signal=0 if finished else self._stopper.signal,
+            best=self._best,
+            scores=self._scores,
+            rank=self._fabric.global_rank,
+        )
 
     def _loop(self) -> bool:
         """Take steps; return True at the end, False after a signal."""

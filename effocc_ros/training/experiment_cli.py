@@ -29,7 +29,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         type=float,
         default=8.0,
         metavar="H",
-        help="of all together (%(default)s)",
+        help="of all together, at the speed measured at the start (%(default)s)",
     )
     entry.add_argument(
         "--steps", type=whole_number(1), help="of each training, in place of a time budget"

@@ -83,15 +83,13 @@ def save_checkpoint(
             small, and among them are variances, which float16 may not hold.
 
     Raises:
-        InputError: The state dict does not fit the config, or the file cannot be written.
+        InputError: The state dict does not fit the config, a weight is too large for float16, or
+            the file cannot be written.
     """
     check_state(state, config, what=f"state dict for {path}")
     tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
     if half:
-        tensors = {
-            name: value.half() if value.ndim > 1 and value.is_floating_point() else value
-            for name, value in tensors.items()
-        }
+        tensors = {name: _halved(name, value) for name, value in tensors.items()}
     with whole_file(path) as partial:
         partial.write_bytes(save(tensors, {CARD_KEY: json.dumps(card), "format": "pt"}))
 
@@ -182,7 +180,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            state = {name: _full(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
+            state = {name: _whole(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise _bad_checkpoint(path, f"no whole safetensors file ({error})") from error
     try:
@@ -192,8 +190,23 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     return card, state
 
 
-def _full(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.dtype == torch.float16 else tensor
+def _halved(name: str, value: Tensor) -> Tensor:
+    if value.ndim < 2 or not value.is_floating_point():
+        return value
+    half = value.half()
+    if not half.isfinite().all():
+        raise InputError(
+            f"weight {name}",
+            found=f"values up to {value.abs().max():g}",
+            expected=f"at most {torch.finfo(torch.float16).max:g}, for it is stored in float16",
+            do="Store the checkpoint in float32, or see why training gave such a weight",
+            reason="bad_checkpoint",
+        )
+    return half
+
+
+def _whole(value: Tensor) -> Tensor:
+    return value.float() if value.dtype == torch.float16 else value
 
 
 def _check_classes(card: Mapping[str, Any], config: ModelConfig, what: str) -> None:

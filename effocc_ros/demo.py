@@ -1,6 +1,8 @@
 """``effocc demo``: a simulated drive through the real node, over real DDS, to a bag and a picture.
 
-Three processes talk ROS 2: the occupancy node, the bag player in lockstep, and a recorder.
+Three processes talk ROS 2: the occupancy node, the bag player in lockstep, and a recorder. A
+second network then sees the same drive through its cameras alone, without ROS, and both are scored
+against the street's truth.
 """
 
 import argparse
@@ -15,9 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from effocc_ros.bags.frames import read_frame
-from effocc_ros.bags.messages import read_occupancy
+from effocc_ros.bags.process import OCCUPANCY_TOPIC, ProcessOptions, process_bag
 from effocc_ros.bags.reader import BagReader
+from effocc_ros.classes import OCC3D_NUSCENES
+from effocc_ros.demo_scores import read_occupancies, score_drive, score_line
 from effocc_ros.errors import InputError
+from effocc_ros.geometry import OCC3D_GRID
 from effocc_ros.nodes.rig_parameters import rig_arguments
 from effocc_ros.nodes.transport import ros_environment
 from effocc_ros.occupancy import SemanticOccupancy
@@ -38,14 +43,16 @@ class Demo:
 
     Attributes:
         output: Folder for the drive, the recorded bag, the picture and the logs.
-        model: A preset.
+        model: Preset that the node runs.
+        vision: Preset that is compared with it, without ROS; empty: none.
         duration_s: Seconds of driving.
         seed: Of the simulated street.
         device: ``auto``, ``cpu`` or ``cuda``.
     """
 
     output: Path
-    model: str = "fusion_r18"
+    model: str = "fusion_tiny"
+    vision: str = "vision_tiny"
     duration_s: float = 5.0
     seed: int = 0
     device: str = "auto"
@@ -61,9 +68,13 @@ class Demo:
         return self.output / "occupancy"
 
     @property
-    def picture(self) -> Path:
-        """The page that shows one moment."""
-        return self.output / "overview.png"
+    def seen(self) -> Path:
+        """The bag of what the cameras alone say."""
+        return self.output / "vision"
+
+    def picture(self, model: str) -> Path:
+        """The page that shows one moment of a model's answers beside the truth."""
+        return self.output / ("overview.png" if model == self.model else f"{model}.png")
 
     def run(self) -> str:
         """Simulate, play, record and draw; return the table of what happened.
@@ -71,19 +82,24 @@ class Demo:
         Raises:
             InputError: A process failed; its log is named.
         """
-        start = time.monotonic()
+        started = time.monotonic()
         simulate_bag(self.drive, self.seed, self.duration_s, overwrite=True)
         simulated = time.monotonic()
         self._play()
         played = time.monotonic()
-        occupancies, diagnostics = self._results()
-        self._draw(occupancies[len(occupancies) // 2])
+        answers = {self.model: self._answers()}
+        if self.vision:
+            answers[self.vision] = self._look()
+        looked = time.monotonic()
+        for model, occupancies in answers.items():
+            self._draw(model, occupancies[len(occupancies) // 2])
         seconds = {
-            "simulate": simulated - start,
+            "simulate": simulated - started,
             "play": played - simulated,
-            "draw": time.monotonic() - played,
+            "vision": looked - played,
+            "draw": time.monotonic() - looked,
         }
-        return self._table(occupancies, diagnostics, seconds)
+        return self._table(answers, self._diagnostics(), seconds)
 
     def _play(self) -> None:
         """Run node, recorder and player until the drive is over."""
@@ -108,17 +124,17 @@ class Demo:
             occ_node.stop()
             recorder.stop()
 
-    def _results(self) -> tuple[list[SemanticOccupancy], dict[str, str]]:
-        """Read back every occupancy, and the newest value of everything in the diagnostics."""
-        occupancies, values = [], {}
-        with BagReader(self.recorded) as bag:
-            for message in bag.messages([OCCUPANCY, DIAGNOSTICS]):
-                content = message.decode()
-                if message.topic == OCCUPANCY:
-                    occupancies.append(read_occupancy(content))
-                    continue
-                for status in content.status:
-                    values |= {pair.key: pair.value for pair in status.values}
+    def _look(self) -> list[SemanticOccupancy]:
+        """Run the vision network over the drive, without ROS."""
+        options = ProcessOptions(
+            model=self.vision, interval_s=KEYFRAME_SECONDS, device=self.device, overwrite=True
+        )
+        process_bag(self.drive, self.seen, options)
+        return read_occupancies(self.seen, OCCUPANCY_TOPIC)
+
+    def _answers(self) -> list[SemanticOccupancy]:
+        """Read back every occupancy that the node published."""
+        occupancies = read_occupancies(self.recorded, OCCUPANCY)
         if not occupancies:
             raise InputError(
                 f"bag {self.recorded}",
@@ -126,28 +142,40 @@ class Demo:
                 expected="one for every keyframe of the drive",
                 do=f"See {self.output / 'occ_node.log'}",
             )
-        return occupancies, values
+        return occupancies
 
-    def _draw(self, occupancy: SemanticOccupancy) -> None:
-        frame = read_frame(
-            self.drive, load_rig("nuscenes"), load_preset(self.model), occupancy.stamp
-        )
+    def _diagnostics(self) -> dict[str, str]:
+        """Read back the newest value of everything in the diagnostics."""
+        values = {}
+        with BagReader(self.recorded) as bag:
+            for message in bag.messages([DIAGNOSTICS]):
+                for status in message.decode().status:
+                    values |= {pair.key: pair.value for pair in status.values}
+        return values
+
+    def _draw(self, model: str, occupancy: SemanticOccupancy) -> None:
+        frame = read_frame(self.drive, load_rig("nuscenes"), load_preset(model), occupancy.stamp)
         has_truth = occupancy.stamp in truth_stamps(self.drive)
         truth = load_truth(self.drive, occupancy.stamp) if has_truth else None
-        write_overview(self.picture, frame, occupancy, truth)
+        write_overview(self.picture(model), frame, occupancy, truth)
 
     def _table(
-        self, occupancies: list[SemanticOccupancy], diagnostics: dict, seconds: dict
+        self,
+        answers: dict[str, list[SemanticOccupancy]],
+        diagnostics: dict[str, str],
+        seconds: dict[str, float],
     ) -> str:
-        newest = occupancies[-1]
-        note = "" if newest.trained else " (untrained: random weights, the labels mean nothing)"
-        rows = [
-            ("model", f"{newest.model}{note}"),
+        rows = [("drive", f"{self.duration_s:g} s, {len(truth_stamps(self.drive))} keyframes")]
+        for model, occupancies in answers.items():
+            trained = occupancies[-1].trained
+            score = score_line(score_drive(self.drive, occupancies))
+            note = "untrained: random weights, the labels mean nothing"
+            rows.append((f"{model} ({occupancies[-1].mode})", score if trained else note))
+        rows += [
             ("device", diagnostics.get("device", "")),
-            ("drive", f"{self.duration_s:g} s, {len(truth_stamps(self.drive))} keyframes"),
             ("frames in", diagnostics.get("frames_in", "?")),
             ("frames out", diagnostics.get("frames_out", "?")),
-            ("frames recorded", str(len(occupancies))),
+            ("frames recorded", str(len(answers[self.model]))),
         ]
         drops = {key: value for key, value in diagnostics.items() if key.startswith("drop.")}
         rows += [(f"dropped: {key[5:]}", value) for key, value in drops.items()]
@@ -156,7 +184,8 @@ class Demo:
         stages = [(key, value) for key, value in diagnostics.items() if key.endswith("_ms")]
         rows += [(f"{key[:-3]} (median)", f"{float(value):.1f} ms") for key, value in stages]
         rows += [(f"{name} took", f"{value:.1f} s") for name, value in seconds.items()]
-        rows += [("bag", str(self.recorded)), ("picture", str(self.picture))]
+        rows.append(("bag", str(self.recorded)))
+        rows += [(f"picture of {model}", str(self.picture(model))) for model in answers]
         width = max(len(name) for name, _ in rows)
         return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
 
@@ -208,7 +237,10 @@ def register(subparsers) -> None:
         description="Simulate a drive, run the real node on it over DDS, record and draw.",
     )
     parser.add_argument("--output", type=Path, default=Path("output/demo"), help="folder to fill")
-    parser.add_argument("--model", default="fusion_r18", help="a preset (effocc models)")
+    parser.add_argument("--model", default="fusion_tiny", help="preset of the node (%(default)s)")
+    parser.add_argument(
+        "--vision", default="vision_tiny", help="preset to compare, '' for none (%(default)s)"
+    )
     parser.add_argument("--duration", type=float, default=5.0, help="seconds of driving")
     parser.add_argument(
         "--seed", type=whole_number(0), default=0, help="the street follows from it"
@@ -218,9 +250,28 @@ def register(subparsers) -> None:
 
 
 def _demo(arguments: argparse.Namespace) -> None:
-    load_preset(arguments.model)  # a wrong name must not cost a simulation first
+    for model in filter(None, (arguments.model, arguments.vision)):
+        _check_fits_truth(model)  # a wrong name must not cost a simulation first
     arguments.output.mkdir(parents=True, exist_ok=True)
     demo = Demo(
-        arguments.output, arguments.model, arguments.duration, arguments.seed, arguments.device
+        arguments.output,
+        arguments.model,
+        arguments.vision,
+        arguments.duration,
+        arguments.seed,
+        arguments.device,
     )
     print(demo.run())
+
+
+def _check_fits_truth(model: str) -> None:
+    """Raise InputError unless a preset gives the classes and the grid of the street's truth."""
+    config = load_preset(model)
+    if (config.classes, config.grid) != (OCC3D_NUSCENES.name, OCC3D_GRID):
+        raise InputError(
+            f"model {model}",
+            found=f"classes {config.classes} in {config.grid.shape} voxels",
+            expected=f"{OCC3D_NUSCENES.name} in {OCC3D_GRID.shape}, as the street's truth",
+            do="See `effocc models`",
+            reason="classes_differ",
+        )

@@ -55,6 +55,8 @@ class SemanticOccupancy:
         inputs: Names of the sensors that took part.
         flow: (X, Y, Z, 2) float32, velocity (x, y) in m/s in the grid's frame, or None for models
             that know none. Of free voxels it means nothing.
+        above_base: Metres from the base frame up to the origin of the grid's frame: 0 in the ego
+            frame, the LiDAR's height in its own.
     """
 
     stamp: int
@@ -68,6 +70,7 @@ class SemanticOccupancy:
     mode: str = ""
     inputs: tuple[str, ...] = ()
     flow: NDArray[np.float32] | None = None
+    above_base: float = 0.0
 
     def __post_init__(self):
         wanted = {

@@ -21,8 +21,8 @@ POINT = np.dtype(
 )
 """One voxel of a labelled cloud, 18 bytes, packed."""
 
-FLAT_CLASSES = ("driveable_surface", "other_flat", "sidewalk", "terrain")
-"""The Occ3D classes that lie on the ground."""
+FLAT_CLASSES = ("driveable_surface", "other_flat", "sidewalk", "terrain", "road", "walkable")
+"""The classes that lie on the ground: those of nuScenes, then those of Waymo."""
 
 GRID_UNKNOWN, GRID_FREE, GRID_OCCUPIED = -1, 0, 100
 """Values of nav_msgs/OccupancyGrid."""
@@ -75,9 +75,9 @@ def navigation_grid(
 
     Args:
         occupancy: The grid.
-        z_min: Lower end of the band in metres in the grid's frame; above kerbs and ramps.
+        z_min: Lower end of the band in metres over the base frame; above kerbs and ramps.
         z_max: Upper end of the band; the height of the vehicle with some room.
-        flat: Names of the classes that are ground.
+        flat: Names of the classes that are ground; those of another benchmark do no harm.
         drivable: Names of the flat classes that this vehicle may drive on.
 
     Returns:
@@ -98,6 +98,7 @@ def navigation_grid(
     is_drivable = _class_mask(occupancy, drivable)
     grid = occupancy.grid
     heights = grid.lower[2] + (np.arange(grid.shape[2]) + 0.5) * grid.voxel_size[2]
+    heights += occupancy.above_base
     # Half a micrometre of slack: a centre at 2.2 m computed in floats is still in the band.
     low, high = np.searchsorted(heights, (z_min - 5e-7, z_max + 5e-7))
     below = occupancy.labels[:, :, :high]
@@ -117,7 +118,7 @@ def navigation_grid(
 
 def _class_mask(occupancy: SemanticOccupancy, names: Collection[str]) -> NDArray[np.bool_]:
     known = occupancy.classes.names
-    unknown = sorted(set(names) - set(known))
+    unknown = sorted(set(names) - {*known, *FLAT_CLASSES})
     if unknown:
         raise InputError(
             "classes of the navigation grid",
@@ -126,7 +127,7 @@ def _class_mask(occupancy: SemanticOccupancy, names: Collection[str]) -> NDArray
             reason="unknown_class",
         )
     mask = np.zeros(256, bool)
-    mask[[known.index(name) for name in names]] = True
+    mask[[known.index(name) for name in names if name in known]] = True
     return mask
 
 

@@ -142,6 +142,7 @@ class Predictor:
             mode=self.config.modality,
             inputs=inputs,
             flow=flow,
+            above_base=float(frame.cloud.sensor2ego[2, 3]) if in_lidar_frame else 0.0,
         )
 
     def close(self) -> None:

@@ -47,6 +47,19 @@ def test_a_checkpoint_comes_back_as_it_was_saved(tmp_path, config, state):
     EffOcc(loaded_config).load_state_dict(loaded)
 
 
+def test_half_keeps_what_float16_cannot_say(tmp_path, config, state):
+    variance = next(name for name in state if name.endswith("running_var"))
+    large = {**state, variance: torch.full_like(state[variance], 1e6)}
+    path = tmp_path / "a.safetensors"
+    save_checkpoint(path, config, large, make_card(config, trained=True), half=True)
+    assert (load_checkpoint(path)[1][variance] == 1e6).all()
+    weight = "occ_head.predicter.0.weight"
+    large = {**state, weight: torch.full_like(state[weight], 1e6)}
+    with pytest.raises(InputError, match=rf"{weight}: found values up to 1e\+06"):
+        save_checkpoint(tmp_path / "b.safetensors", config, large, {}, half=True)
+    assert not (tmp_path / "b.safetensors").exists()
+
+
 def test_the_card_says_what_a_reader_must_know(config):
     card = make_card(config, trained=False, source="here", licence="Apache-2.0")
     assert card["preset"] == "lidar_tiny"
@@ -69,7 +82,7 @@ def test_missing_unexpected_and_misshapen_keys_are_named(tmp_path, config, state
     said = str(error.value)
     assert "occ_head.predicter.2.bias missing" in said
     assert "occ_head.predicter.9.bias unexpected" in said
-    assert "pts_middle_encoder.conv_out.0.weight (1, 2) instead of (32, 3, 1, 1, 32)" in said
+    assert "pts_middle_encoder.conv_out.0.weight (1, 2) instead of (64, 3, 1, 1, 64)" in said
     assert "lidar_tiny" in said
     with pytest.raises(InputError, match=r"predicter\.2\.bias"):
         save_checkpoint(tmp_path / "b.safetensors", config, wrong, {})

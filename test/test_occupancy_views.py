@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from effocc_ros.classes import OCC3D_NUSCENES
+from effocc_ros.classes import OCC3D_NUSCENES, OCC3D_WAYMO
 from effocc_ros.errors import InputError
 from effocc_ros.geometry import VoxelGrid
 from effocc_ros.occupancy import SemanticOccupancy
@@ -109,6 +111,23 @@ def test_the_highest_flat_voxel_decides_what_the_ground_is():
 def test_a_band_below_the_grid_leaves_the_map_unknown():
     grid = navigation_grid(occupancy_of({(0, 0, 0): ROAD}), z_min=-9.0, z_max=-8.0)
     assert (grid == -1).all()
+
+
+def test_a_waymo_road_is_free():
+    labels = np.full(GRID.shape, OCC3D_WAYMO.free, np.uint8)
+    labels[:, :, 1] = OCC3D_WAYMO.names.index("road")
+    labels[0, 0, 4] = OCC3D_WAYMO.names.index("vehicle")
+    grid = navigation_grid(SemanticOccupancy(0, "base_link", GRID, labels, OCC3D_WAYMO))
+    assert grid[0, 0] == 100
+    assert (grid.ravel()[1:] == 0).all()
+
+
+def test_the_band_is_over_the_base_frame_wherever_the_grid_stands():
+    # Voxel 3 is 0.75 m high in the grid's frame: 2.59 m over the base under a LiDAR at 1.84 m.
+    in_ego_frame = occupancy_of({(0, 0, 2): ROAD, (0, 0, 3): CAR, (1, 0, 0): CAR})
+    in_lidar_frame = replace(in_ego_frame, above_base=1.84)
+    assert navigation_grid(in_ego_frame)[0, :2].tolist() == [100, -1]
+    assert navigation_grid(in_lidar_frame)[0, :2].tolist() == [0, 100]
 
 
 def test_an_unknown_class_name_and_an_empty_band_are_refused():

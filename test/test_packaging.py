@@ -130,7 +130,8 @@ def test_pip_and_the_lock_agree_on_the_runtime_requirements(repository, setup_cf
 
 def test_pip_installs_every_package_that_the_code_imports(repository, setup_cfg):
     extras = setup_cfg["options.extras_require"]
-    lines = [setup_cfg["options"]["install_requires"], extras["export"], extras["sim"]]
+    lines = [setup_cfg["options"]["install_requires"]]
+    lines += [extras[name] for name in ("export", "sim", "train")]
     declared = set(re.findall(r"^[a-z0-9-]+", "\n".join(lines).lower(), re.MULTILINE))
     files = set((repository / "effocc_ros").rglob("*.py"))
     files -= set((repository / "effocc_ros/nodes").glob("*.py"))
@@ -139,8 +140,9 @@ def test_pip_installs_every_package_that_the_code_imports(repository, setup_cfg)
     # `compression` is in the standard library from Python 3.14 on.
     imported -= sys.stdlib_module_names | {"effocc_ros", "compression"}
     names = {"cv2": "opencv-python-headless", "yaml": "pyyaml", "backports": "backports-zstd"}
+    names |= {"lightning_fabric": "lightning-fabric"}
     assert "backports" in imported
-    assert {names.get(name, name) for name in imported} - declared == set()
+    assert {names.get(name, name.lower()) for name in imported} - declared == set()
 
 
 def test_every_ros_wheel_is_locked_with_hashes(repository):

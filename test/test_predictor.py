@@ -163,7 +163,18 @@ def test_a_network_in_the_lidar_frame_says_so(tmp_path):
     path = checkpoint(tmp_path, replace(SMALL, name="in_lidar", frame="lidar"), trained=False)
     result = Predictor(path, device="cpu").predict(frame())
     assert result.frame_id == "LIDAR_TOP"
+    assert result.above_base == frame().cloud.sensor2ego[2, 3] == 1.8
     assert not result.trained
+
+
+def test_flow_is_predicted_where_the_network_has_it(fusion, tmp_path):
+    config = replace(SMALL, name="flow", classes="openocc_flow", flow=True)
+    result = Predictor(checkpoint(tmp_path, config), device="cpu").predict(frame())
+    with torch.no_grad():
+        outputs = fill(EffOcc(config)).eval()(**preprocess(frame(), config).keywords())
+    np.testing.assert_allclose(result.flow, outputs.flow[0], rtol=1e-3, atol=1e-3)
+    assert result.flow.std() > 0.01
+    assert fusion.predict(frame()).flow is None
 
 
 def test_a_preset_has_random_weights_always_the_same_and_says_so(caplog):
@@ -204,6 +215,20 @@ def test_a_network_in_memory_predicts_and_can_be_trained_on(checkpoints):
     after = network.state_dict()
     assert list(after) == list(before)
     assert all(torch.equal(after[name], value) for name, value in before.items())
+
+
+@pytest.mark.parametrize("preset", ["lidar_tiny", "fusion_tiny", "vision_tiny"])
+def test_a_checkpoint_of_half_the_size_gives_the_same_labels(tmp_path, preset):
+    config = load_preset(preset)
+    network = fill(EffOcc(config))
+    card = make_card(config, trained=True)
+    whole, half = tmp_path / "whole.safetensors", tmp_path / "half.safetensors"
+    save_checkpoint(whole, config, network.state_dict(), card)
+    save_checkpoint(half, config, network.state_dict(), card, half=True)
+    assert half.stat().st_size < 0.55 * whole.stat().st_size
+    before, after = (Predictor(path, "cpu").predict(frame()).labels for path in (whole, half))
+    assert len(np.unique(before)) > 3
+    assert (before != after).mean() < 1e-3
 
 
 def test_a_closed_predictor_holds_no_network(checkpoints):

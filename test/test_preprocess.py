@@ -146,6 +146,32 @@ def test_a_network_in_the_lidar_frame_gets_points_and_cameras_there():
         preprocess(frame([front]), config)
 
 
+def test_without_a_key_camera_all_stand_in_the_ego_frame_of_the_frame():
+    """8 m/s for 50 ms: the camera was 0.4 m behind where the LiDAR took its turn."""
+    config = replace(FUSION, key_camera="", points_camera="")
+    front = camera("CAM_FRONT", pose=moved(1e6 - 0.4))
+    point = [[10, 1, 0, 50, 0.1]]
+    inputs = preprocess(frame([front], point, pose=moved(1e6)), config)
+    assert inputs.points[0].tolist() == preprocess(frame([], point), config).points[0].tolist()
+    np.testing.assert_allclose(inputs.sensor2keyego[0, 1, :3, 3], [-0.4, 0, 0], atol=1e-9)
+    # Seen from there, the point is 10.4 m away: u = 0.44 * (800 - 1000 / 10.4), rounded.
+    assert inputs.depth[0, 1].nonzero().tolist() == [[58, round(0.44 * (800 - 1000 / 10.4))]]
+    assert inputs.depth[0, 1].max() == np.float32(10.4)
+    # EFFOcc's own presets leave the motion in.
+    quirk = preprocess(frame([front], point, pose=moved(1e6)), replace(FUSION, points_camera=""))
+    assert quirk.depth[0, 1].nonzero().tolist() == [[58, round(0.44 * (800 - 1000 / 10))]]
+
+
+def test_a_turn_between_camera_and_lidar_is_taken_out():
+    config = replace(FUSION, key_camera="", points_camera="")
+    # Since the image was taken the car turned left by 90 degrees: what was ahead is on its right.
+    turned = rigid((0.5**0.5, 0, 0, 0.5**0.5), (0, 0, 0))
+    inputs = preprocess(frame([camera()], [[0, -10, 0, 1, 0]], pose=turned), config)
+    assert inputs.depth[0, 1].nonzero().tolist() == [[58, 352]]
+    ahead = inputs.sensor2keyego[0, 1].numpy() @ [0, 0, 10, 1]
+    np.testing.assert_allclose(ahead, [0, -10, 0, 1], atol=1e-5)
+
+
 def test_depth_lands_on_the_rounded_pixel_and_the_nearest_wins():
     # Pixel of (x, y, z): 0.44 * (800 - 1000 y/x), 0.44 * (450 - 1000 z/x) - 140.
     points = [[20, 0, 0, 0, 0], [10, 0, 0, 0, 0], [10, 1.0, -1.0, 0, 0]]

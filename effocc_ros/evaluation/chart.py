@@ -81,7 +81,7 @@ def _draw_header(
     put_text(canvas, line, (_MARGIN, 92), 16, DIM)
     if baseline is not None:
         text = f"tick: {baseline.title}"
-        put_text(canvas, text, (WIDTH - _MARGIN, 52), 16, DIM, align="right")
+        put_text(canvas, text, (WIDTH - _MARGIN, 92), 16, DIM, align="right")
 
 
 def _axis_end(

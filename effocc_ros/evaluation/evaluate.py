@@ -1,7 +1,7 @@
 """Models' scores on the samples of a benchmark, one sample in memory at a time."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Executor, Future
 from functools import cache
 from typing import NamedTuple
@@ -72,6 +72,7 @@ def evaluate_all(
     *,
     mask: str = "none",
     origins: Origins | None = None,
+    without_rays: Collection[str] = (),
     pool: Executor | None = None,
 ) -> dict[str, Scores]:
     """Score several predictors on the same samples, voxel by voxel and along rays.
@@ -83,6 +84,7 @@ def evaluate_all(
         mask: Which voxels count: those that the ``camera`` or the ``lidar`` saw, or all
             (``none``). Rays know no mask.
         origins: Where rays start; None leaves RayIoU out.
+        without_rays: Names of predictors that RayIoU is left out of, for it takes time.
         pool: Processes that count; None counts here.
 
     Returns:
@@ -92,15 +94,17 @@ def evaluate_all(
         InputError: A sample has no labels or no such mask, or a prediction is on other classes
             or another grid.
     """
-    totals = {name: Scores.empty(space, origins is not None) for name in predictors}
+    rayed = set() if origins is None else set(predictors) - set(without_rays)
+    totals = {name: Scores.empty(space, name in rayed) for name in predictors}
     pending: deque[tuple[str, Future]] = deque()
     for sample in samples:
         truth, counted = _truth_of(sample, mask)
-        starts = None if origins is None else origins(sample)
+        starts = origins(sample) if rayed else None
         for name, predict in predictors.items():
             occupancy = predict(sample)
             check_fits(occupancy.model, occupancy.classes, occupancy.grid, space)
-            task = (occupancy.labels, occupancy.flow, truth, counted, starts, space)
+            begin = starts if name in rayed else None
+            task = (occupancy.labels, occupancy.flow, truth, counted, begin, space)
             if pool is None:
                 totals[name] = totals[name].joined(frame_scores(*task))
             else:

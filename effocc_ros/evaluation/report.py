@@ -95,7 +95,8 @@ def text_table(report: Report, baseline: Report | None = None) -> str:
     for name, value in report.summary.items():
         line = f"{name:<{first}} {said(name, value):>{widths[0]}}"
         if baseline is not None:
-            line = f"{line}{said(name, baseline.summary[name]):>{len(rule) - len(line)}}"
+            guess = said(name, baseline.summary.get(name, math.nan))
+            line = f"{line}{guess:>{len(rule) - len(line)}}"
         lines.append(line)
     if baseline is not None:
         lines.append(f"{GUESS}: {baseline.title}")

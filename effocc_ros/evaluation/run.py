@@ -74,7 +74,15 @@ def evaluate_split(arguments: argparse.Namespace) -> None:
         with _pool(arguments.workers, dataset, len(positions)) as pool:
             samples = read_samples(dataset, positions, pool)
             bar = tqdm(samples, total=len(positions), unit="frame", desc=predictor.name)
-            scores = evaluate_all(bar, predictors, space, mask=mask, origins=origins, pool=pool)
+            scores = evaluate_all(
+                bar,
+                predictors,
+                space,
+                mask=mask,
+                origins=origins,
+                without_rays=[corruption.name for corruption in corruptions],
+                pool=pool,
+            )
         weights = "" if predictor.trained else " (random weights)"
         title = f"{predictor.name}{weights}, {name} {arguments.split}"
     masked = title + f", mask {mask}" * (mask != "none")

@@ -117,7 +117,7 @@ def marker_message(
 
     Args:
         occupancy: The grid.
-        z_min: Lowest voxel centre shown, metres in the grid's frame.
+        z_min: Lowest voxel centre shown, metres over the base frame.
         z_max: Highest voxel centre shown.
     """
     header = header_message(occupancy.stamp, occupancy.frame_id)
@@ -125,7 +125,7 @@ def marker_message(
     markers = [Marker(header=header, action=Marker.DELETEALL)]
     size = Vector3(**dict(zip("xyz", map(float, occupancy.grid.voxel_size), strict=True)))
     for cubes in cubes_per_class(occupancy):
-        heights = cubes.centers[:, 2]
+        heights = cubes.centers[:, 2] + occupancy.above_base
         centers = cubes.centers[(heights >= z_min) & (heights <= z_max)]
         if not len(centers):
             continue

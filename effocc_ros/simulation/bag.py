@@ -24,7 +24,7 @@ from effocc_ros.geometry import OCC3D_GRID
 from effocc_ros.occupancy import SemanticOccupancy
 from effocc_ros.simulation.drive import Drive, Instant, encode_jpeg
 from effocc_ros.simulation.processes import usable_cores, worker_pool
-from effocc_ros.simulation.rig import LIDAR_RATE, check_image_size, nuscenes_rig
+from effocc_ros.simulation.rig import LIDAR_RATE, check_image_size, drawn_rig
 
 LIDAR = "LIDAR_TOP"
 DEFAULT_SIZE = (396, 704)
@@ -39,14 +39,14 @@ class Measured:
         images: JPEG of each camera that fired, in the order of ``instant.cameras``.
         points: (N, 5) float32 LiDAR returns: x, y, z, intensity, ring.
         poses: (4, 4) ego poses by stamp.
-        labels: (200, 200, 16) uint8 true classes at a keyframe, else None.
+        truth: Arrays of :meth:`Drive.truth` at a keyframe, else None.
     """
 
     instant: Instant
     images: tuple[bytes, ...]
     points: NDArray[np.float32]
     poses: dict[int, NDArray[np.float64]]
-    labels: NDArray[np.uint8] | None
+    truth: dict[str, NDArray[np.uint8]] | None
 
 
 def simulate_bag(
@@ -63,7 +63,7 @@ def simulate_bag(
 
     Args:
         path: The rosbag2 folder (MCAP) that shall appear; ``truth/<stamp>.npz`` in it holds the
-            true classes of each keyframe (see ``load_truth``).
+            true classes of each keyframe and what was seen of them (see ``load_truth``).
         seed: Street, traffic, light and noise follow from it.
         duration_s: Length in seconds.
         image_size: (height, width) of the pictures.
@@ -89,7 +89,7 @@ def simulate_bag(
             disable=not progress,
         ) as measured,
     ):
-        write_events(writer, _events(measured, writer.folder), _calibration(image_size))
+        write_events(writer, _events(measured, writer.folder), _calibration(seed, image_size))
     return path
 
 
@@ -103,17 +103,7 @@ def load_truth(path: Path | str, stamp: int) -> SemanticOccupancy:
     Raises:
         InputError: There is none for that stamp.
     """
-    file = _truth_file(Path(path), stamp)
-    if not file.is_file():
-        raise InputError(
-            f"truth of bag {path}",
-            found=f"no {file.name}",
-            expected=f"one of the stamps {truth_stamps(path)}",
-            do="ask for a keyframe of a simulated bag",
-            reason="no_truth",
-        )
-    with np.load(file) as arrays:
-        labels = arrays["semantics"]
+    labels = _truth_arrays(path, stamp)["semantics"]
     return SemanticOccupancy(
         stamp,
         BASE_FRAME,
@@ -124,6 +114,33 @@ def load_truth(path: Path | str, stamp: int) -> SemanticOccupancy:
         trained=True,
         mode="truth",
     )
+
+
+def load_camera_mask(path: Path | str, stamp: int) -> NDArray[np.bool_]:
+    """Read which voxels the cameras of a simulated bag saw, (200, 200, 16) bool.
+
+    Args:
+        path: The bag's folder.
+        stamp: Stamp of a keyframe's LiDAR sweep, nanoseconds since the epoch.
+
+    Raises:
+        InputError: There is none for that stamp.
+    """
+    return _truth_arrays(path, stamp)["mask_camera"] != 0
+
+
+def _truth_arrays(path: Path | str, stamp: int) -> dict[str, NDArray[np.uint8]]:
+    file = _truth_file(Path(path), stamp)
+    if not file.is_file():
+        raise InputError(
+            f"truth of bag {path}",
+            found=f"no {file.name}",
+            expected=f"one of the stamps {truth_stamps(path)}",
+            do="ask for a keyframe of a simulated bag",
+            reason="no_truth",
+        )
+    with np.load(file) as arrays:
+        return dict(arrays)
 
 
 def truth_stamps(path: Path | str) -> tuple[int, ...]:
@@ -170,7 +187,7 @@ def measure(drive: Drive, instant: Instant) -> Measured:
         images,
         drive.sweep(instant.stamp).points,
         {stamp: drive.ego2map(stamp) for stamp in stamps},
-        drive.labels(instant.stamp) if instant.keyframe else None,
+        drive.truth(instant.stamp) if instant.keyframe else None,
     )
 
 
@@ -186,8 +203,8 @@ def _work(number: int) -> Measured:
     return measure(_drive, _drive.instants()[number])
 
 
-def _calibration(image_size: tuple[int, int]) -> list[MountedSensor]:
-    rig = nuscenes_rig(image_size)
+def _calibration(seed: int, image_size: tuple[int, int]) -> list[MountedSensor]:
+    rig = drawn_rig(seed, image_size)
     cameras = [
         MountedSensor(camera.name, camera.sensor2ego, camera.intrinsics, camera.image_size)
         for camera in rig.cameras
@@ -205,6 +222,6 @@ def _events(measured: Iterable[Measured], folder: Path) -> Iterator[SensorEvent 
         for stamp, name, data in sorted(taken, key=lambda each: each[0]):
             yield PoseEvent(stamp, one.poses[stamp])
             yield SensorEvent(stamp, name, data)
-        if one.labels is not None:
+        if one.truth is not None:
             with whole_file(_truth_file(folder, instant.stamp)) as partial_file:
-                np.savez_compressed(partial_file, semantics=one.labels)
+                np.savez_compressed(partial_file, **one.truth)

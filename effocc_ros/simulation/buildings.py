@@ -46,10 +46,10 @@ def house(rng: np.random.Generator, width: float, depth: float, floors: int) -> 
     shift = (BAY * rng.integers(8), FLOOR * rng.integers(8))
     low = 4.0 if floors > 1 and rng.random() < 0.55 else 0.0
     top = low + FLOOR * (floors - (low > 0))
-    parts = [_walls(0, width, 0, depth, low - 0.3 * (low == 0), top, wall, shift)]
+    parts = [_walls(0, width, 0, depth, low - 0.8 * (low == 0), top, wall, shift)]
     if low:
         shop = Paint(c.MANMADE, "shops", tuple(rng.uniform(0.7, 1.3) * np.ones(3)))
-        parts.append(_walls(0, width, 0, depth, -0.1, low, shop, (6.0 * rng.integers(4), -0.1)))
+        parts.append(_walls(0, width, 0, depth, -0.6, low, shop, (6.0 * rng.integers(4), -0.6)))
         ledge = Paint(c.MANMADE, "concrete")
         parts.append(box((width / 2, -0.12, low), (width + 0.1, 0.3, 0.22), ledge, True))
     if floors <= 3 and rng.random() < 0.7:

@@ -1,5 +1,7 @@
 """Photographs of the street."""
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +14,6 @@ from effocc_ros.simulation.shading import shade
 from effocc_ros.simulation.shadow import ShadowMap
 from effocc_ros.simulation.sky_view import SkyView
 from effocc_ros.simulation.visibility import SKY, STATIC, View
-
-HAZE = 900.0
-"""Distance in metres over which haze takes 63 % of a colour."""
 
 _CURVE_STEPS = 4096
 _CURVE_TOP = 4.0
@@ -69,11 +68,18 @@ class Photographer:
         static: What never moves.
         light: Light of the scene.
         image_size: (height, width).
+        level: Height of the ground from x and y in metres.
     """
 
-    def __init__(self, static: Surface, light: Light, image_size: tuple[int, int]):
+    def __init__(
+        self,
+        static: Surface,
+        light: Light,
+        image_size: tuple[int, int],
+        level: Callable[[NDArray, NDArray], NDArray],
+    ):
         self.static, self.light = static, light
-        self.sky_view = SkyView(static)
+        self.sky_view = SkyView(static, level)
         height, width = image_size
         self._dither = _dither(height + 64, width + 64)
         strength = 1.3 + 1.2 * np.clip(light.exposure - 1.0, 0, 2)
@@ -158,7 +164,7 @@ class Photographer:
             self.sky_view.share(place),
             jitter,
         )
-        haze = 1 - np.exp(distance * np.float32(-1 / HAZE))
+        haze = 1 - np.exp(distance * np.float32(-1 / self.light.haze))
         colors += haze * (self.light.horizon.astype(np.float32)[:, None] - colors)
         return colors
 

@@ -1,5 +1,6 @@
 """A drive through a street: every measurement of every sensor, on demand and in any order."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,7 +19,7 @@ from effocc_ros.simulation.rig import (
     KEYFRAME_RATE,
     LIDAR_RATE,
     CameraMount,
-    nuscenes_rig,
+    drawn_rig,
 )
 from effocc_ros.simulation.shadow import Shadows
 from effocc_ros.simulation.street import build_street
@@ -71,14 +72,14 @@ class Drive:
     ):
         self.seed, self.duration_s, self.start = seed, duration_s, start
         self.street = build_street(seed, duration_s)
-        self.rig = nuscenes_rig(image_size)
+        self.rig = drawn_rig(seed, image_size)
         self._cameras = {camera.name: camera for camera in self.rig.cameras}
 
         self._sweeps: dict[int, Sweep] = {}
 
     def _path(self) -> NDArray[np.float64]:
-        times = np.arange(0.0, self.duration_s + 0.5, 0.25)
-        return np.array([self.street.ego.pose(time)[:2, 3] for time in times])
+        times = np.arange(0.0, self.duration_s + 0.5, 0.5)
+        return np.array([self.street.ego.pose(time) for time in times])
 
     # What a caller does not ask for is not made.
 
@@ -89,7 +90,8 @@ class Drive:
     @cached_property
     def _photographer(self) -> Photographer:
         size = self.rig.cameras[0].image_size
-        return Photographer(self.street.static, self.street.light, size)
+        level = self.street.ground.relief.hills
+        return Photographer(self.street.static, self.street.light, size, level)
 
     @cached_property
     def _truth(self) -> TrueOccupancy:
@@ -193,18 +195,30 @@ class Drive:
 
     @cached_property
     def _survey(self) -> Survey:
-        sweeps = []
+        sweeps, poses = [], []
         for stamp in (instant.stamp for instant in self.instants() if instant.keyframe):
-            lidar2map = self.ego2map(stamp) @ self.rig.lidar.sensor2ego
+            poses.append(self.ego2map(stamp))
+            lidar2map = poses[-1] @ self.rig.lidar.sensor2ego
             turn = self.sweep(stamp)
             points = transform_points(lidar2map, turn.points[turn.still, :3].astype(np.float64))
             sweeps.append((lidar2map[:3, 3], Returns(points, turn.label[turn.still])))
-        return Survey(sweeps, (OCC3D_GRID.lower[2] - 0.4, OCC3D_GRID.upper[2] + 0.4))
+        return Survey(sweeps, _heights(poses))
 
     def _placed(self, stamp: int):
         ego2map, time = self.ego2map(stamp), (stamp - self.start) / 1e9
-        placed = (agent.at(time) for agent in self.street.agents)
-        return tuple(p for p in placed if np.hypot(*(p[1][:2, 3] - ego2map[:2, 3])) < SIGHT)
+        return tuple(
+            agent.at(time)
+            for agent in self.street.agents
+            if np.hypot(*(agent.motion.places(time)[:2] - ego2map[:2, 3])) < SIGHT
+        )
+
+
+def _heights(poses: Sequence[NDArray]) -> tuple[float, float]:
+    """Return the range of z in the map that the grids at some poses take."""
+    ends = np.array(np.meshgrid(*zip(OCC3D_GRID.lower, OCC3D_GRID.upper, strict=True)))
+    corners = ends.reshape(3, -1).T
+    z = np.array([transform_points(pose, corners)[:, 2] for pose in poses])
+    return float(z.min() - 0.4), float(z.max() + 0.4)
 
 
 def encode_jpeg(image: NDArray[np.uint8]) -> bytes:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,18 @@ from effocc_ros.simulation.classes import FREE
 from effocc_ros.simulation.raycast import Surface
 from effocc_ros.simulation.rig import LIDAR_RATE, LidarMount
 from effocc_ros.simulation.shading import Look, albedo
+from effocc_ros.simulation.trajectory import planar
+from effocc_ros.simulation.vehicles import COLORS, car
 
 RANGE_NOISE = 0.012
 """Standard deviation of the range in metres."""
+
+
+OVER_ROOF = 0.34
+"""Height of the LiDAR over the car's roof, metres."""
+
+GHOSTS = 0.004
+"""Share of the lost beams that measure something where nothing is."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +34,12 @@ class Sweep:
     Attributes:
         points: (N, 5) float32: x, y, z in metres in the LiDAR frame at the end of the turn,
             intensity 0..255, ring.
-        label: (N,) uint8 true class of each return, ``FREE`` where no light came back.
+        label: (N,) uint8 true class of each return, ``FREE`` where none came from the street.
         moving: (N,) true for returns from moving agents.
 
-    As in the files of nuScenes there is one point for every beam of every column, and beams
-    without a return have a point less than half a metre from the sensor.
+    As in the files of nuScenes there is one point for every beam of every column: beams without a
+    return have a point less than half a metre from the sensor, beams that meet the car itself one
+    on its roof or bonnet. Both have the class ``FREE``, and so have the few returns from nothing.
     """
 
     points: NDArray[np.float32]
@@ -87,23 +98,54 @@ def sweep(
     fired = begin + fraction[:, 0] * (end - begin)
     hits = _cast(static, agents, origins, directions, fired)
     ring = np.tile(np.arange(rings, dtype=np.float32), lidar.columns)
-
+    own = _own_car(lidar, local, ring)
     reach = hits.distance
     noisy = reach + rng.normal(0, RANGE_NOISE, len(reach)).astype(np.float32)
-    intensity = 150 * hits.brightness * (0.3 + 0.7 * hits.facing)
-    intensity *= rng.uniform(0.85, 1.15, len(reach))
+    intensity = lidar.gain * _intensity(hits, reach, rng)
     # A return is lost when too little light comes back, and off glass more often.
     signal = (0.04 + hits.brightness) * (0.15 + hits.facing) * (60.0 / np.maximum(reach, 1)) ** 2
-    lost = rng.random(len(reach)) < 0.02 + 0.5 * np.exp(-3.0 * signal) + 0.55 * hits.glossy
+    missed = lidar.dropout + 0.5 * np.exp(-3.0 * signal) + 0.55 * hits.glossy
+    lost = (rng.random(len(reach)) < missed) | np.isfinite(own)
     returned = np.isfinite(reach) & (reach < lidar.max_range) & (reach > 1.0) & ~lost
     noisy = np.where(returned, noisy, rng.uniform(0.05, 0.45, len(reach)))
-    intensity = np.where(returned, intensity, rng.uniform(2.0, 18.0, len(reach)))
+    intensity = np.where(returned, intensity, rng.exponential(6.0, len(reach)) + 1)
+    ghost = ~returned & (rng.random(len(reach)) < GHOSTS)
+    limit = np.where(np.isfinite(reach), np.minimum(reach, 40.0), 40.0)
+    noisy = np.where(ghost, 2.0 + rng.random(len(reach)) ** 2 * (limit - 2.0).clip(0), noisy)
+    roof = np.isfinite(own)
+    noisy = np.where(roof, own + rng.normal(0, 0.02, len(reach)), noisy)
     world = origins + directions * noisy[:, None]
     map2lidar = inverse_rigid(last)
     points = world @ map2lidar[:3, :3].T + map2lidar[:3, 3]
     columns = [points, np.clip(np.round(intensity), 0, 255)[:, None], ring[:, None]]
     label = np.where(returned, hits.label, np.uint8(FREE))
     return Sweep(np.concatenate(columns, axis=1).astype(np.float32), label, hits.moving & returned)
+
+
+def _intensity(hits: "_Hits", reach: NDArray, rng: np.random.Generator) -> NDArray:
+    """Return intensities 0..255: low near by, where the sensor turns its light down."""
+    near = np.clip(reach / 9.0, 0.45, 1.0) ** 1.2
+    value = 115 * hits.brightness * (0.3 + 0.7 * hits.facing) * near
+    value = value * np.exp(rng.normal(0, 0.45, len(reach))) + 2.0
+    return value + np.where(reach > 30.0, (reach - 30.0) * 0.35, 0.0)
+
+
+@lru_cache(maxsize=1)
+def _car_body() -> Surface:
+    """The car below the sensors, its roof on z = 0, x and y as in the ego frame."""
+    body = car(COLORS[1], "hatch")
+    return Surface(body.transformed(planar(1.3, 0.0, 0.0, -float(body.bounds()[1][2]))))
+
+
+def _own_car(lidar: LidarMount, local: NDArray, ring: NDArray) -> NDArray[np.float64]:
+    """Distance (N,) at which beams (N, 3) of the LiDAR's frame meet the car, else infinite."""
+    distance = np.full(len(ring), np.inf)
+    low = np.flatnonzero(ring < 12)
+    along = (local[low] @ lidar.sensor2ego[:3, :3].T).astype(np.float32)
+    start, body = np.float32([*lidar.sensor2ego[:2, 3], OVER_ROOF]), _car_body()
+    faces = body.faces(start, along)
+    distance[low] = body.distance(faces, start, along)
+    return distance
 
 
 def _beams(lidar: LidarMount, fraction: NDArray) -> NDArray[np.float64]:
@@ -149,6 +191,8 @@ def _candidates(agents, time: float, origins: NDArray, directions: NDArray):
     """Yield agents with the rays that pass near them, at most 100 m away."""
     middle = origins.mean(axis=0)
     for agent in agents:
+        if np.hypot(*(agent.motion.places(time)[:2] - middle[:2])) > 110.0:
+            continue
         shape, pose = agent.at(time)
         offset = (pose[:3, :3] @ shape.center + pose[:3, 3] - middle).astype(np.float32)
         square = float(offset @ offset)

@@ -28,6 +28,7 @@ class Light:
         clouds: Share of the sky that clouds cover, 0..1.
         lamps: Radiance of lamps and lit windows.
         exposure: Gain before the tone curve.
+        haze: Distance in metres over which haze takes 63 % of a colour.
         seed: Of the clouds.
     """
 
@@ -38,6 +39,7 @@ class Light:
     clouds: float
     lamps: float
     exposure: float
+    haze: float
     seed: int
 
     @property
@@ -134,19 +136,29 @@ def light_of(rng: np.random.Generator) -> Light:
     """Draw the time of day and the weather."""
     hour = float(
         rng.choice(
-            [rng.uniform(0.5, 0.82), rng.uniform(0.2, 0.5), rng.uniform(0.05, 0.14)],
-            p=[0.6, 0.25, 0.15],
+            [rng.uniform(0.5, 0.85), rng.uniform(0.2, 0.5), rng.uniform(0.05, 0.14)],
+            p=[0.5, 0.3, 0.2],
         )
     )
+    clouds = rng.uniform(0.1, 0.75) if rng.random() < 0.65 else rng.uniform(0.75, 1.0)
     return light_at(
         hour,
         float(rng.uniform(-np.pi, np.pi)),
-        float(rng.uniform(0.1, 0.75)),
+        float(clouds),
         int(rng.integers(1 << 30)),
+        gain=float(np.exp(rng.normal(0, 0.25))),
+        haze=float(np.exp(rng.uniform(np.log(150.0), np.log(1500.0)))),
     )
 
 
-def light_at(height: float, azimuth: float, clouds: float, seed: int) -> Light:
+def light_at(
+    height: float,
+    azimuth: float,
+    clouds: float,
+    seed: int,
+    gain: float = 1.0,
+    haze: float = 900.0,
+) -> Light:
     """Compose the light of a sun height.
 
     Args:
@@ -154,6 +166,8 @@ def light_at(height: float, azimuth: float, clouds: float, seed: int) -> Light:
         azimuth: Direction of the sun in the map, radians.
         clouds: Share of the sky that clouds cover; dims the sun.
         seed: Of the clouds.
+        gain: How much brighter than usual pictures are exposed.
+        haze: Distance in metres over which haze takes 63 % of a colour.
     """
     level = np.sqrt(1 - height**2)
     sun = np.array([level * np.cos(azimuth), level * np.sin(azimuth), height])
@@ -170,6 +184,6 @@ def light_at(height: float, azimuth: float, clouds: float, seed: int) -> Light:
         (1 - overcast) * horizon + overcast * gray,
     )
     ambient = (0.6 * zenith + 0.4 * horizon).mean()
-    exposure = 1.05 / (ambient + 0.55 * sunlight.mean() * max(height, 0.35)) ** 0.8
+    exposure = 1.05 / (ambient + 0.55 * sunlight.mean() * max(height, 0.35)) ** 0.8 * gain
     lamps = 0.15 + 1.6 * (1 - day) ** 4
-    return Light(sun, sunlight, zenith, horizon, clouds, lamps, exposure, seed)
+    return Light(sun, sunlight, zenith, horizon, clouds, lamps, exposure, haze, seed)

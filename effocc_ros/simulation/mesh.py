@@ -50,6 +50,12 @@ class Mesh:
         moved = self.vertices @ transform[:3, :3].T + transform[:3, 3]
         return replace(self, vertices=moved.astype(np.float32))
 
+    def without_slivers(self) -> Mesh:
+        """Leave out triangles of no area."""
+        edges = self.vertices[:, 1:] - self.vertices[:, :1]
+        area = np.linalg.norm(np.cross(edges[:, 0], edges[:, 1]), axis=1) / 2
+        return Mesh(*(getattr(self, f.name)[area > 1e-5] for f in fields(Mesh)))
+
     def bounds(self) -> tuple[NDArray, NDArray]:
         """Return the lowest and highest corner (3,) of the box around the mesh."""
         corners = self.vertices.reshape(-1, 3)

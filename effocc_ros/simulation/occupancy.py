@@ -31,7 +31,7 @@ class TrueOccupancy:
 
     Args:
         static: What never moves.
-        path: (K, 2) places of the car in the map that the labels will be asked for.
+        path: (K, 4, 4) poses of the car in the map near which the labels will be asked for.
         footprints: Houses; the ground under them belongs to nobody.
         grid: The voxels, in the ego frame.
     """
@@ -44,12 +44,7 @@ class TrueOccupancy:
         grid: VoxelGrid = OCC3D_GRID,
     ):
         self.grid = grid
-        corners = static.mesh.vertices
-        middle = corners.mean(axis=1)[:, None, :2] - np.asarray(path, np.float32)[None, ::4]
-        near = np.linalg.norm(middle, axis=2).min(axis=1) < np.hypot(*grid.upper[:2]) + 4.0
-        samples = sample_surface(
-            static, near & (corners[..., 2].min(axis=1) < grid.upper[2] + 0.3)
-        )
+        samples = sample_surface(static, _near(static, path, grid))
         samples = _without_cellars(samples, footprints)
         tile = np.floor(samples.points[:2].T / TILE).astype(np.int64)
         order = np.lexsort((tile[:, 1], tile[:, 0]))
@@ -114,6 +109,24 @@ class TrueOccupancy:
         x, y, z = moved[:, inside].astype(np.int32)
         flat = (x * self.grid.shape[1] + y) * self.grid.shape[2] + z
         return flat, samples.label[inside], samples.weight[inside]
+
+
+def _near(static: Surface, path: NDArray, grid: VoxelGrid) -> NDArray[np.bool_]:
+    """Tell which triangles (F,) can lie in a grid around one of the poses or close to it."""
+    corners = static.mesh.vertices
+    middle = corners.mean(axis=1).T
+    lowest, highest = corners[..., 2].min(axis=1), corners[..., 2].max(axis=1)
+    reach, near = np.hypot(*grid.upper[:2]) + 4.0, np.zeros(len(corners), bool)
+    for pose in np.asarray(path, np.float32):
+        x, y = middle[0] - pose[0, 3], middle[1] - pose[1, 3]
+        # Height of the middle over the plane that the car stands on.
+        plane = pose[2, 3] - (pose[0, 2] * x + pose[1, 2] * y) / pose[2, 2]
+        near |= (
+            (x * x + y * y < reach**2)
+            & (lowest - plane < grid.upper[2] + 0.6)
+            & (highest - plane > grid.lower[2] - 0.6)
+        )
+    return near
 
 
 def _without_cellars(samples: Samples, footprints: Sequence[Footprint]) -> Samples:

@@ -1,8 +1,9 @@
 """The sensors of a nuScenes car, with round numbers: where they sit and when they fire."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -66,6 +67,8 @@ class LidarMount:
         columns: Firings in one turn.
         start_yaw: Heading in the ego frame at which a sweep starts, radians; it turns clockwise.
         max_range: Metres.
+        dropout: Share of beams that come back from nothing by chance.
+        gain: Of the intensity.
     """
 
     name: str
@@ -74,6 +77,8 @@ class LidarMount:
     columns: int = 1084
     start_yaw: float = float(np.radians(105.4))
     max_range: float = 100.0
+    dropout: float = 0.02
+    gain: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -112,6 +117,59 @@ def check_image_size(image_size: tuple[int, int]) -> None:
             expected=f"32 to {FULL_SIZE[1]} pixels a side",
             do="Say --image-size 704x396 or 1600x900",
         )
+
+
+@dataclass(frozen=True)
+class _Tolerance:
+    """How far the rig of one car is from that of another, standard deviations."""
+
+    place: float = 0.02  # metres
+    angle: float = 0.007  # radians
+    focal: float = 0.012  # share
+    center: float = 0.006  # share of the picture's width
+    height: float = 0.07  # of the LiDAR, metres
+    beam: float = 0.0004  # radians
+
+
+def drawn_rig(seed: int, image_size: tuple[int, int] = (396, 704)) -> SensorRig:
+    """Build the rig of one car: each was mounted and calibrated a little differently.
+
+    Args:
+        seed: The car's.
+        image_size: (height, width) of the pictures.
+    """
+    rng, spread = np.random.default_rng([seed, 99]), _Tolerance()
+    usual = nuscenes_rig(image_size)
+
+    def noise(scale: float, count: int) -> NDArray[np.float64]:
+        return np.clip(rng.standard_normal(count), -2, 2) * scale
+
+    cameras, zoom = [], 1 + noise(spread.focal, 1)[0]
+    for camera in usual.cameras:
+        sensor2ego = camera.sensor2ego.copy()
+        sensor2ego[:3, :3] = _small_turn(noise(spread.angle, 3)) @ sensor2ego[:3, :3]
+        sensor2ego[:3, 3] += noise(spread.place, 3)
+        intrinsics = camera.intrinsics.copy()
+        intrinsics[[0, 1], [0, 1]] *= zoom + noise(0.003, 1)
+        intrinsics[:2, 2] += noise(spread.center * image_size[1], 2)
+        cameras.append(replace(camera, intrinsics=intrinsics, sensor2ego=sensor2ego))
+    sensor2ego = usual.lidar.sensor2ego.copy()
+    sensor2ego[:3, :3] = _small_turn(noise(spread.angle, 3)) @ sensor2ego[:3, :3]
+    sensor2ego[:3, 3] += [*noise(0.03, 2), *noise(spread.height, 1)]
+    elevations = usual.lidar.elevations + noise(spread.beam, len(usual.lidar.elevations))
+    lidar = replace(
+        usual.lidar,
+        sensor2ego=sensor2ego,
+        elevations=elevations,
+        dropout=float(rng.uniform(0.0, 0.05)),
+        gain=float(np.exp(noise(0.15, 1)[0])),
+    )
+    return SensorRig(tuple(cameras), lidar)
+
+
+def _small_turn(angles: NDArray) -> NDArray[np.float64]:
+    """Rotation (3, 3) by a vector of at most a few hundredths of a radian."""
+    return cv2.Rodrigues(np.asarray(angles, np.float64))[0]
 
 
 def nuscenes_rig(image_size: tuple[int, int] = (396, 704)) -> SensorRig:

@@ -31,11 +31,13 @@ class Look:
         self.texture = np.array([pages.index[str(n)] for n in names], np.int32)[inverse]
         density = pages.texels_per_metre[self.texture]
         corners = mesh.vertices.astype(np.float64)
-        edges = corners[:, 1:] - corners[:, :1]
-        gram = edges @ edges.transpose(0, 2, 1)
-        gram += 1e-12 * np.eye(2)
-        steps = (mesh.uv[:, 1:] - mesh.uv[:, :1]).astype(np.float64)
-        gradient = np.linalg.solve(gram, steps).transpose(0, 2, 1) @ edges  # (F, uv, xyz)
+        first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+        a, b, c = ((x * y).sum(axis=1) for x, y in ((first,) * 2, (first, second), (second,) * 2))
+        across = np.maximum(a * c - b * b, 1e-12)[:, None, None]
+        one, two = ((mesh.uv[:, k] - mesh.uv[:, 0]).astype(np.float64) for k in (1, 2))
+        gradient = (c[:, None] * one - b[:, None] * two)[..., None] * first[:, None]
+        gradient += (a[:, None] * two - b[:, None] * one)[..., None] * second[:, None]
+        gradient /= across  # (F, uv, xyz)
         start = mesh.uv[:, 0] - np.einsum("fui,fi->fu", gradient, corners[:, 0])
         affine = np.concatenate([gradient, start[..., None]], axis=-1) * density[:, :, None]
         self.affine = np.ascontiguousarray(affine.transpose(1, 2, 0), np.float32)  # (2, 4, F)

@@ -5,18 +5,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from effocc_ros.simulation import traffic
-from effocc_ros.simulation.agents import Agent, Motion
-from effocc_ros.simulation.ground import LANE, Ground, plan_ground
+from effocc_ros.simulation.agents import Agent
+from effocc_ros.simulation.ground import Ground, plan_ground
 from effocc_ros.simulation.light import Light, light_of
 from effocc_ros.simulation.mesh import concatenate
 from effocc_ros.simulation.raycast import Surface
-from effocc_ros.simulation.road import curved_line
+from effocc_ros.simulation.road import CenterLine, curved_line
 from effocc_ros.simulation.roadside import Footprint, furnish
-from effocc_ros.simulation.trajectory import LaneMotion
+from effocc_ros.simulation.section import draw_section
+from effocc_ros.simulation.trajectory import Motion
 
-EGO_START = 90.0
-EGO_LANE = -LANE / 2
-BEYOND = 110.0
+EGO_START = 85.0
+BEYOND = 95.0
 
 
 @dataclass(frozen=True)
@@ -50,22 +50,70 @@ def build_street(seed: int | np.random.SeedSequence, duration_s: float = 20.0) -
     if not isinstance(seed, np.random.SeedSequence):
         seed = np.random.SeedSequence(seed)
     shape, sides, moving, sky = (np.random.default_rng(s) for s in seed.spawn(4))
-    speed = shape.uniform(7.0, 9.0)
-    length = EGO_START + speed * duration_s + BEYOND
-    line = curved_line(shape.uniform(-1, 1, 5) / shape.uniform(130, 400), length)
-    junctions = _junctions(shape, length)
-    ground = plan_ground(shape, line, junctions)
+    section = draw_section(shape)
+    turns, speed = bool(shape.random() < 0.35), _speed(shape)
+    if turns:
+        speed = min(speed, shape.uniform(2.0, 8.0))
+    length = np.ceil(EGO_START + speed * duration_s + BEYOND)
+    line, bend = _line(shape, length, speed * duration_s, turns)
+    junctions = _junctions(shape, length, bend)
+    ground = plan_ground(shape, line, section, junctions)
+    ego = _ego(shape, ground, speed)
     roadside = furnish(sides, ground)
     static = concatenate([ground.mesh(), *roadside.parts])
-    ego = LaneMotion(line, EGO_START, EGO_LANE, speed, swing=0.08, period=9.0)
-    agents = traffic.populate(moving, ground, ego, duration_s)
+    agents = traffic.populate(moving, ground, ego, duration_s, roadside.obstacles)
     return Street(Surface(static), agents, ego, light_of(sky), ground, tuple(roadside.footprints))
 
 
-def _junctions(rng: np.random.Generator, length: float) -> list[float]:
-    """Place crossing streets 75 to 120 m apart, the first within sight of the start."""
-    at, places = rng.uniform(112.0, 135.0), []
+def _speed(rng: np.random.Generator) -> float:
+    """Draw the mean speed of the ego vehicle, metres per second; some stand, some creep."""
+    kind = rng.random()
+    if kind < 0.1:
+        return 0.0
+    return float(rng.uniform(0.5, 3.0) if kind < 0.25 else rng.uniform(3.0, 12.0))
+
+
+def _line(
+    rng: np.random.Generator, length: float, way: float, turns: bool
+) -> tuple[CenterLine, tuple[float, float]]:
+    """Draw the centre line, and where its turn begins and ends."""
+    s = np.arange(0.0, length + 1.0)
+    radius = rng.uniform(150, 600)
+    curvature = np.interp(s, np.linspace(0, length, 5), rng.uniform(-1, 1, 5) / radius)
+    if not turns:
+        return curved_line(s, curvature), (0.0, 0.0)
+    radius, angle = rng.uniform(25, 45), np.radians(rng.uniform(40, 95))
+    middle = EGO_START + rng.uniform(-15.0, way + 30.0)
+    half, ease = radius * angle / 2, 6.0
+    along = np.clip((half + ease / 2 - np.abs(s - middle)) / ease, 0, 1)
+    curvature = 0.3 * curvature + rng.choice([-1, 1]) * along / radius
+    return curved_line(s, curvature), (middle - half - ease, middle + half + ease)
+
+
+def _ego(rng: np.random.Generator, ground: Ground, speed: float) -> Motion:
+    """Draw how the ego vehicle drives: its lane, how well it keeps to it, how its body sways."""
+    section = ground.section
+    lane = int(rng.integers(section.lanes))
+    offset = -(lane + 0.5) * section.lane + float(np.clip(rng.normal(0, 0.4), -0.9, 0.9))
+    return Motion(
+        ground,
+        EGO_START,
+        offset,
+        speed,
+        swing=float(rng.uniform(0.02, 0.25)),
+        period=float(rng.uniform(6.0, 12.0)),
+        weave=float(rng.uniform(0.0, 0.3)),
+        wave=float(rng.uniform(40.0, 90.0)),
+        slip=float(rng.normal(0, np.radians(0.8))),
+        sway=tuple(np.radians(rng.uniform(0.2, 1.1, 2))),
+    )
+
+
+def _junctions(rng: np.random.Generator, length: float, bend: tuple[float, float]) -> list[float]:
+    """Place crossing streets 70 to 150 m apart, none of them in a turn."""
+    at, places = rng.uniform(60.0, 150.0), []
     while at < length - 30.0:
-        places.append(float(at))
-        at += rng.uniform(75.0, 120.0)
+        if not bend[0] - 22.0 < at < bend[1] + 22.0:
+            places.append(float(at))
+        at += rng.uniform(70.0, 150.0)
     return places

@@ -1,13 +1,17 @@
 """Who moves on a street."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
 import numpy as np
+from numpy.typing import NDArray
 
 from effocc_ros.simulation import classes as c
 from effocc_ros.simulation import people, vehicles
-from effocc_ros.simulation.agents import Agent, Walk
-from effocc_ros.simulation.ground import CYCLE_LANE, KERB, LANE, ROAD_HALF, VERGE, WALK, Ground
+from effocc_ros.simulation.agents import Admission, Agent
+from effocc_ros.simulation.ground import Ground
 from effocc_ros.simulation.raycast import Surface
-from effocc_ros.simulation.trajectory import LaneMotion
+from effocc_ros.simulation.trajectory import Motion
 
 STEPS = 8
 """Shapes in one cycle of a gait."""
@@ -15,27 +19,66 @@ STEPS = 8
 PEOPLE = 6
 """Different walkers in one street."""
 
+EGO_OUTLINE = np.array([-0.8, -0.9, 3.4, 0.9])
+"""Least x, y and greatest x, y of the ego vehicle around its rear axle, metres."""
+
+STRIDE = 1.5
+"""Metres of two steps."""
+
+PEDALS = 4.0
+"""Metres of one turn of a cyclist's pedals."""
+
+
+@dataclass
+class _Traffic:
+    """Agents so far, and what the next ones follow from."""
+
+    rng: np.random.Generator
+    ground: Ground
+    ego: Motion
+    duration_s: float
+    admission: Admission
+    agents: list[Agent]
+
+    def add(self, shapes: tuple[Surface, ...], motion: Motion, stride: float = 1.0) -> bool:
+        """Add an agent unless it would meet another one."""
+        agent = Agent(shapes, motion, stride)
+        admitted = self.admission.admit(agent.outline, motion)
+        if admitted:
+            self.agents.append(agent)
+        return admitted
+
 
 def populate(
-    rng: np.random.Generator, ground: Ground, ego: LaneMotion, duration_s: float
+    rng: np.random.Generator,
+    ground: Ground,
+    ego: Motion,
+    duration_s: float,
+    standing: Sequence[NDArray] = (),
 ) -> tuple[Agent, ...]:
-    """Choose who moves.
+    """Choose who moves; nobody passes through anybody.
 
     Args:
         rng: Source of all choices.
         ground: Plan of the street.
         ego: Motion of the ego vehicle; those in its lane keep its speed.
         duration_s: Length of the drive in seconds.
+        standing: Outlines (4, 2) in the map of what stands in the way.
     """
-    agents = _vehicles(rng, ground, ego, duration_s)
-    agents += _cyclists(rng, ground, ego)
+    traffic = _Traffic(rng, ground, ego, duration_s, Admission(duration_s, standing), [])
+    traffic.admission.admit(EGO_OUTLINE, ego)
+    _vehicles(traffic)
+    _cyclists(traffic)
     crowd = [_walker(rng) for _ in range(PEOPLE)]
-    agents += _walkers(rng, ground, crowd)
-    agents += _crossers(rng, ground, ego, crowd)
-    return tuple(agents)
+    _crossers(traffic, crowd)
+    _walkers(traffic, crowd)
+    return tuple(traffic.agents)
 
 
-def _vehicle(rng: np.random.Generator, kind: str) -> Surface:
+def _vehicle(rng: np.random.Generator) -> tuple[Surface, float]:
+    """Draw a vehicle and its wheelbase."""
+    kinds = ["sedan", "hatch", "suv", "van", "bus", "truck", "motorcycle"]
+    kind = str(rng.choice(kinds, p=[0.24, 0.18, 0.2, 0.07, 0.12, 0.11, 0.08]))
     color = vehicles.COLORS[int(rng.integers(len(vehicles.COLORS)))]
     if kind == "bus":
         mesh = vehicles.bus(
@@ -47,25 +90,43 @@ def _vehicle(rng: np.random.Generator, kind: str) -> Surface:
         mesh = people.motorcycle(color, _dress(rng))
     else:
         mesh = vehicles.car(color, kind)
-    return Surface(mesh)
+    return Surface(mesh), {"bus": 6.0, "truck": 4.5, "motorcycle": 1.4}.get(kind, 2.8)
 
 
-def _vehicles(rng, ground: Ground, ego: LaneMotion, duration_s: float) -> list[Agent]:
-    line, agents = ground.line, []
+def _vehicles(traffic: _Traffic) -> None:
+    rng, ego, section = traffic.rng, traffic.ego, traffic.ground.section
+    own = round(-ego.offset / section.lane - 0.5)
+    lanes = range(section.lanes)
+    for ahead in (rng.uniform(8, 30), rng.uniform(36, 60), -rng.uniform(9, 25)):
+        if rng.random() < 0.75:
+            shape, length = _vehicle(rng)
+            where = -(own + 0.5) * section.lane + rng.normal(0, 0.15)
+            start = ego.start + ahead
+            follow = replace(
+                ego, start=start, offset=where, slip=0.0, weave=0.0, sway=(0, 0), length=length
+            )
+            traffic.add((shape,), follow)
+    for sign in (-1, 1):
+        for number in lanes:
+            if (sign < 0 and number == own) or rng.random() < 0.2:
+                continue
+            _lane(traffic, sign, number)
 
-    def kind() -> str:
-        kinds = ["sedan", "hatch", "suv", "van", "bus", "truck", "motorcycle"]
-        return str(rng.choice(kinds, p=[0.24, 0.18, 0.2, 0.07, 0.12, 0.11, 0.08]))
 
-    for ahead in (rng.uniform(16, 26), rng.uniform(42, 60), -rng.uniform(15, 22)):
-        motion = LaneMotion(line, ego.start + ahead, ego.offset, ego.speed, ego.swing, ego.period)
-        agents.append(Agent((_vehicle(rng, kind()),), motion))
-    speed, s = rng.uniform(6.5, 9.5), 30.0
-    reach = line.length + speed * duration_s - 20.0
-    while s < reach:
-        agents.append(Agent((_vehicle(rng, kind()),), LaneMotion(line, s, LANE / 2, -speed)))
-        s += rng.uniform(16, 45)
-    return agents
+def _lane(traffic: _Traffic, sign: int, number: int) -> None:
+    """Fill a lane, at the right (-1) or the left (1) of the centre line."""
+    rng, ground = traffic.rng, traffic.ground
+    speed = -sign * (0.0 if rng.random() < 0.12 else rng.uniform(3.0, 11.0))
+    room = rng.uniform(8, 40)
+    ahead = abs(speed) * traffic.duration_s
+    s = 15.0 - (ahead if sign < 0 else 0.0) + rng.uniform(0, 20)
+    end = ground.line.length - 15.0 + (ahead if sign > 0 else 0.0)
+    while s < end:
+        shape, length = _vehicle(rng)
+        d = sign * (number + 0.5) * ground.section.lane + rng.normal(0, 0.2)
+        motion = Motion(ground, s, d, speed, backward=sign > 0, length=length)
+        traffic.add((shape,), motion)
+        s += 6.0 + rng.uniform(0.3, 2.0) * room
 
 
 def _dress(rng: np.random.Generator) -> tuple:
@@ -80,58 +141,46 @@ def _walker(rng: np.random.Generator) -> tuple[Surface, ...]:
     return tuple(Surface(people.person(c.PEDESTRIAN, *dress, p, height)) for p in phases)
 
 
-def _cyclists(rng, ground: Ground, ego: LaneMotion) -> list[Agent]:
-    agents = []
-    for side, start in (
-        (-1, ego.start + rng.uniform(25, 40)),
-        (1, ego.start + rng.uniform(20, 90)),
-    ):
-        dress = _dress(rng)
+def _cyclists(traffic: _Traffic) -> None:
+    rng, section, ego = traffic.rng, traffic.ground.section, traffic.ego
+    wide = section.cycle - section.traffic
+    middle = section.traffic + (wide / 2 if wide else -0.5)
+    for side in (-1, 1):
+        if rng.random() < 0.35:
+            continue
         color = vehicles.COLORS[int(rng.integers(len(vehicles.COLORS)))]
+        dress = _dress(rng)
         shapes = tuple(
             Surface(people.bicycle(color, dress, -p)) for p in np.arange(STEPS) * 2 * np.pi / STEPS
         )
-        speed = -side * rng.uniform(3.5, 5.0)
-        agents.append(
-            Agent(
-                shapes, LaneMotion(ground.line, start, side * (LANE + CYCLE_LANE) / 2, speed), 0.9
-            )
-        )
-    return agents
+        for _ in range(3):
+            start, speed = ego.start + rng.uniform(-20, 60), -side * rng.uniform(2.5, 5.5)
+            motion = Motion(traffic.ground, start, side * middle, speed, length=1.1)
+            if traffic.add(shapes, motion, PEDALS):
+                break
 
 
-def _walkers(rng, ground: Ground, crowd) -> list[Agent]:
-    agents = []
-    for _ in range(int(ground.line.length / 12)):
-        speed = rng.uniform(0.9, 1.6) * rng.choice([-1, 1])
-        offset = rng.choice([-1, 1]) * rng.uniform(VERGE + 0.3, WALK - 0.8)
-        start = rng.uniform(40, ground.line.length - 20)
-        motion = LaneMotion(ground.line, start, offset, speed, height=KERB)
-        agents.append(Agent(crowd[int(rng.integers(len(crowd)))], motion, 1.5 / abs(speed)))
-    return agents
+def _walkers(traffic: _Traffic, crowd) -> None:
+    rng, ground = traffic.rng, traffic.ground
+    section, length = ground.section, ground.line.length
+    low, high = section.verge + 0.25, max(section.verge + 0.3, section.walk - 0.8)
+    busy = rng.uniform(0.2, 1.6)
+    for _ in range(int(busy * length / 9)):
+        speed = rng.uniform(0.8, 1.7) * rng.choice([-1, 1]) * (rng.random() > 0.12)
+        offset = rng.choice([-1, 1]) * rng.uniform(low, high)
+        motion = Motion(ground, rng.uniform(20, length - 20), offset, speed, length=0.0)
+        traffic.add(crowd[int(rng.integers(len(crowd)))], motion, STRIDE)
 
 
-def _crossers(rng, ground: Ground, ego: LaneMotion, crowd) -> list[Agent]:
-    """People on the zebra crossings, far enough from the ego vehicle's front."""
-    agents = []
+def _crossers(traffic: _Traffic, crowd) -> None:
+    """People on the zebra crossings, who wait at the kerb before and after."""
+    rng, ground = traffic.rng, traffic.ground
+    kerb = ground.section.half + 0.6
     for block in ground.blocks[1:]:
-        s = block.start + 1.7
-        arrival = (s - ego.start) / ego.speed
-        for _ in range(int(rng.integers(1, 4))):
-            sign, speed = rng.choice([-1, 1]), rng.uniform(1.1, 1.5)
-            # Past the ego's lane 2 s or more before it arrives, or not there until it has gone.
-            late = (
-                arrival + rng.uniform(4.0, 7.0) if sign < 0 else arrival - rng.uniform(9.0, 12.0)
-            )
-            yaw = float(ground.line.heading(s)) + sign * np.pi / 2
-            velocity = speed * np.array([np.cos(yaw), np.sin(yaw)])
-            at = ground.line.point(s + rng.uniform(-1, 1), -sign * (ROAD_HALF - 0.5))
-            start = at - velocity * late
-            agents.append(
-                Agent(
-                    crowd[int(rng.integers(len(crowd)))],
-                    Walk((*start, 0.0), tuple(velocity)),
-                    1.5 / speed,
-                )
-            )
-    return agents
+        for _ in range(int(rng.integers(0, 5))):
+            s = block.start + rng.uniform(0.5, max(0.6, ground.section.corner - 0.5))
+            speed = rng.uniform(1.0, 1.6) * rng.choice([-1, 1])
+            now = rng.uniform(-0.3, 1.0) * max(traffic.duration_s, 2 * kerb / abs(speed))
+            start = -np.sign(speed) * kerb - speed * now
+            motion = Motion(ground, s, start, 0.0, speed, (-kerb, kerb), length=0.0)
+            traffic.add(crowd[int(rng.integers(len(crowd)))], motion, STRIDE)

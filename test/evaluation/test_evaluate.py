@@ -12,13 +12,16 @@ from helpers.tiny_model import make_tiny_checkpoint
 from effocc_ros import cli
 from effocc_ros.classes import OCC3D_WAYMO, class_list
 from effocc_ros.datasets.benchmarks import label_space, open_dataset
+from effocc_ros.datasets.sample import Labels
 from effocc_ros.errors import InputError
-from effocc_ros.evaluation.evaluate import check_fits, evaluate, lidar_origins
+from effocc_ros.evaluation.evaluate import check_fits, evaluate, evaluate_all, lidar_origins
+from effocc_ros.evaluation.guess import learn_guess
 from effocc_ros.geometry import OCC3D_GRID
 from effocc_ros.presets import load_preset, preset_names
 
 SPACE = label_space("occ3d_nuscenes")
 CAR, ROAD = 4, 11
+FREE = Labels(np.full(OCC3D_GRID.shape, SPACE.classes.free, np.uint8))
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +105,71 @@ def test_every_preset_fits_the_benchmark_of_its_classes(name):
     check_fits(name, class_list(config.classes), config.grid, label_space(config.classes))
 
 
+def test_several_predictors_are_scored_on_the_same_samples(samples):
+    truth = all_knowing(samples)
+    scores = evaluate_all(
+        samples,
+        {"right": lambda sample: truth(sample.frame), "guess": learn_guess([FREE], SPACE)},
+        SPACE,
+        mask="lidar",
+        origins=lambda sample: np.array([[0.0, 0.0, 1.8]]),
+        without_rays=["guess"],
+    )
+    assert scores["right"].confusion.mean_iou() == scores["right"].rays.ray_iou() == 1
+    assert scores["guess"].confusion.geometric_iou() == 0
+    assert scores["guess"].confusion.counts.sum() == scores["right"].confusion.counts.sum()
+    assert scores["guess"].rays is None
+
+
+def test_flow_is_scored_where_both_sides_have_it(samples):
+    space = label_space("openocc_flow")
+    semantics = np.full(space.grid.shape, space.classes.free, np.uint8)
+    semantics[110:120, 90:110, 2:6] = 0
+    flow = np.zeros((*space.grid.shape, 2), np.float32)
+    flow[110:120, 90:110, 2:6] = (3.0, 4.0)
+    truth = Labels(semantics, flow=flow)
+    parked = replace(learn_guess([truth], space), labels=semantics)
+    sample = replace(samples[0], truth=truth, space=space)
+    origins = {"origins": lambda sample: np.array([[0.0, 0.0, 1.8]])}
+    rays = evaluate_all([sample], {"parked": parked}, space, **origins)["parked"].rays
+    assert rays.ray_iou() == 1
+    assert rays.velocity_errors()[0] == pytest.approx(5)
+    assert rays.score() == pytest.approx(0.9)
+    moving = evaluate([sample], lambda frame: replace(parked(sample), flow=flow), space, **origins)
+    assert moving.rays.score() == 1
+
+
+def test_the_verb_says_everything_at_once_and_with_workers(root, tiny, tmp_path, capsys):
+    """One frame, so that what is told of it can be compared: with processes and without."""
+    command = ["evaluate", str(root), "--split", "mini_val", "--model", str(tiny), "--rayiou"]
+    command += ["--corrupt", "lidar_gone,six_cameras_gone", "--limit", "1"]
+    for workers in ("0", "1"):
+        out = tmp_path / workers
+        assert cli.main([*command, "--workers", workers, "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "guess: a guess without sensors (2 training labels)" in printed
+    for name in ("scores.json", "rayiou.json", "robustness.json"):
+        alone, helped = (json.loads((tmp_path / w / name).read_text()) for w in ("0", "1"))
+        assert alone == helped
+    rows = {row["name"]: row for row in alone["rows"]}
+    assert list(rows) == ["all as it should be", "lidar_gone", "six_cameras_gone", "guess"]
+    assert rows["lidar_gone"]["mIoU"] != rows["all as it should be"]["mIoU"]
+    # The labels of the drives are all alike but for one voxel.
+    assert rows["guess"]["mIoU"] > 0.9
+    assert cv2.imread(str(tmp_path / "0" / "robustness.png")).shape[1] == 1600
+
+
+def test_without_labels_to_learn_from_there_is_no_baseline_and_it_is_said(tmp_path, tiny, capsys):
+    root = make_drives(tmp_path / "drives", ("scene-0103",), keyframes=1, sweeps=0)
+    command = ["evaluate", str(root), "--split", "mini_val", "--model", str(tiny)]
+    assert cli.main([*command, "--out", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr().out
+    assert "no baseline, for the split mini_train cannot be read: split mini_train" in printed
+    assert "no baseline beside these scores" in printed
+    scores = json.loads((tmp_path / "out" / "scores.json").read_text())
+    assert "baseline" not in scores
+
+
 def test_the_verb_prints_the_table_and_writes_numbers_and_charts(root, tiny, tmp_path, capsys):
     arguments = ["evaluate", str(root), "--split", "mini_val", "--model", str(tiny), "--rayiou"]
     out = tmp_path / "out"
@@ -112,6 +180,7 @@ def test_the_verb_prints_the_table_and_writes_numbers_and_charts(root, tiny, tmp
     assert "RayIoU" in printed
     scores = json.loads((out / "scores.json").read_text())
     assert scores["frames"] == 1
+    assert scores["baseline"]["summary"]["geometric IoU"] > 0.9
     assert 0 <= scores["summary"]["mIoU"] < 1
     assert json.loads((out / "rayiou.json").read_text())["summary"]["RayIoU"] < 1
     for picture in ("scores.png", "rayiou.png"):
@@ -122,6 +191,8 @@ def test_the_verb_prints_the_table_and_writes_numbers_and_charts(root, tiny, tmp
     ("options", "said"),
     [
         (["--limit", "0"], "--limit: found 0"),
+        (["--workers", "-1"], "--workers: found -1"),
+        (["--split", "mini_val", "--corrupt", "rain"], "--corrupt: found 'rain'"),
         (["--dataset", "openoccupancy", "--mask", "lidar"], "--mask: found lidar on openocc"),
         (["--dataset", "occ3d_waymo", "--rayiou"], "--rayiou: found occ3d_waymo"),
         (["--dataset", "occ3d_waymo", "--version", "v1.0-mini"], "--version: found v1.0-mini"),
@@ -136,10 +207,12 @@ def test_what_cannot_be_scored_is_one_line(root, tiny, capsys, tmp_path, options
     assert not (tmp_path / "out").exists()
 
 
-def test_a_broken_sample_is_named(tmp_path, tiny, capsys):
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_a_broken_sample_is_named(tmp_path, tiny, capsys, workers):
     root = make_drives(tmp_path / "drives", ("scene-0103",), keyframes=1, sweeps=0)
     path = labels_path(root, "scene-0103", 0)
     write_labels(path, mask_camera=None)
     command = ["evaluate", str(root), "--split", "mini_val", "--model", str(tiny)]
+    command += ["--no-baseline", "--workers", workers]
     assert cli.main([*command, "--out", str(tmp_path / "out")]) == 2
     assert str(path) in capsys.readouterr().err

@@ -19,6 +19,7 @@ from effocc_ros.cli import main
 from effocc_ros.export.check import ties
 from effocc_ros.export.halves import InOnnxruntime, run_halves
 from effocc_ros.export.onnx_files import OPSET, export_network
+from effocc_ros.export.sides import sides_of
 from effocc_ros.frame import NUSCENES_CAMERAS
 from effocc_ros.loaded_model import load_model
 from effocc_ros.networks.effocc import EffOcc
@@ -160,3 +161,16 @@ def test_a_flow_network_gives_its_flow_and_labels_without_logits(tmp_path):
     np.testing.assert_allclose(flow, expected, rtol=1e-3, atol=1e-3)
     assert comparison.same
     assert list(comparison.differences) == ["flow"]
+
+
+def test_a_network_with_flow_runs_the_convolution_of_its_head_once():
+    config = replace(tiny_config("lidar"), classes="openocc_flow", flow=True)
+    network = fill(EffOcc(config)).eval()
+    (side,) = sides_of(network)
+    calls = []
+    network.occ_head.final_conv.register_forward_hook(lambda *_: calls.append(1))
+    with torch.inference_mode():
+        outputs = side.module(*(torch.rand(shape) for shape in side.inputs.values()))
+    assert [tuple(output.shape) for output in outputs] == list(side.outputs.values())
+    assert list(side.outputs) == ["labels", "flow"]
+    assert len(calls) == 1

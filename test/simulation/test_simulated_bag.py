@@ -7,7 +7,12 @@ import pytest
 
 from effocc_ros.bags.reader import BagReader
 from effocc_ros.errors import InputError
-from effocc_ros.simulation.bag import load_truth, simulate_bag, truth_stamps
+from effocc_ros.simulation.bag import (
+    load_camera_mask,
+    load_truth,
+    simulate_bag,
+    truth_stamps,
+)
 from effocc_ros.simulation.drive import Drive
 
 SIZE = (99, 176)
@@ -47,6 +52,9 @@ def test_truth_is_found_by_the_stamp_of_a_keyframe(bag):
     truth = load_truth(bag, stamps[0])
     assert truth.labels.shape == (200, 200, 16)
     assert 20_000 < truth.occupied.sum() < 90_000
+    seen = load_camera_mask(bag, stamps[0])
+    assert seen.shape == (200, 200, 16)
+    assert 0.05 < seen.mean() < 0.3
 
 
 def test_asking_for_truth_at_another_stamp_names_those_there_are(bag):

@@ -18,7 +18,7 @@ def flat(x0, x1, label):
 
 def labels(*returns, agents=()):
     ground = Surface(concatenate([flat(-4, 0.3, ROAD), flat(0.3, 4, WALK)]))
-    truth = TrueOccupancy(ground, np.zeros((1, 2)), grid=GRID)
+    truth = TrueOccupancy(ground, np.eye(4)[None], grid=GRID)
     points = np.array([point for point, _ in returns], float).reshape(-1, 3)
     classes = np.array([label for _, label in returns], np.uint8)
     return truth.labels(np.eye(4), agents, Returns(points, classes))

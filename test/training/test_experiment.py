@@ -1,0 +1,282 @@
+import json
+import math
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from helpers.drives import make_drives
+
+from effocc_ros.errors import InputError
+from effocc_ros.training.distillation import STAGES
+from effocc_ros.training.experiment import Settings, run_experiment
+from effocc_ros.training.experiment_chart import draw_experiment
+from effocc_ros.training.experiment_page import page
+from effocc_ros.training.experiment_plan import (
+    LABEL_EFFICIENCY,
+    A,
+    B,
+    C,
+    Plan,
+    choose_arms,
+    stage_arms,
+    steps_within,
+)
+from effocc_ros.training.experiment_results import Result, as_mapping, judge, summarise
+from effocc_ros.training.experiment_speed import measure_speed, solve_speed
+from effocc_ros.training.run_state import RunState, save_state
+
+MIOU = {"A": (0.30, 0.31, 0.32), "B": (0.26, 0.27, 0.28), "C": (0.29, 0.30, 0.31)}
+
+
+def results(mious=MIOU):
+    return [
+        Result(arm, seed, miou, 0.8, 1000, 600.0)
+        for arm, values in mious.items()
+        for seed, miou in enumerate(values)
+    ]
+
+
+def test_every_student_is_taught_by_a_network_that_knows_no_more_labels():
+    arms = {arm.name: arm for arm in (*LABEL_EFFICIENCY, *stage_arms())}
+    taught = [arm for arm in arms.values() if arm.taught_by]
+    assert [arm.name for arm in taught[:2]] == ["C", "D"]
+    for arm in taught:
+        assert arms[arm.taught_by].labeled == arm.labeled
+        assert arms[arm.taught_by].is_teacher
+
+
+def test_teachers_come_before_their_students_and_seeds_after_one_another():
+    plan = Plan(choose_arms(), seeds=3, teacher_seeds=2)
+    runs = [run.name for run in plan.runs()]
+    assert runs[:7] == ["T40-0", "A-0", "B-0", "C-0", "T10-0", "D-0", "T100-0"]
+    assert runs[7:] == [
+        *("T40-1", "A-1", "B-1", "C-1", "T10-1", "D-1", "T100-1"),
+        *("A-2", "B-2", "C-2", "D-2"),
+    ]
+    for run in plan.runs():
+        teacher = plan.teacher_of(run)
+        if teacher is not None:
+            assert runs.index(teacher.name) < runs.index(run.name)
+    assert plan.teacher_of(next(run for run in plan.runs() if run.name == "C-2")).seed == 0
+
+
+def test_chosen_arms_bring_the_teachers_that_they_need():
+    assert [arm.name for arm in choose_arms(["D"])] == ["T10", "D"]
+    assert [arm.name for arm in choose_arms(["C", "A"])] == ["T40", "A", "C"]
+    names = [arm.name for arm in choose_arms(["B"], stages=True)]
+    assert names == ["T40", "B", *(f"C-{stage}" for stage in STAGES), "C-all"]
+    with pytest.raises(InputError, match="'E'"):
+        choose_arms(["E"])
+
+
+def test_more_teachers_than_students_are_refused():
+    with pytest.raises(InputError, match="4 beside --seeds 3"):
+        Plan(choose_arms(), seeds=3, teacher_seeds=4)
+
+
+def test_a_time_budget_gives_every_training_the_same_number_of_steps():
+    runs = Plan(choose_arms(["A", "C"]), seeds=1).runs()
+    per_step = {"teacher": 5.0, "student": 2.0, "taught": 3.0}
+    per_run = {"teacher": 100.0, "student": 50.0, "taught": 50.0}
+    assert steps_within(1200.0, runs, per_step, per_run) == 100
+    with pytest.raises(InputError, match=r"0\.06 h for 3 trainings.*0\.06 h"):
+        steps_within(205.0, runs, per_step, per_run)
+
+
+def test_the_speed_is_what_explains_three_measurements():
+    speed = solve_speed([(2, 1), (10, 1), (1, 9)], [20 + 4 + 0.5, 20 + 20 + 0.5, 20 + 2 + 4.5])
+    assert asdict(speed) == pytest.approx({"start": 20, "step": 2, "frame": 0.5})
+
+
+def test_the_speed_is_measured_without_the_call_that_fills_the_caches():
+    now, done, asked = [0.0], [0], []
+
+    def train(config):
+        asked.append((config.max_steps, config.val_limit))
+        first = 1000.0 if not done[0] else 0.0
+        now[0] += first + 7 + 3 * (config.max_steps - done[0]) + 2 * config.val_limit
+        done[0] = config.max_steps
+
+    plan = Plan((A,), seeds=1)
+    config = Settings(Path("out"), Path("street"), plan).config(plan.runs()[0], 1)
+    speed = measure_speed(config, train, clock=lambda: now[0])
+    assert asdict(speed) == pytest.approx({"start": 7, "step": 3, "frame": 2})
+    assert asked == [(2, 1), (4, 1), (14, 1), (15, 9)]
+
+
+def test_means_spreads_and_the_verdict():
+    a, b, c = summarise((A, B, C), results())
+    assert a.miou == pytest.approx(0.31)
+    assert a.spread == pytest.approx(0.01)
+    verdict = judge((a, b, c))
+    assert verdict.share == pytest.approx(0.30 / 0.31)
+    assert verdict.gain == pytest.approx(0.03)
+    assert verdict.spread == pytest.approx(0.01)
+    assert verdict.reaches_goal
+    assert verdict.beats_spread
+
+
+def test_a_gain_within_the_spread_is_no_gain():
+    noisy = MIOU | {"B": (0.22, 0.27, 0.32), "C": (0.26, 0.29, 0.32)}
+    verdict = judge(summarise((A, B, C), results(noisy)))
+    assert verdict.gain == pytest.approx(0.02)
+    assert not verdict.beats_spread
+    assert not verdict.reaches_goal
+
+
+def test_the_page_says_what_was_found():
+    summaries = summarise((A, B, C), results())
+    guess = Result("guess", 0, 0.082, 0.70, 0, 0.0)
+    text = page(summaries, guess, {"Machine": "a toaster"}, "plot.png")
+    assert "| C | student, distilled | 40 % | T40 | 30.00 ± 1.00 | 80.00 | 3 |" in text
+    assert "| - | guess without sensors | 100 % | - | 8.20 | 70.00 | - |" in text
+    assert "**96.77 %** of A's mIoU; the goal, as in the paper, is 94.38 %: **reached**" in text
+    assert "**+3.00** mIoU from B, more than the spread of 1.00" in text
+    assert "| A | 2 | 32.00 | 80.00 | 1,000 | 10 |" in text
+    assert "- Machine: a toaster" in text
+    assert "What each stage is worth" not in text
+
+
+def test_the_page_does_not_hide_a_negative_result():
+    worse = MIOU | {"C": (0.25, 0.26, 0.27)}
+    text = page(summarise((A, B, C), results(worse)), None, {}, "plot.png")
+    assert "**not reached**" in text
+    assert "**-1.00** mIoU from B, **not** more than the spread" in text
+
+
+def test_the_page_of_an_experiment_that_has_just_begun():
+    text = page(summarise((A, B, C), results({"A": (0.3,)})), None, {}, "plot.png")
+    assert "A, B and C are not trained yet" in text
+    assert "| A | student | 100 % | - | 30.00 | 80.00 | 1 |" in text
+    assert "| B | student | 40 % | - | - | - | 0 |" in text
+
+
+def test_the_page_tells_what_each_stage_is_worth_against_b():
+    arms = (B, *stage_arms())
+    mious = {"B": (0.27, 0.27), "C-camera_bev": (0.28, 0.29), "C-all": (0.30, 0.32)}
+    text = page(summarise(arms, results(mious)), None, {}, "plot.png")
+    assert "| camera bev | 28.50 ± 0.71 | +1.50 | 2 |" in text
+    assert "| all four | 31.00 ± 1.41 | +4.00 | 2 |" in text
+    assert "| logits | - | - | 0 |" in text
+
+
+def test_the_json_has_nulls_where_nothing_is_known():
+    mapping = as_mapping(summarise((A, B, C), results({"A": (0.3,)})), None, {"Machine": "m"})
+    assert json.loads(json.dumps(mapping, allow_nan=False)) == mapping
+    assert mapping["arms"][0]["miou"] == 0.3
+    assert mapping["arms"][0]["spread"] is mapping["verdict"]["share"] is None
+
+
+def test_the_picture_has_longer_bars_for_higher_scores():
+    guess = Result("guess", 0, 0.082, 0.70, 0, 0.0)
+    canvas = draw_experiment(summarise((A, B, C), results()), guess, "hand-made")
+    assert canvas.shape[1:] == (1600, 3)
+    bars = [(canvas[132 + 56 * row + 16] == (70, 130, 200)).all(-1).sum() for row in range(3)]
+    assert bars[1] < bars[2] < bars[0]
+    assert bars[0] / bars[1] == pytest.approx(0.31 / 0.27, rel=0.02)
+    assert draw_experiment(summarise((A,), []), None, "").shape[1] == 1600
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return make_drives(tmp_path_factory.mktemp("experiment") / "nuscenes", ("scene-0061",))
+
+
+class Trainer:
+    """Stands for a trainer: writes what one writes, and can be stopped."""
+
+    def __init__(self, stop_at=""):
+        self.configs, self.stop_at = [], stop_at
+
+    def __call__(self, config):
+        self.configs.append(config)
+        if config.name == self.stop_at:
+            return SimpleNamespace(finished=False, signal=15)
+        config.folder.mkdir(parents=True, exist_ok=True)
+        miou = 0.2 + 0.1 * config.labeled_fraction + 0.05 * bool(config.teacher)
+        rows = "step,val_miou,val_geometric_iou\n1,0.01,0.02\n"
+        (config.folder / "metrics.csv").write_text(f"{rows}{config.max_steps},{miou},0.8\n")
+        state = RunState(config.max_steps, 60.0, True, miou, {}, {}, 0, {}, [])
+        save_state(config.folder / "state" / "state.pt", state)
+        return SimpleNamespace(finished=True, signal=0)
+
+
+def settings(root, out, **changes):
+    plan = Plan(choose_arms(["A", "B", "C"]), seeds=2)
+    values = ("train_split=mini_train", "val_split=mini_train", "version=v1.0-mini", "val_limit=2")
+    return replace(
+        Settings(out, root, plan, values=values, steps=50, command="effocc x"), **changes
+    )
+
+
+def test_an_experiment_that_was_stopped_goes_on_and_does_nothing_twice(root, tmp_path):
+    first, second, third = Trainer(stop_at="C-0"), Trainer(), Trainer()
+    assert run_experiment(settings(root, tmp_path), first) == 128 + 15
+    assert [config.name for config in first.configs] == ["T40-0", "A-0", "B-0", "C-0"]
+    assert "| C | student, distilled | 40 % | T40 | - |" in (
+        tmp_path / "label_efficiency.md"
+    ).read_text(encoding="utf-8")
+    assert run_experiment(settings(root, tmp_path), second) == 0
+    assert [config.name for config in second.configs] == ["C-0", "A-1", "B-1", "C-1"]
+    assert run_experiment(settings(root, tmp_path), third) == 0
+    assert third.configs == []
+    found = json.loads((tmp_path / "label_efficiency.json").read_text())
+    assert found["verdict"]["share"] == pytest.approx(0.29 / 0.30)
+    assert found["guess"]["miou"] > 0
+    assert (tmp_path / "label_efficiency.png").is_file()
+
+
+def test_each_training_gets_its_labels_its_teacher_and_its_seed(root, tmp_path):
+    trainer = Trainer()
+    plan = Plan(choose_arms(["A", "C"], stages=True), seeds=2)
+    wanted = settings(root, tmp_path, plan=plan, taught=("pseudo_labels=true",))
+    run_experiment(wanted, trainer)
+    by_name = {config.name: config for config in trainer.configs}
+    teacher, a, c = by_name["T40-0"], by_name["A-1"], by_name["C-1"]
+    assert (teacher.preset, a.preset, c.preset) == ("fusion_tiny", "vision_tiny", "vision_tiny")
+    assert (teacher.labeled_fraction, a.labeled_fraction, c.labeled_fraction) == (0.4, 1.0, 0.4)
+    assert (a.seed, c.seed, c.max_steps, a.val_every) == (1, 1, 50, 0)
+    assert (a.teacher, teacher.teacher) == ("", "")
+    assert (a.unlabeled, a.pseudo_labels) == (False, False)
+    assert c.unlabeled
+    assert c.pseudo_labels
+    assert c.teacher == str(tmp_path / "runs" / "T40-0" / "last.safetensors")
+    alone = by_name["C-logits-0"].stage_weights
+    assert asdict(alone) == dict.fromkeys(STAGES, 0.0) | {"logits": 1.0}
+    assert len({config.folder for config in trainer.configs}) == len(trainer.configs)
+
+
+def test_a_time_budget_is_measured_once(root, tmp_path):
+    first, second = Trainer(stop_at="A-0"), Trainer()
+    timed = {"steps": 0, "hours": 0.01, "plan": Plan(choose_arms(["A"]), seeds=1)}
+    assert run_experiment(settings(root, tmp_path, **timed), first) == 143
+    assert not (tmp_path / "state" / "plan.json").exists()
+    assert run_experiment(settings(root, tmp_path, **timed), second) == 0
+    plan = json.loads((tmp_path / "state" / "plan.json").read_text())
+    assert plan["steps"] == second.configs[-1].max_steps > 1
+    assert not (tmp_path / "speed").exists()
+
+
+def test_another_experiment_in_the_same_folder_is_refused(root, tmp_path):
+    run_experiment(settings(root, tmp_path, plan=Plan(choose_arms(["A"]), seeds=1)), Trainer())
+    with pytest.raises(InputError, match=r"steps 50.*steps 60"):
+        run_experiment(settings(root, tmp_path, steps=60), Trainer())
+    with pytest.raises(InputError, match=r"student vision_tiny.*student lidar_tiny"):
+        run_experiment(settings(root, tmp_path, student="lidar_tiny"), Trainer())
+
+
+def test_a_field_that_no_training_knows_is_said_before_anything_is_trained(root, tmp_path):
+    trainer = Trainer()
+    with pytest.raises(InputError, match="learning_rate"):
+        run_experiment(settings(root, tmp_path, taught=("learning_rate=1",)), trainer)
+    assert trainer.configs == []
+
+
+def test_no_number_of_the_verdict_is_claimed_without_results():
+    verdict = judge(summarise((A, B, C), []))
+    assert np.isnan([verdict.share, verdict.gain, verdict.spread]).all()
+    assert not verdict.reaches_goal
+    assert not verdict.beats_spread
+    assert math.isnan(summarise((A,), [])[0].geometric_iou)

@@ -67,12 +67,3 @@ def test_two_processes_give_the_losses_and_weights_of_one(values, tmp_path):
     for name, value in states[1].items():
         assert (states[0][name] - value).abs().max() < 1e-5, name
     assert two.stdout.count("trained 3 steps") == 1
-
-
-def test_bad_input_ends_all_processes(values, tmp_path):
-    busy = tmp_path / "busy"
-    busy.mkdir()
-    (busy / "thesis.tex").write_text("")
-    done = run(TORCHRUN, [*values, f"out={busy}"])
-    assert done.returncode != 0
-    assert "thesis.tex" in done.stderr

@@ -157,7 +157,7 @@ def _statistics(config: TrainConfig, network: ModelConfig, folder: RunFolder) ->
     statistics = load_statistics(folder.labels)
     if statistics is None:
         dataset = open_training_split(config, NO_SENSORS)
-        statistics = count_labels(dataset, network.class_count, unseen=config.unseen_weight > 0)
+        statistics = count_labels(dataset, network.class_count, unseen=config.unseen_weight)
         save_statistics(folder.labels, statistics)
     return statistics
 

@@ -1,8 +1,10 @@
 """A street from a seed: what stands where, who drives, how the sun stands."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from effocc_ros.simulation import traffic
 from effocc_ros.simulation.agents import Agent
@@ -39,6 +41,17 @@ class Street:
     ground: Ground
     footprints: tuple[Footprint, ...]
 
+    @cached_property
+    def _crowd(self) -> Motion:
+        return Motion.gather([agent.motion for agent in self.agents])
+
+    def near(self, place: NDArray, reach: float, time: float) -> tuple[Agent, ...]:
+        """Return the agents within ``reach`` metres of a place (x, y) at a time in seconds."""
+        if not self.agents:
+            return ()
+        away = np.linalg.norm(self._crowd.places(time)[:, :2] - place[:2], axis=1)
+        return tuple(self.agents[number] for number in np.flatnonzero(away < reach))
+
 
 def build_street(seed: int | np.random.SeedSequence, duration_s: float = 20.0) -> Street:
     """Build a street long enough for a drive.
@@ -50,19 +63,29 @@ def build_street(seed: int | np.random.SeedSequence, duration_s: float = 20.0) -
     if not isinstance(seed, np.random.SeedSequence):
         seed = np.random.SeedSequence(seed)
     shape, sides, moving, sky = (np.random.default_rng(s) for s in seed.spawn(4))
-    section = draw_section(shape)
-    turns, speed = bool(shape.random() < 0.35), _speed(shape)
-    if turns:
-        speed = min(speed, shape.uniform(2.0, 8.0))
-    length = np.ceil(EGO_START + speed * duration_s + BEYOND)
-    line, bend = _line(shape, length, speed * duration_s, turns)
-    junctions = _junctions(shape, length, bend)
-    ground = plan_ground(shape, line, section, junctions)
-    ego = _ego(shape, ground, speed)
+    ego = lay_out(shape, duration_s)
+    ground = ego.ground
     roadside = furnish(sides, ground)
     static = concatenate([ground.mesh(), *roadside.parts])
     agents = traffic.populate(moving, ground, ego, duration_s, roadside.obstacles)
     return Street(Surface(static), agents, ego, light_of(sky), ground, tuple(roadside.footprints))
+
+
+def lay_out(rng: np.random.Generator, duration_s: float) -> Motion:
+    """Draw the bare street, and how the ego vehicle drives on it.
+
+    Args:
+        rng: Source of all choices.
+        duration_s: Length of the drive in seconds.
+    """
+    section = draw_section(rng)
+    turns, speed = bool(rng.random() < 0.35), _speed(rng)
+    if turns:
+        speed = min(speed, rng.uniform(2.0, 8.0))
+    length = np.ceil(EGO_START + speed * duration_s + BEYOND)
+    line, bend = _line(rng, length, speed * duration_s, turns)
+    ground = plan_ground(rng, line, section, _junctions(rng, length, bend))
+    return _ego(rng, ground, speed)
 
 
 def _speed(rng: np.random.Generator) -> float:
@@ -104,7 +127,7 @@ def _ego(rng: np.random.Generator, ground: Ground, speed: float) -> Motion:
         period=float(rng.uniform(6.0, 12.0)),
         weave=float(rng.uniform(0.0, 0.3)),
         wave=float(rng.uniform(40.0, 90.0)),
-        slip=float(rng.normal(0, np.radians(0.8))),
+        turn=float(rng.normal(0, np.radians(0.8))),
         sway=tuple(np.radians(rng.uniform(0.2, 1.1, 2))),
     )
 

@@ -32,6 +32,7 @@ class Street:
         light: Sun, sky and exposure.
         ground: Plan of the ground.
         footprints: Where houses stand.
+        obstacles: (M, 4, 2) outlines in the map of what stands where people walk and drive.
     """
 
     static: Surface
@@ -40,6 +41,7 @@ class Street:
     light: Light
     ground: Ground
     footprints: tuple[Footprint, ...]
+    obstacles: NDArray[np.float64]
 
     @cached_property
     def _crowd(self) -> Motion:
@@ -67,8 +69,10 @@ def build_street(seed: int | np.random.SeedSequence, duration_s: float = 20.0) -
     ground = ego.ground
     roadside = furnish(sides, ground)
     static = concatenate([ground.mesh(), *roadside.parts])
-    agents = traffic.populate(moving, ground, ego, duration_s, roadside.obstacles)
-    return Street(Surface(static), agents, ego, light_of(sky), ground, tuple(roadside.footprints))
+    obstacles = np.array(roadside.obstacles).reshape(-1, 4, 2)
+    agents = traffic.populate(moving, ground, ego, duration_s, obstacles)
+    footprints = tuple(roadside.footprints)
+    return Street(Surface(static), agents, ego, light_of(sky), ground, footprints, obstacles)
 
 
 def lay_out(rng: np.random.Generator, duration_s: float) -> Motion:
@@ -118,6 +122,9 @@ def _ego(rng: np.random.Generator, ground: Ground, speed: float) -> Motion:
     section = ground.section
     lane = int(rng.integers(section.lanes))
     offset = -(lane + 0.5) * section.lane + float(np.clip(rng.normal(0, 0.4), -0.9, 0.9))
+    weave = float(rng.uniform(0.0, 0.3))
+    # However badly it keeps to its lane, it stays clear of what is parked beside it.
+    offset = max(offset, weave + 1.25 - (section.half - section.bay))
     return Motion(
         ground,
         EGO_START,
@@ -125,7 +132,7 @@ def _ego(rng: np.random.Generator, ground: Ground, speed: float) -> Motion:
         speed,
         swing=float(rng.uniform(0.02, 0.25)),
         period=float(rng.uniform(6.0, 12.0)),
-        weave=float(rng.uniform(0.0, 0.3)),
+        weave=weave,
         wave=float(rng.uniform(40.0, 90.0)),
         turn=float(rng.normal(0, np.radians(0.8))),
         sway=tuple(np.radians(rng.uniform(0.2, 1.1, 2))),

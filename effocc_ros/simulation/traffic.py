@@ -1,6 +1,5 @@
 """Who moves on a street."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -56,7 +55,7 @@ def populate(
     ground: Ground,
     ego: Motion,
     duration_s: float,
-    standing: Sequence[NDArray] = (),
+    standing: NDArray[np.float64],
 ) -> tuple[Agent, ...]:
     """Choose who moves; nobody passes through anybody.
 
@@ -65,7 +64,7 @@ def populate(
         ground: Plan of the street.
         ego: Motion of the ego vehicle; those in its lane keep its speed.
         duration_s: Length of the drive in seconds.
-        standing: Outlines (4, 2) in the map of what stands in the way.
+        standing: (M, 4, 2) outlines in the map of what stands in the way.
     """
     traffic = _Traffic(rng, ground, ego, duration_s, Admission(duration_s, standing), [])
     traffic.admission.admit(EGO_OUTLINE, ego)

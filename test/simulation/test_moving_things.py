@@ -67,6 +67,19 @@ def test_nobody_passes_through_anybody(streets):
             assert not any(touch(box, other).any() for other in boxes[:k])
 
 
+def test_nobody_runs_into_what_stands_at_the_road(streets):
+    for street in streets:
+        still = street.obstacles
+        assert len(still) > 30
+        middle = still.mean(axis=1)
+        outlines = [EGO_OUTLINE, *(agent.outline for agent in street.agents)]
+        motions = [street.ego, *(agent.motion for agent in street.agents)]
+        for outline, motion in zip(outlines, motions, strict=True):
+            for box in corners(outline, motion.places(np.arange(0.0, DURATION, 0.5))):
+                near = still[np.linalg.norm(middle - box.mean(axis=0), axis=1) < 16]
+                assert not touch(np.broadcast_to(box, near.shape), near).any()
+
+
 def test_wheels_touch_the_ground_and_feet_stand_on_it(streets):
     errors = []
     for street in streets:
@@ -80,7 +93,7 @@ def test_wheels_touch_the_ground_and_feet_stand_on_it(streets):
                 points = [[x, y, 0.0, 1.0] for x in (-half, half) for y in (-0.7, 0.7)]
                 points = points if half else [[0, 0, 0, 1.0]]
                 wheels = np.array(points) @ agent.motion.pose(time)[:3].T
-                above = (wheels + [0, 0, 1.0]).astype(np.float32)
+                above = (wheels + np.array([0, 0, 1.0])).astype(np.float32)
                 down = np.tile(np.float32([0, 0, -1]), (len(above), 1))
                 errors.append(surface.distance(surface.faces(above, down), above, down) - 1.0)
     errors = np.concatenate(errors)

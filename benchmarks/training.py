@@ -2,14 +2,17 @@
 
     python benchmarks/training.py
     python benchmarks/training.py --root street --models fusion_tiny --pairs 5
+    python benchmarks/training.py --throughput --device cuda --models effocc_fusion_r18
     python benchmarks/training.py --memory
 
-Three sides take turns on one thread. "Former" is a plain loop, one sample at a time, over the
-network as it was when its trunk still worked at 200x200 cells; "plain" is the same loop over the
-network of today; "ours" is the loop of `effocc train` with the shipped config, which reads and
-prepares its samples itself here, so that all sides are charged for the same work. The camera
-network learns without a teacher, for the plain loop has none either. How long the loop waits for
-its worker processes is measured after that, without the other sides.
+Four sides take turns on one thread. "former" is a plain loop, one sample at a time, over the
+network as it was: its trunk works at 200x200 cells, and its BEV lies in memory as the sparse
+encoder leaves it, channels last, which a CPU is slow to go back through. "layout" has the BEV
+contiguous, "plain" is the same loop over the network of today. "ours" is the loop of
+`effocc train` with the shipped config; it reads and prepares its samples itself here, so that all
+sides are charged for the same work. The camera network learns without a teacher, for the plain
+loop has none either. How long the loop waits for its worker processes is measured after that,
+alone. With --throughput that is all, on any device, for any config of `effocc train`.
 """
 
 import argparse
@@ -37,6 +40,7 @@ from effocc_ros.simulation.nuscenes_tree import TreeConfig, simulate_tree
 from effocc_ros.training.config import TrainConfig, load_config
 from effocc_ros.training.ema import Ema
 from effocc_ros.training.learner import Learner
+from effocc_ros.training.loader import PREFETCHED
 from effocc_ros.training.preparation import prepare
 from effocc_ros.training.processes import start_fabric
 from effocc_ros.training.run_folder import RunFolder
@@ -75,13 +79,20 @@ def former(config: ModelConfig) -> ModelConfig:
     return replace(config, **changes)
 
 
+class AsItComes(EffOcc):
+    """A network that leaves its BEV in the layout in which it comes."""
+
+    def _laid_out(self, bev: torch.Tensor) -> torch.Tensor:
+        return bev
+
+
 class PlainLoop:
     """What one writes first: read, prepare, forward, masked cross-entropy, backward, AdamW."""
 
-    def __init__(self, training: TrainConfig, config: ModelConfig):
-        self.config, self.network = config, EffOcc(config).train()
+    def __init__(self, training: TrainConfig, network: EffOcc):
+        self.config, self.network = network.config, network.train()
         self.optimizer = torch.optim.AdamW(self.network.parameters(), training.lr)
-        self.dataset = open_training_split(training, sensors_of(config))
+        self.dataset = open_training_split(training, sensors_of(network.config))
         self.numbers = count()
 
     def turn(self, samples: int = 2) -> int:
@@ -108,6 +119,7 @@ class OurLoop:
             parts.student.parameters(), lr=config.lr, weight_decay=config.weight_decay
         )
         self.network, self.loader, self.config = parts.student.network, parts.loader, config
+        self.device = fabric.device
         self.ema = Ema(self.network, start=config.ema_start)
         student, optimizer = fabric.setup(parts.student, optimizer)
         self.learner = Learner(fabric, student, optimizer, parts.objective, config, parts.network)
@@ -120,12 +132,16 @@ class OurLoop:
     def turn(self) -> int:
         """Take one optimizer step; return its samples."""
         batch = next(self.batches)
-        self.learner.step([batch.to("cpu")], next(self.steps), self.config.lr)
+        self.learner.step([batch.to(self.device)], next(self.steps), self.config.lr)
         self.ema.update(self.network)
         return self.config.batch_size
 
-    def share_of_wait(self, steps: int) -> float:
-        """Return the share of wall time that steps wait for data, once the queue is used up."""
+    def steady(self, steps: int) -> tuple[float, float]:
+        """Take steps once the queue of the loader is used up.
+
+        Returns:
+            Samples a second, and the share of the time that was waited for data.
+        """
         batches, waited = self.batches, [0.0]
 
         def measured():
@@ -136,20 +152,22 @@ class OurLoop:
                 yield batch
 
         self.batches = measured()
-        for _ in range(1 + 2 * self.config.workers):  # The first one waits for all to start.
+        for _ in range(1 + PREFETCHED * self.config.workers):  # The first waits for all to start.
             self.turn()
         waited[0], started = 0.0, time.perf_counter()
         for _ in range(steps):
             self.turn()
-        return waited[0] / (time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        return steps * self.config.batch_size / seconds, waited[0] / seconds
 
 
 def compare(config: TrainConfig, pairs: int, wait_steps: int) -> None:
     """Print the three sides of one network."""
     preset = load_preset(config.preset)
     sides = {
-        "former": PlainLoop(config, former(preset)),
-        "plain": PlainLoop(config, preset),
+        "former": PlainLoop(config, AsItComes(former(preset))),
+        "layout": PlainLoop(config, EffOcc(former(preset))),
+        "plain": PlainLoop(config, EffOcc(preset)),
         "ours": OurLoop(replace(config, workers=0)),
     }
     for side in sides.values():
@@ -164,8 +182,19 @@ def compare(config: TrainConfig, pairs: int, wait_steps: int) -> None:
         wall, cpu = (median(getattr(s, what) for s in seconds) for what in ("wall", "cpu"))
         of_former, of_plain = (ratio(seconds, spent[other]) for other in ("former", "plain"))
         print(f"{name:8}{wall:13.2f} s{cpu:13.2f} s{of_former:15.2f}{of_plain:10.2f}")
-    share = OurLoop(config).share_of_wait(wait_steps)
-    print(f"waits for data {share:.1%} of {wait_steps} steps, {config.workers} worker(s)")
+    say_speed(config, wait_steps)
+
+
+def say_speed(config: TrainConfig, steps: int) -> None:
+    """Print how fast the loop is with its workers, and what it keeps on a GPU."""
+    rate, wait = OurLoop(config).steady(steps)
+    print(
+        f"{config.preset}: {rate:.2f} samples a second, waits for data {wait:.1%} of {steps} "
+        f"steps of {config.batch_size}, {config.workers} worker(s), {config.precision}"
+    )
+    if torch.cuda.is_available():
+        print(f"{config.preset}: peak {torch.cuda.max_memory_allocated() / 2**30:.2f} GiB on GPU")
+        torch.cuda.reset_peak_memory_stats()
 
 
 def ratio(ours: list[Spent], theirs: list[Spent]) -> float:
@@ -219,12 +248,14 @@ def data_set(root: Path | None) -> Iterator[Path]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", type=Path, help="a data set; default: simulates a small one")
-    parser.add_argument("--models", nargs="+", default=MODELS, choices=MODELS)
+    parser.add_argument("--models", nargs="+", default=MODELS, help="(%(default)s)")
     parser.add_argument("--pairs", type=int, default=3, help="turns of each side (%(default)s)")
     parser.add_argument("--batch-size", type=int, default=4, help="of our loop (%(default)s)")
     parser.add_argument("--workers", type=int, default=1, help="of our loader (%(default)s)")
     parser.add_argument("--wait-steps", type=int, default=6, help="(%(default)s)")
     parser.add_argument("--memory", action="store_true", help="the sparse encoder's memory alone")
+    parser.add_argument("--device", default="cpu", help="of --throughput (%(default)s)")
+    parser.add_argument("--throughput", action="store_true", help="speed and wait of ours alone")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -238,13 +269,17 @@ def main() -> None:
                 "root": root,
                 "out": Path(runs) / model,
                 "teacher": "",
-                "device": "cpu",
+                "teacher_train_mode": "false",
+                "device": arguments.device if arguments.throughput else "cpu",
                 "batch_size": arguments.batch_size,
                 "workers": arguments.workers,
                 "val_split": "",
             }
             config = load_config(model, [f"{key}={value}" for key, value in values.items()])
-            compare(config, arguments.pairs, arguments.wait_steps)
+            if arguments.throughput:
+                say_speed(config, arguments.wait_steps)
+            else:
+                compare(config, arguments.pairs, arguments.wait_steps)
 
 
 if __name__ == "__main__":

@@ -185,7 +185,16 @@ def measurement(setup: Setup, minutes: float) -> Iterator[list[str]]:
     workers = str(max(setup.cores - 2, 1))
     yield [
         *(sys.executable, str(here / "training.py"), "--throughput", "--device", device),
-        *("--root", str(setup.root), "--workers", workers, "--models", *MEASURED),
+        *(
+            "--root",
+            str(setup.root),
+            "--workers",
+            workers,
+            "--batch-size",
+            "8",
+            "--models",
+            *MEASURED,
+        ),
     ]
     for model in ("fusion_tiny", "fusion_r18"):
         network = [sys.executable, str(here / "network.py"), "--model", model]

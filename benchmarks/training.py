@@ -267,7 +267,7 @@ def main() -> None:
         for model in arguments.models:
             values = {
                 "root": root,
-                "out": Path(runs) / model,
+                "out": Path(runs) / "run",  # The same labels are counted once.
                 "teacher": "",
                 "teacher_train_mode": "false",
                 "device": arguments.device if arguments.throughput else "cpu",

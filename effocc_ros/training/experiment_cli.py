@@ -15,8 +15,8 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     entry = experiments.add_parser(
         "label-efficiency",
         help="what a teacher saves in labels",
-        description="Train fusion teachers and camera students with all labels (A), 40 %% (B), "
-        "40 %% and a teacher (C), 10 %% and a teacher (D), and write the comparison as JSON, "
+        description="Train fusion teachers and camera students with all labels (A), 40 % (B), "
+        "40 % and a teacher (C), 10 % and a teacher (D), and write the comparison as JSON, "
         "Markdown and a plot. The same command goes on where it was stopped.",
     )
     entry.add_argument("values", nargs="*", metavar="key=value", help="fields of all trainings")

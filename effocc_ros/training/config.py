@@ -100,7 +100,8 @@ class TrainConfig:
         unseen_weight: Weight of voxels that no camera saw; 0 is EFFOcc's masked loss.
         columns: Part of the BEV columns that the head learns at each step.
         loss: ``cross_entropy``, ``ohem``, or ``openoccupancy`` (with Lovasz and scaling terms).
-        depth_weight: Weight of the loss that tells a camera network the LiDAR's depth; 0 in EFFOcc.
+        depth_weight: Weight of the loss that tells a camera network the LiDAR's depth; EFFOcc
+            leaves it off.
         flow_weight: Weight of the flow's L1 loss, for networks that give flow.
         teacher: Checkpoint of a trained network to learn from; empty: none.
         teacher_train_mode: Let the teacher's batch normalisations drift, as the official code did.

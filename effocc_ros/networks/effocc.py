@@ -27,7 +27,7 @@ class Outputs(NamedTuple):
         features: (B, C, Ht, Wt) what the trunk gives.
         logits: (B, Dx, Dy, Dz, classes), or (K, Dz, classes) of the columns asked for.
         flow: (B, Dx, Dy, Dz, 2) or (K, Dz, 2), velocity (x, y) in m/s, or None.
-        depth: (B * N, D, h, w) probability of each depth bin; None for a LiDAR network.
+        depth: (B * N, D, h, w) float32 logits of the depth bins; None for a LiDAR network.
     """
 
     camera_bev: Tensor | None
@@ -139,7 +139,7 @@ class EffOcc(nn.Module):
         bda: Tensor,
         depth: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Images to the camera BEV (B, C, Dy, Dx) and depth probabilities (B * N, D, h, w)."""
+        """Images to the camera BEV (B, C, Dy, Dx) and logits of depths (B * N, D, h, w)."""
         features = self.image_features(images)
         matrices = (sensor2keyego, intrinsics, post_rots, post_trans, bda)
         return self.img_view_transformer(features, depth, camera_mask, matrices)
@@ -170,7 +170,7 @@ class EffOcc(nn.Module):
     def bevs(
         self, points: list[Tensor] | None = None, **cameras: Tensor | None
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        """Inputs to camera BEV, LiDAR BEV and depth probabilities; None for what there is not."""
+        """Inputs to camera BEV, LiDAR BEV and logits of depths; None for what there is not."""
         camera_bev = lidar_bev = depth = None
         if self.config.modality != "lidar":
             camera_bev, depth = self.camera_bev_and_depth(**cameras)

@@ -75,12 +75,18 @@ class LiftSplat(nn.Module):
         Returns:
             Depth probabilities (B * N, D, h, w) and context features (B * N, out, h, w).
         """
+        logits, context = self._scores(features, depth)
+        return logits.softmax(dim=1), context
+
+    def _scores(self, features: Tensor, depth: Tensor | None) -> tuple[Tensor, Tensor]:
+        """As :meth:`depth_and_context`, but scores of depths, float32, not yet probabilities."""
         if self.lidar_input_net is not None:
             features = torch.cat([features, self.lidar_input_net(depth)], dim=1)
-        depth_logits, context = self.depth_net(features).split(
+        logits, context = self.depth_net(features).split(
             [self.depth_count, self.out_channels], dim=1
         )
-        return depth_logits.softmax(dim=1), context
+        # Under autocast too: in half precision a likely depth would have probability 1.
+        return logits.float(), context
 
     def forward(
         self,
@@ -99,12 +105,12 @@ class LiftSplat(nn.Module):
                 post_trans (B, N, 3), bda (B, 4, 4).
 
         Returns:
-            BEV (B, out * layers, Dy, Dx), and depth probabilities (B * N, D, h, w).
+            BEV (B, out * layers, Dy, Dx), and logits of the depths (B * N, D, h, w) float32.
         """
         if depth is not None:
             depth = depth.flatten(0, 1).unsqueeze(1)
-        probability, context = self.depth_and_context(features.flatten(0, 1), depth)
-        return self.splat(probability, context, camera_mask, matrices), probability
+        logits, context = self._scores(features.flatten(0, 1), depth)
+        return self.splat(logits.softmax(dim=1), context, camera_mask, matrices), logits
 
     def splat(
         self,

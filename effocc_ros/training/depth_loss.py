@@ -6,6 +6,9 @@ from torch.nn import functional
 
 from effocc_ros.networks.config import ModelConfig
 
+SMALLEST = 1e-6
+"""Distance of a probability from 1 below which it counts as this."""
+
 
 def depth_bins_of(depth: Tensor, config: ModelConfig) -> Tensor:
     """Find the depth bin of every feature cell: that of the nearest return in it.
@@ -25,20 +28,22 @@ def depth_bins_of(depth: Tensor, config: ModelConfig) -> Tensor:
     return torch.where(inside, bins, -1)
 
 
-def depth_sum(probability: Tensor, bins: Tensor) -> Tensor:
+def depth_sum(logits: Tensor, bins: Tensor) -> Tensor:
     """Sum binary cross-entropies of all bins over the cells that have a depth.
 
     Divided by the number of these cells it is the depth loss of BEVDepth, which EFFOcc's code has
-    and its configs leave off.
+    and its configs leave off. From logits, for the gradient of a probability's logarithm explodes
+    where the probability has become 0 or 1.
 
     Args:
-        probability: (B * N, D, h, w), sums to 1 over the bins.
+        logits: (B * N, D, h, w) floating point.
         bins: (B * N, h, w) from :func:`depth_bins_of`.
 
     Returns:
         () sum, 0 with a gradient of 0 where no cell has a depth.
     """
     known = bins >= 0
-    rows = probability.permute(0, 2, 3, 1)[known].float()
-    target = functional.one_hot(bins[known], probability.shape[1]).to(rows.dtype)
-    return functional.binary_cross_entropy(rows, target, reduction="sum")
+    log_hit = logits.permute(0, 2, 3, 1)[known].float().log_softmax(dim=1)
+    log_miss = torch.log(-torch.expm1(log_hit.clamp(max=-SMALLEST)))
+    target = functional.one_hot(bins[known], logits.shape[1]).bool()
+    return -torch.where(target, log_hit, log_miss).sum()

@@ -174,8 +174,9 @@ def test_the_depth_loss_is_that_of_the_cells_with_returns():
     batch_ = batch()
     batch_ = replace(batch_, inputs=replace(batch_.inputs, depth=depth))
     task = objective.task(batch_, None)
-    probability = torch.rand(2, 88, 2, 2).softmax(dim=1)
-    terms = objective.terms(outputs()._replace(depth=probability), task)
+    logits = torch.rand(2, 88, 2, 2)
+    probability = logits.softmax(dim=1)
+    terms = objective.terms(outputs()._replace(depth=logits), task)
     amounts = objective.amounts(task, outputs_flow=False)
     assert amounts["depth"] == 2
     expected = sum(

@@ -1,24 +1,20 @@
-"""What simulated keyframes look like in numbers, next to recorded ones if there are any.
+"""What the keyframes of a data set look like in numbers, a simulated one next to a recorded one.
 
-    python benchmarks/street_statistics.py
-    python benchmarks/street_statistics.py --sweep one.pcd.bin --sweep two.pcd.bin \
-        --labels labels.npz
+    effocc simulate --out street --scenes 40 --keyframes 4 --seed 7
+    python benchmarks/street_statistics.py street /data/nuscenes
+    python benchmarks/street_statistics.py street --sweep one.pcd.bin --labels labels.npz
 
-Every seed is one street and one keyframe. A recorded sweep is a LIDAR_TOP file of nuScenes,
-recorded labels are a labels.npz of Occ3D. A line gives the median over the keyframes, and in
-brackets the lowest and the highest.
+A root is a folder in the files of nuScenes and Occ3D; single recorded files make the last column.
+A line gives the median over the keyframes, and in brackets the 10 % and the 90 % quantile.
 """
 
 import argparse
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from effocc_ros.classes import OCC3D_NUSCENES
 from effocc_ros.simulation.classes import DRIVEABLE_SURFACE
-from effocc_ros.simulation.drive import Drive
-from effocc_ros.simulation.processes import usable_cores, worker_pool
 
 FREE = OCC3D_NUSCENES.free
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
@@ -55,38 +51,46 @@ def of_labels(arrays: dict[str, np.ndarray]) -> dict[str, float]:
     return found
 
 
-def simulated(first: int, number: int) -> dict[str, float]:
-    """Describe the first keyframe of a street."""
-    drive = Drive(first + number, 0.55)
-    stamp = drive.instants()[0].stamp
-    return of_sweep(drive.sweep(stamp).points) | of_labels(drive.truth(stamp))
+def some(files: list[Path], most: int) -> list[Path]:
+    """Choose files evenly."""
+    files = sorted(files)
+    return files[:: max(1, len(files) // most)][:most]
 
 
-def column(rows: list[dict[str, float]], name: str) -> str:
+def describe(sweeps: list[Path], labels: list[Path]) -> list[dict[str, float]]:
+    """Describe files one by one."""
+    rows = [of_sweep(np.fromfile(file, np.float32).reshape(-1, 5)) for file in sweeps]
+    for file in labels:
+        with np.load(file) as arrays:
+            rows.append(of_labels(dict(arrays)))
+    return rows
+
+
+def cell(rows: list[dict[str, float]], name: str) -> str:
     values = [row[name] for row in rows if name in row]
     if not values:
         return ""
-    low, middle, high = np.quantile(values, [0, 0.5, 1])
-    return f"{middle:.4g}" if len(values) == 1 else f"{middle:.4g} ({low:.4g}..{high:.4g})"
+    low, middle, high = np.quantile(values, [0.1, 0.5, 0.9])
+    return f"{middle:.4g}" if len(values) < 3 else f"{middle:.4g} ({low:.4g}..{high:.4g})"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--streets", type=int, default=24)
-    parser.add_argument("--seed", type=int, default=1000, help="of the first street")
+    parser.add_argument("roots", type=Path, nargs="*")
     parser.add_argument("--sweep", type=Path, action="append", default=[])
     parser.add_argument("--labels", type=Path, action="append", default=[])
+    parser.add_argument("--most", type=int, default=200, help="keyframes of a root (%(default)s)")
     arguments = parser.parse_args()
-    with worker_pool(usable_cores()) as pool:
-        work = partial(simulated, arguments.seed)
-        streets = list(pool.map(work, range(arguments.streets)))
-    recorded = [of_sweep(np.fromfile(f, np.float32).reshape(-1, 5)) for f in arguments.sweep]
-    for file in arguments.labels:
-        with np.load(file) as arrays:
-            recorded.append(of_labels(dict(arrays)))
-    print(f"{'':36}{f'{len(streets)} streets':>28}{'recorded':>26}")
-    for name in streets[0]:
-        print(f"{name:36}{column(streets, name):>28}{column(recorded, name):>26}")
+    columns = {}
+    for root in arguments.roots:
+        sweeps = some(list((root / "samples" / "LIDAR_TOP").glob("*.bin")), arguments.most)
+        labels = some(list((root / "gts").glob("*/*/labels.npz")), arguments.most)
+        columns[root.name] = describe(sweeps, labels)
+    if arguments.sweep or arguments.labels:
+        columns["single files"] = describe(arguments.sweep, arguments.labels)
+    print(f"{'':34}" + "".join(f"{name:>30}" for name in columns))
+    for name in dict.fromkeys(name for rows in columns.values() for row in rows for name in row):
+        print(f"{name:34}" + "".join(f"{cell(rows, name):>30}" for rows in columns.values()))
 
 
 if __name__ == "__main__":

@@ -32,6 +32,10 @@ START = 1_700_000_000_000_000_000
 SIGHT = 90.0
 """Agents further away than this from the car are left out, metres."""
 
+SURVEY = 40
+"""Sweeps that a drive is surveyed with at least, as far as there are so many; the key sweeps of
+20 s. A short drive takes those between its keyframes too."""
+
 SWEEPS_A_KEYFRAME = round(LIDAR_RATE / KEYFRAME_RATE)
 JPEG_QUALITY = 90
 
@@ -144,13 +148,22 @@ class Drive:
         )
 
     def sweep(self, stamp: int) -> Sweep:
-        """Turn the LiDAR once, ending at a stamp; the key sweeps are remembered."""
+        """Turn the LiDAR once, ending at a stamp; the sweeps of the survey are remembered."""
         if stamp not in self._sweeps:
             turn = self._turn(stamp)
-            if (stamp - self.start) % round(1e9 / KEYFRAME_RATE) != round(1e9 / LIDAR_RATE):
+            if stamp not in self._surveyed:
                 return turn
             self._sweeps[stamp] = turn
         return self._sweeps[stamp]
+
+    @cached_property
+    def _surveyed(self) -> frozenset[int]:
+        """Stamps of the sweeps that the drive is surveyed with."""
+        instants = self.instants()
+        keys = sum(instant.keyframe for instant in instants)
+        more = min(max(0, SURVEY - keys), len(instants))
+        chosen = {k * len(instants) // more for k in range(more)}
+        return frozenset(i.stamp for i in instants if i.keyframe or i.number in chosen)
 
     def _turn(self, stamp: int) -> Sweep:
         rng = np.random.default_rng([self.seed, 0, (stamp - self.start) // 1000])
@@ -198,7 +211,7 @@ class Drive:
     @cached_property
     def _survey(self) -> Survey:
         sweeps, poses = [], []
-        for stamp in (instant.stamp for instant in self.instants() if instant.keyframe):
+        for stamp in sorted(self._surveyed):
             poses.append(self.ego2map(stamp))
             lidar2map = poses[-1] @ self.rig.lidar.sensor2ego
             turn = self.sweep(stamp)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from effocc_ros.classes import OCC3D_NUSCENES
 from effocc_ros.geometry import OCC3D_GRID, VoxelGrid, inverse_rigid
 from effocc_ros.simulation.classes import OTHER_FLAT, SIDEWALK, TERRAIN
+from effocc_ros.simulation.placing import Footprint
 from effocc_ros.simulation.raycast import Surface
-from effocc_ros.simulation.roadside import Footprint
 from effocc_ros.simulation.samples import Samples, sample_surface
 from effocc_ros.simulation.survey import Returns
 

@@ -11,9 +11,10 @@ from effocc_ros.simulation.agents import Agent
 from effocc_ros.simulation.ground import Ground, plan_ground
 from effocc_ros.simulation.light import Light, light_of
 from effocc_ros.simulation.mesh import concatenate
+from effocc_ros.simulation.placing import Footprint
 from effocc_ros.simulation.raycast import Surface
 from effocc_ros.simulation.road import CenterLine, curved_line
-from effocc_ros.simulation.roadside import Footprint, furnish
+from effocc_ros.simulation.roadside import furnish
 from effocc_ros.simulation.section import draw_section
 from effocc_ros.simulation.trajectory import Motion
 

@@ -1,6 +1,6 @@
 """What the LiDAR saw over a whole drive of the things that stand still.
 
-Occ3D (X. Tian et al., NeurIPS 2023, section 3.3) gathers the key sweeps of a scene: their returns
+Occ3D (X. Tian et al., NeurIPS 2023, section 3.3) gathers the sweeps of a scene: their returns
 vote for the classes of voxels, and their rays say which voxels were observed.
 """
 
@@ -35,13 +35,13 @@ class Returns:
 
 
 class Survey:
-    """Key sweeps of a drive, gathered in the map.
+    """Sweeps of a drive, gathered in the map.
 
     Each of them is cast once at most, into voxels that are fixed in the map; a keyframe asks for
     the part around it.
 
     Args:
-        sweeps: Place of the sensor (3,) and the returns, both in the map, for each key sweep.
+        sweeps: Place of the sensor (3,) and the returns, both in the map, for each sweep.
         height: Range of z in metres that matters.
     """
 

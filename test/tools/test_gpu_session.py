@@ -4,6 +4,7 @@ import importlib
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,16 +72,20 @@ def test_every_command_of_a_training_names_a_config_that_can_be_read(session, se
 
 
 @pytest.mark.parametrize("full", [False, True])
-def test_the_experiment_is_one_that_the_verb_takes(session, setup, full):
-    from dataclasses import replace
-
+def test_the_experiment_is_one_whose_trainings_can_be_configured(session, setup, full):
     from effocc_ros.cli import build_parser
+    from effocc_ros.training.experiment import Settings
+    from effocc_ros.training.experiment_plan import Plan, choose_arms
 
     (command,) = session.experiment(replace(setup, full=full), 30.0)
-    arguments = build_parser("experiment").parse_args(command[3:])
-    assert arguments.budget_hours == pytest.approx(0.8 * 28 / 60, abs=1e-4)
-    assert arguments.student == ("effocc_student_r50" if full else "vision_tiny")
-    assert "val_limit=100" in arguments.values
+    a = build_parser("experiment").parse_args(command[3:])
+    assert a.budget_hours == pytest.approx(0.8 * 28 / 60, abs=1e-4)
+    choice = Plan(choose_arms(a.arms), a.seeds), a.teacher, a.student, a.values, a.taught
+    experiment = Settings(a.out, a.root, *choice)
+    configs = [experiment.config(run, 10) for run in experiment.plan.runs()]
+    presets = {"fusion_r18", "student_r50"} if full else {"fusion_tiny", "vision_tiny"}
+    assert {config.preset for config in configs} == presets
+    assert {config.val_limit for config in configs} == {100}
 
 
 def test_simulation_takes_as_many_more_scenes_as_there_is_time_for(session, setup):

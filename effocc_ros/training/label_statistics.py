@@ -23,24 +23,24 @@ class LabelStatistics:
     """How often each class occurs, in all and at each place.
 
     Attributes:
-        counts: (C,) int64 voxels of each class, among those that the loss counts.
+        counts: (C,) float64 voxels of each class, each as often as the loss counts it.
         majority: (X, Y, Z) uint8, the most frequent label of each voxel: the best guess of one
             who sees nothing.
     """
 
-    counts: NDArray[np.int64]
+    counts: NDArray[np.float64]
     majority: NDArray[np.uint8]
 
 
 def count_labels(
-    dataset: Dataset[Sample], class_count: int, *, unseen: bool, limit: int = SAMPLES
+    dataset: Dataset[Sample], class_count: int, *, unseen: float, limit: int = SAMPLES
 ) -> LabelStatistics:
     """Count the labels of a training split.
 
     Args:
         dataset: The split; samples whose labels are hidden are left out.
         class_count: Number of classes.
-        unseen: Whether voxels that no camera saw have a part in the loss.
+        unseen: Weight in the loss of voxels that no camera saw, 0 to 1.
         limit: Samples to read at most.
 
     Raises:
@@ -55,7 +55,7 @@ def count_labels(
             do="Choose a larger label budget",
             reason="no_labels",
         )
-    counts = np.zeros(class_count, np.int64)
+    counts = np.zeros(class_count)
 
     def truths() -> Iterator[Labels]:
         for place in evenly(len(known), limit):
@@ -80,10 +80,12 @@ def load_statistics(path: Path) -> LabelStatistics | None:
         return LabelStatistics(arrays["counts"], arrays["majority"])
 
 
-def _count(truth: Labels, class_count: int, unseen: bool) -> NDArray[np.int64]:
-    counted = truth.semantics < class_count
-    if truth.mask_camera is not None and not unseen:
-        counted &= truth.mask_camera
+def _count(truth: Labels, class_count: int, unseen: float) -> NDArray[np.float64]:
+    known = truth.semantics < class_count
     if truth.shown is not None:
-        counted &= truth.shown
-    return np.bincount(truth.semantics[counted], minlength=class_count)
+        known &= truth.shown
+    seen = known if truth.mask_camera is None else known & truth.mask_camera
+    of_seen, of_known = (
+        np.bincount(truth.semantics[counted], minlength=class_count) for counted in (seen, known)
+    )
+    return of_seen + unseen * (of_known - of_seen)

@@ -52,7 +52,7 @@ class Parts:
         objective: The loss.
         loader: Batches to learn from.
         validation: Batches to be judged on; None where no split judges.
-        statistics: What is known of the training labels.
+        statistics: What is known of the training labels; None where nobody asks.
         about: All this in a sentence.
     """
 
@@ -62,7 +62,7 @@ class Parts:
     objective: Objective
     loader: TrainingLoader
     validation: TrainingLoader | None
-    statistics: LabelStatistics
+    statistics: LabelStatistics | None
     about: str
 
 
@@ -85,7 +85,9 @@ def prepare(config: TrainConfig, fabric: Fabric, folder: RunFolder) -> Parts:
     inputs_config = replace(teacher_config, flow=network.flow)
     loader, validation = _loaders(config, fabric, network, inputs_config)
     student, teacher = (n if n is None else n.to(fabric.device) for n in (student, teacher))
-    statistics = in_first(fabric, lambda: _statistics(config, network, folder))
+    statistics = None
+    if config.val_split or config.class_weights == "inverse_sqrt":
+        statistics = in_first(fabric, lambda: _statistics(config, network, folder))
     objective = Objective(
         config, class_list(network.classes), _class_weights(config, statistics, fabric)
     )
@@ -155,13 +157,13 @@ def _statistics(config: TrainConfig, network: ModelConfig, folder: RunFolder) ->
     statistics = load_statistics(folder.labels)
     if statistics is None:
         dataset = open_training_split(config, NO_SENSORS)
-        statistics = count_labels(dataset, network.class_count, unseen=config.unseen_weight > 0)
+        statistics = count_labels(dataset, network.class_count, unseen=config.unseen_weight)
         save_statistics(folder.labels, statistics)
     return statistics
 
 
 def _class_weights(
-    config: TrainConfig, statistics: LabelStatistics, fabric: Fabric
+    config: TrainConfig, statistics: LabelStatistics | None, fabric: Fabric
 ) -> torch.Tensor | None:
     if config.class_weights == "none":
         return None

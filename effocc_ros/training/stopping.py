@@ -1,6 +1,7 @@
 """Ending a training in good order: by signal, or when its time is over."""
 
 import signal
+import threading
 import time
 from types import FrameType
 
@@ -35,7 +36,9 @@ class Stopper:
         return seconds / self._max if self._max else 0.0
 
     def __enter__(self) -> "Stopper":
-        for number in SIGNALS:
+        # Signals are heard by the main thread alone; elsewhere nobody stops a training.
+        heard = threading.current_thread() is threading.main_thread()
+        for number in SIGNALS if heard else ():
             self._before[number] = signal.signal(number, self._note)
         return self
 

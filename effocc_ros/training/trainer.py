@@ -127,13 +127,13 @@ class _Trainer:
             config.name, self._step, self._total, self._fabric.is_global_zero
         )
         self._progress.say(parts.about)
-        finished = self._loop()
-        if finished:
-            self._judge()
-        self._save(finished)
-        self._progress.close()
-        if self._log is not None:
-            self._log.close()
+        try:
+            finished = self._loop()
+            if finished:
+                self._judge()
+            self._save(finished)
+        finally:
+            self._close()
         return RunResult(
             folder=self._folder.path,
             steps=self._step,
@@ -143,6 +143,14 @@ class _Trainer:
             scores=self._scores,
             rank=self._fabric.global_rank,
         )
+
+    def _close(self) -> None:
+        self._progress.close()
+        if self._log is not None:
+            self._log.close()
+        for loader in (self._parts.loader, self._parts.validation):
+            if loader is not None:
+                loader.close()
 
     def _loop(self) -> bool:
         """Take steps; return True at the end, False after a signal."""

@@ -137,7 +137,8 @@ def _add_sample(root: Path, tables: dict[str, list], scene: str, number: int) ->
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(content)
     mask = np.zeros(SHAPE, np.uint8)
-    mask[30:170, 30:170] = 1
+    near, far = draw.integers(10, 60), draw.integers(120, 190)
+    mask[near:far, near:far] = 1
     gts = root / "gts" / scene / token
     gts.mkdir(parents=True)
     np.savez_compressed(gts / "labels.npz", semantics=labels, mask_camera=mask, mask_lidar=mask)

@@ -1,0 +1,191 @@
+"""Whole trainings of a very small network, in this process."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from helpers.full_disk import no_file_above
+from helpers.training_tree import VERSION, make_training_tree, very_small, write_preset
+
+from effocc_ros.checkpoints import load_checkpoint
+from effocc_ros.errors import InputError
+from effocc_ros.training.config import TrainConfig
+from effocc_ros.training.metrics import read_metrics
+from effocc_ros.training.objective import Objective
+from effocc_ros.training.trainer import train
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Presets and a data set of one training scene and one to judge on, two samples each."""
+    folder = tmp_path_factory.mktemp("training")
+    for modality in ("lidar", "vision", "fusion"):
+        write_preset(folder, very_small(modality))
+    make_training_tree(folder / "data", scenes=2, samples=2)
+    return folder
+
+
+@pytest.fixture
+def config(folder, tmp_path):
+    return TrainConfig(
+        name="small",
+        preset=str(folder / "very_small_lidar.yaml"),
+        root=str(folder / "data"),
+        out=str(tmp_path / "run"),
+        version=VERSION,
+        batch_size=1,
+        max_steps=3,
+        lr=3e-3,
+        warmup_steps=0,
+        schedule="constant",
+        ema_start=0,
+        columns=0.1,
+        workers=0,
+        log_every=1,
+        val_split="",
+        device="cpu",
+    )
+
+
+def columns(config, name):
+    return [row[name] for row in read_metrics(config.folder / "metrics.csv") if name in row]
+
+
+def test_the_loss_falls_on_a_sample_that_is_seen_again_and_again(config):
+    result = train(replace(config, max_steps=12, batch_size=2))
+    assert (result.finished, result.steps, result.signal) == (True, 12, 0)
+    losses = columns(config, "loss")
+    assert len(losses) == 12
+    assert losses[-1] < 0.8 * losses[0]
+    assert columns(config, "loss") == columns(config, "cross_entropy")
+
+
+def test_a_training_leaves_scores_averaged_weights_with_a_card_curves_and_events(config):
+    config = replace(config, val_split="val", val_every=2, notes="Not for driving")
+    result = train(replace(config, half_weights=True))
+    assert result.scores.frames == 2
+    assert columns(config, "val_miou")[-1] == result.scores.miou
+    assert result.best == max(columns(config, "val_miou"))
+    assert (config.folder / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert any((config.folder / "tensorboard").iterdir())
+    for name in ("best", "last"):
+        network, state, card = load_checkpoint(config.folder / f"{name}.safetensors")
+        assert network == very_small("lidar")
+        assert {value.dtype for value in state.values()} == {torch.float32, torch.int64}
+        assert card["trained"]
+        assert "3 steps of batch 1" in card["source"] or name == "best"
+        assert "Not for driving" in card["notes"]
+        assert "a guess without sensors: mIoU" in card["notes"]
+
+
+def test_a_finished_training_does_nothing_and_goes_on_when_asked_for_more(config):
+    train(config)
+    before = (config.folder / "last.safetensors").read_bytes()
+    again = train(config)
+    assert (again.steps, again.finished) == (3, True)
+    assert (config.folder / "last.safetensors").read_bytes() == before
+    more = train(replace(config, max_steps=5))
+    assert more.steps == 5
+    assert columns(config, "step") == [1, 2, 3, 4, 5]
+
+
+def test_a_training_whose_time_is_over_ends_as_if_it_were_complete(config):
+    config = replace(config, max_steps=0, max_minutes=1.5 / 60, schedule="cosine")
+    result = train(config)
+    assert result.finished
+    assert result.steps >= 1
+    assert columns(config, "lr")[-1] < config.lr
+    assert load_checkpoint(config.folder / "last.safetensors")[2]["trained"]
+
+
+def test_a_loss_that_is_not_finite_stops_and_the_last_checkpoint_stays_good(config, monkeypatch):
+    train(config)
+    files = [config.folder / "state" / "state.pt", config.folder / "last.safetensors"]
+    kept = [file.read_bytes() for file in files]
+    terms = Objective.terms
+    with monkeypatch.context() as patch:
+        patch.setattr(Objective, "terms", lambda *a: {n: t / 0 for n, t in terms(*a).items()})
+        with pytest.raises(InputError, match=r"step 3, samples sample-[01]: found .* inf"):
+            train(replace(config, max_steps=5))
+    assert [file.read_bytes() for file in files] == kept
+    assert train(replace(config, max_steps=5)).steps == 5
+
+
+def test_a_full_disk_is_said_and_the_last_checkpoint_stays_good(config):
+    train(config)
+    path = config.folder / "state" / "state.pt"
+    kept = path.read_bytes()
+    with no_file_above(len(kept) // 2), pytest.raises(InputError, match="room"):
+        train(replace(config, max_steps=5))
+    assert path.read_bytes() == kept
+    assert train(replace(config, max_steps=5)).steps == 5
+
+
+@pytest.fixture(scope="module")
+def teacher(folder):
+    """A fusion network's checkpoint, trained for a step."""
+    config = TrainConfig(
+        name="teacher",
+        preset=str(folder / "very_small_fusion.yaml"),
+        root=str(folder / "data"),
+        out=str(folder / "teacher"),
+        version=VERSION,
+        batch_size=1,
+        max_steps=1,
+        columns=0.1,
+        workers=0,
+        val_split="",
+        device="cpu",
+    )
+    return str(train(config).folder / "last.safetensors")
+
+
+def test_a_student_learns_from_a_teacher_and_starts_with_its_head(config, folder, teacher):
+    preset = str(folder / "very_small_vision.yaml")
+    config = replace(config, preset=preset, teacher=teacher, lr=1e-9, max_steps=1)
+    train(config)
+    row = read_metrics(config.folder / "metrics.csv")[0]
+    assert row["features/bg"] > 0
+    assert row["loss"] > row["cross_entropy"]
+    head = "occ_head.predicter.0.weight"
+    theirs = load_checkpoint(teacher)[1][head]
+    mine = load_checkpoint(config.folder / "last.safetensors")[1]
+    assert torch.allclose(mine[head], theirs, atol=1e-6)
+    assert not any("adapter" in name or "teacher" in name for name in mine)
+
+
+def test_a_student_of_other_width_gets_adapters_that_are_not_saved(config, folder, teacher):
+    narrow = replace(very_small("vision"), name="narrow", trunk_channels=4)
+    preset = str(write_preset(folder, narrow))
+    config = replace(config, preset=preset, teacher=teacher, max_steps=1)
+    train(config)
+    state = torch.load(config.folder / "state" / "state.pt", weights_only=True)
+    assert state["student"]["adapters.convs.features.weight"].shape == (16, 8, 1, 1)
+    assert load_checkpoint(config.folder / "last.safetensors")[0] == narrow
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"batch_size": 3}, "2 samples"),
+        ({"train_split": "night"}, "night"),
+        ({"teacher": "lidar"}, "untrained|random"),
+        ({"init": "no.safetensors"}, "no such file"),
+        ({"image_weights": "resnet.pth"}, "no camera"),
+        ({"dataset": "occ3d_waymo"}, "cam_infos|voxel04"),
+        ({"device": "cuda:9"}, "cuda:9"),
+    ],
+)
+def test_what_cannot_be_used_is_named_before_anything_is_learned(config, change, said):
+    with pytest.raises(InputError, match=said):
+        train(replace(config, **change))
+    assert not (config.folder / "last.safetensors").exists()
+
+
+def test_weights_of_another_preset_are_refused(config, folder):
+    train(replace(config, max_steps=1))
+    start = str(config.folder / "last.safetensors")
+    other = replace(config, out=str(config.folder.parent / "other"), init=start)
+    with pytest.raises(InputError, match="missing"):
+        train(replace(other, preset=str(folder / "very_small_vision.yaml")))
+    assert train(replace(other, max_steps=1)).finished

@@ -66,7 +66,7 @@ def test_every_command_of_a_training_names_a_config_that_can_be_read(session, se
         (command,) = stage.commands(6.0)
         name, *values = command[command.index("train") + 1 :]
         config = load_config(name, values)
-        assert config.max_minutes == 5.0
+        assert (config.max_minutes, config.batch_size) == (5.0, 8)
         assert config.precision == "bf16-mixed"
         taught = {"vision_tiny": "fusion_tiny", "student_r50": "fusion_r18"}.get(stage.name)
         assert (Path(config.teacher).parent.name if config.teacher else None) == taught

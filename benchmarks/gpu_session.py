@@ -54,9 +54,11 @@ PACKAGES = {
 """Module -> what brings it."""
 KEYFRAMES, MOST_SCENES = 4, 1000
 COMMON = ("val_every=0", "val_limit=100", "checkpoint_minutes=2", "half_weights=true")
+SMALL = ("batch_size=8", "max_steps=1000000")
+"""The small trainings, which ship for two CPU cores: time ends them."""
 FULL = (
     "batch_size=8",
-    "epochs=0",
+    "epochs=1000",
     "schedule=cosine",
     "warmup_steps=100",
     "ema_start=0",
@@ -64,7 +66,7 @@ FULL = (
     "unseen_weight=0.5",
     "columns=0.5",
 )
-"""The official trainings, for hours on one device in place of days on eight."""
+"""The official trainings for minutes on one device in place of days on eight: time ends them."""
 TAUGHT = ("teacher_train_mode=false", "official_orientation=false")
 MEASURED = (
     "lidar_tiny",
@@ -110,9 +112,9 @@ def stages_of(setup: Setup) -> tuple[Stage, ...]:
     return (
         Stage("simulate", 14, partial(simulation, setup)),
         Stage("measure", 5, partial(measurement, setup)),
-        Stage("fusion_tiny", 9, partial(train, "fusion_tiny", "fusion_tiny")),
-        Stage("vision_tiny", 8, partial(train, "vision_tiny", "vision_tiny", small)),
-        Stage("lidar_tiny", 6, partial(train, "lidar_tiny", "lidar_tiny")),
+        Stage("fusion_tiny", 9, partial(train, "fusion_tiny", "fusion_tiny", *SMALL)),
+        Stage("vision_tiny", 8, partial(train, "vision_tiny", "vision_tiny", *SMALL, small)),
+        Stage("lidar_tiny", 6, partial(train, "lidar_tiny", "lidar_tiny", *SMALL)),
         Stage("fusion_r18", 15, partial(train, "fusion_r18", "effocc_fusion_r18", *FULL)),
         Stage(
             "student_r50",
@@ -168,7 +170,7 @@ def training(
 def experiment(setup: Setup, minutes: float) -> Iterator[list[str]]:
     """The label-efficiency experiment; it measures for two minutes before it divides its time."""
     hours = max(0.8 * (minutes - 2.0), 0.4 * minutes) / 60.0
-    values = [*setup.values, *(FULL if setup.full else ())]
+    values = [*setup.values, *(FULL if setup.full else SMALL)]
     options = ["--root", setup.root, "--out", setup.out / "experiment"]
     options += ["--budget-hours", f"{hours:.4f}"]
     if minutes < 20:

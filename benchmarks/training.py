@@ -95,18 +95,17 @@ class PlainLoop:
         self.dataset = open_training_split(training, sensors_of(network.config))
         self.numbers = count()
 
-    def turn(self, samples: int = 2) -> int:
-        """Learn from some samples; return how many."""
-        for _ in range(samples):
-            sample = self.dataset[next(self.numbers) % len(self.dataset)]
-            outputs = self.network(**preprocess(sample.frame, self.config).keywords())
-            seen = torch.from_numpy(sample.truth.mask_camera)
-            labels = torch.from_numpy(sample.truth.semantics)[seen].long()
-            loss = cross_entropy(outputs.logits[0][seen], labels)
-            self.optimizer.zero_grad()
-            loss.backward()
-            self.optimizer.step()
-        return samples
+    def turn(self) -> int:
+        """Take one optimizer step, of one sample; return its samples."""
+        sample = self.dataset[next(self.numbers) % len(self.dataset)]
+        outputs = self.network(**preprocess(sample.frame, self.config).keywords())
+        seen = torch.from_numpy(sample.truth.mask_camera)
+        labels = torch.from_numpy(sample.truth.semantics)[seen].long()
+        loss = cross_entropy(outputs.logits[0][seen], labels)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        return 1
 
 
 class OurLoop:
@@ -176,7 +175,7 @@ def compare(config: TrainConfig, pairs: int, wait_steps: int) -> None:
     for _ in range(pairs):
         for name, side in sides.items():
             spent[name].append(timed(side.turn))
-    print(f"\n{config.preset}, batches of {config.batch_size}, {pairs} turns of each side")
+    print(f"\n{config.preset}, ours in batches of {config.batch_size}, {pairs} turns of each side")
     print(f"{'':8}{'wall a sample':>15}{'CPU a sample':>15}{'CPU of former':>15}{'of plain':>10}")
     for name, seconds in spent.items():
         wall, cpu = (median(getattr(s, what) for s in seconds) for what in ("wall", "cpu"))
@@ -249,7 +248,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", type=Path, help="a data set; default: simulates a small one")
     parser.add_argument("--models", nargs="+", default=MODELS, help="(%(default)s)")
-    parser.add_argument("--pairs", type=int, default=3, help="turns of each side (%(default)s)")
+    parser.add_argument("--pairs", type=int, default=5, help="turns of each side (%(default)s)")
     parser.add_argument("--batch-size", type=int, default=4, help="of our loop (%(default)s)")
     parser.add_argument("--workers", type=int, default=1, help="of our loader (%(default)s)")
     parser.add_argument("--wait-steps", type=int, default=6, help="(%(default)s)")

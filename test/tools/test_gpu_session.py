@@ -4,7 +4,9 @@ import importlib
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from signal import SIGTERM
 
 import pytest
 
@@ -64,23 +66,27 @@ def test_every_command_of_a_training_names_a_config_that_can_be_read(session, se
         (command,) = stage.commands(6.0)
         name, *values = command[command.index("train") + 1 :]
         config = load_config(name, values)
-        assert config.max_minutes == 5.0
+        assert (config.max_minutes, config.batch_size) == (5.0, 8)
         assert config.precision == "bf16-mixed"
         taught = {"vision_tiny": "fusion_tiny", "student_r50": "fusion_r18"}.get(stage.name)
         assert (Path(config.teacher).parent.name if config.teacher else None) == taught
 
 
 @pytest.mark.parametrize("full", [False, True])
-def test_the_experiment_is_one_that_the_verb_takes(session, setup, full):
-    from dataclasses import replace
-
+def test_the_experiment_is_one_whose_trainings_can_be_configured(session, setup, full):
     from effocc_ros.cli import build_parser
+    from effocc_ros.training.experiment import Settings
+    from effocc_ros.training.experiment_plan import Plan, choose_arms
 
     (command,) = session.experiment(replace(setup, full=full), 30.0)
-    arguments = build_parser("experiment").parse_args(command[3:])
-    assert arguments.budget_hours == pytest.approx(0.8 * 28 / 60, abs=1e-4)
-    assert arguments.student == ("effocc_student_r50" if full else "vision_tiny")
-    assert "val_limit=100" in arguments.values
+    a = build_parser("experiment").parse_args(command[3:])
+    assert a.budget_hours == pytest.approx(0.8 * 28 / 60, abs=1e-4)
+    choice = Plan(choose_arms(a.arms), a.seeds), a.teacher, a.student, a.values, a.taught
+    experiment = Settings(a.out, a.root, *choice)
+    configs = [experiment.config(run, 10) for run in experiment.plan.runs()]
+    presets = {"fusion_r18", "student_r50"} if full else {"fusion_tiny", "vision_tiny"}
+    assert {config.preset for config in configs} == presets
+    assert {config.val_limit for config in configs} == {100}
 
 
 def test_simulation_takes_as_many_more_scenes_as_there_is_time_for(session, setup):
@@ -111,19 +117,13 @@ def test_a_stage_that_fails_is_noted_and_the_next_one_starts(stages, tmp_path):
 
 def test_a_stage_whose_time_is_over_is_told_to_end_and_goes_on_next_time(stages, tmp_path):
     marker = tmp_path / "marker"
-    patient = (
-        "import pathlib, signal, sys, time\n"
-        f"marker = pathlib.Path({str(marker)!r})\n"
-        "if marker.exists(): sys.exit(0)\n"
-        "signal.signal(signal.SIGTERM, lambda *_: (marker.touch(), sys.exit(143)))\n"
-        "print('ready', flush=True)\n"
-        "time.sleep(60)\n"
-    )
+    patient = f"import pathlib, time; pathlib.Path({str(marker)!r}).exists() or time.sleep(60)"
     chosen = [stage_of(stages, "patient", [sys.executable, "-c", patient])]
     started = time.monotonic()
-    results = stages.run_stages(chosen, stages.RESERVE + 2.0 / 60.0, tmp_path, {})
+    results = stages.run_stages(chosen, stages.RESERVE + 1.0 / 60.0, tmp_path, {})
     assert time.monotonic() - started < 30.0
-    assert (results["patient"]["state"], results["patient"]["code"]) == ("stopped", 143)
+    assert (results["patient"]["state"], results["patient"]["code"]) == ("stopped", -SIGTERM)
+    marker.touch()
     results = stages.run_stages(chosen, 5.0, tmp_path, {})
     assert results["patient"]["state"] == "finished"
 

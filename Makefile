@@ -1,13 +1,15 @@
-# make demo, test, lint, bench, devkit, clean: all in virtual environments, without ROS.
+# make demo, test, lint, bench, weights, devkit, clean: all in virtual environments, without ROS.
 # With a ROS 2 installation build this package with colcon instead (README).
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUTPUT ?= output/demo
+RUNS ?= output/weights
+BENCHMARKS := $(filter-out benchmarks/gpu_session.py benchmarks/stages.py,$(wildcard benchmarks/*.py))
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test lint bench devkit clean environment machine
+.PHONY: demo test lint bench weights devkit clean environment machine
 .DELETE_ON_ERROR:
 
 demo: environment
@@ -21,7 +23,20 @@ lint: environment
 	$(BIN)/ruff check
 
 bench: environment
-	set -e; for file in benchmarks/*.py; do $(BIN)/python $$file; done
+	set -e; for file in $(BENCHMARKS); do $(BIN)/python $$file; done
+
+# What models/ ships, from nothing: a day of two CPU cores, or an hour with max_minutes=... instead
+# of all steps. It goes on where it was interrupted.
+weights: environment
+	$(BIN)/effocc simulate --out $(RUNS)/street --scenes 160 --keyframes 4 --seed 7
+	$(BIN)/effocc train fusion_tiny root=$(RUNS)/street out=$(RUNS)/fusion_tiny
+	cp $(RUNS)/fusion_tiny/last.safetensors models/fusion_tiny.safetensors
+	$(BIN)/effocc train vision_tiny_scratch root=$(RUNS)/street out=$(RUNS)/vision_tiny_scratch
+	$(BIN)/effocc train vision_tiny root=$(RUNS)/street out=$(RUNS)/vision_tiny \
+		init=$(RUNS)/vision_tiny_scratch/last.safetensors
+	cp $(RUNS)/vision_tiny/last.safetensors models/vision_tiny.safetensors
+	$(BIN)/effocc train lidar_tiny root=$(RUNS)/street out=$(RUNS)/lidar_tiny
+	cp $(RUNS)/lidar_tiny/last.safetensors models/lidar_tiny.safetensors
 
 # nuscenes-devkit wants numpy 1, so its tests have an environment of their own.
 devkit: $(VENV)-devkit/created.stamp

@@ -156,7 +156,9 @@ class Drive:
         rng = np.random.default_rng([self.seed, 0, (stamp - self.start) // 1000])
         end = (stamp - self.start) / 1e9
         street = self.street
-        return sweep(street.static, street.agents, self.rig.lidar, street.ego.pose, end, rng)
+        lidar, wet = self.rig.lidar, street.light.wet
+        agents = street.near(street.ego.places(end)[:2], lidar.max_range + 10.0, end)
+        return sweep(street.static, agents, lidar, street.ego.pose, end, rng, wet)
 
     def labels(self, stamp: int) -> NDArray[np.uint8]:
         """Label the Occ3D grid in the ego frame at a stamp, (200, 200, 16) uint8."""
@@ -206,11 +208,8 @@ class Drive:
 
     def _placed(self, stamp: int):
         ego2map, time = self.ego2map(stamp), (stamp - self.start) / 1e9
-        return tuple(
-            agent.at(time)
-            for agent in self.street.agents
-            if np.hypot(*(agent.motion.places(time)[:2] - ego2map[:2, 3])) < SIGHT
-        )
+        near = self.street.near(ego2map[:2, 3], SIGHT, time)
+        return tuple(agent.at(time) for agent in near)
 
 
 def _heights(poses: Sequence[NDArray]) -> tuple[float, float]:

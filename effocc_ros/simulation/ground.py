@@ -1,7 +1,9 @@
 """The ground of a street: carriageway, crossings, kerbs, sidewalks, yards."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -122,29 +124,19 @@ class Ground:
         (x0, y0), (x1, y1) = low, high
         xm, ym = (x0 + x1) / 2, (y0 + y1) / 2
         corners = np.array([[x0, ym], [x1, ym], [xm, y0], [xm, y1], [xm, ym], [0, 0]])
-        cosine, sine = np.cos(turn), np.sin(turn)
-        along = corners @ [cosine, -sine]
-        beside = d + corners @ [sine, cosine]
-        stretch = 1.0 - float(self.line.curvature(s)) * beside
-        along = s + along / np.maximum(stretch, 0.3)
+        cosine, sine = math.cos(turn), math.sin(turn)
+        beside = d + sine * corners[:, 0] + cosine * corners[:, 1]
+        stretch = np.maximum(1.0 - float(self.line.curvature(s)) * beside, 0.3)
+        along = s + (cosine * corners[:, 0] - sine * corners[:, 1]) / stretch
+        places = self.line.pose(along, beside)
+        height = self.relief.hills(places[:5, 0], places[:5, 1]) + self.relief.across(beside[:5])
         if kerb:
-            height = self.elevation(along, beside) + self.yard(along, beside) + self.section.kerb
-        else:
-            height = self.elevation(along, beside)
-        gx = (height[1] - height[0]) / (x1 - x0)
-        gy = (height[3] - height[2]) / (y1 - y0)
-        z = height[:5].mean() - gx * xm - gy * ym
-        x, y, yaw = self.line.pose(s, d)
-        cosine, sine = np.cos(yaw + turn), np.sin(yaw + turn)
-        pose = np.array(
-            [[cosine, -sine, 0, x], [sine, cosine, 0, y], [gx, gy, 1, z], [0, 0, 0, 1.0]]
-        )
-        if rigid:
-            forward = pose[:3, 0] / np.sqrt(1 + gx * gx)
-            up = np.cross(pose[:3, 0], pose[:3, 1])
-            up /= np.linalg.norm(up)
-            pose[:3, :3] = np.column_stack([forward, np.cross(up, forward), up])
-        return pose
+            height += self.yard(along[:5], beside[:5]) + self.section.kerb
+        gx = float(height[1] - height[0]) / (x1 - x0)
+        gy = float(height[3] - height[2]) / (y1 - y0)
+        z = float(height.mean()) - gx * xm - gy * ym
+        x, y, yaw = places[5].tolist()
+        return _tilted(x, y, z, yaw + turn, gx, gy, rigid)
 
     @cached_property
     def _knots(self) -> NDArray[np.float64]:
@@ -156,8 +148,7 @@ class Ground:
         ends += [*reach, section.walk + 2.5, section.walk + 12.5, section.walk + LOT, LAND]
         ends = np.unique(np.round(ends, 6))
         parts = [
-            np.linspace(a, b, int(np.ceil((b - a) / STEP)) + 1)[:-1]
-            for a, b in zip(ends[:-1], ends[1:], strict=True)
+            np.linspace(a, b, int(np.ceil((b - a) / STEP)) + 1)[:-1] for a, b in pairwise(ends)
         ]
         return np.append(np.concatenate(parts), LAND)
 
@@ -203,7 +194,7 @@ class Ground:
                 (last - corner, last, True),
             ):
                 parts += self._stretch(s0, s1, block, near)
-        for before, after in zip(self.blocks[:-1], self.blocks[1:], strict=True):
+        for before, after in pairwise(self.blocks):
             parts += self._junction(before.end, after.start)
         return concatenate(parts).without_slivers()
 
@@ -252,6 +243,34 @@ class Ground:
             for s in (s0, s1):
                 parts.append(self._kerb(np.full(len(edge), s), edge))
         return parts
+
+
+def _tilted(
+    x: float, y: float, z: float, yaw: float, gx: float, gy: float, rigid: bool
+) -> NDArray[np.float64]:
+    """Build the (4, 4) transform of a place on a plane of slope ``gx`` ahead, ``gy`` to the left.
+
+    A rigid thing is turned; another is sheared, so that what is upright stays upright.
+    """
+    forward, left, up = (1.0, 0.0, gx), (0.0, 1.0, gy), (0.0, 0.0, 1.0)
+    if rigid:
+        along, normal = math.hypot(1.0, gx), math.sqrt(1.0 + gx * gx + gy * gy)
+        forward, up = (1 / along, 0.0, gx / along), (-gx / normal, -gy / normal, 1 / normal)
+        left = (
+            up[1] * forward[2] - up[2] * forward[1],
+            up[2] * forward[0] - up[0] * forward[2],
+            up[0] * forward[1] - up[1] * forward[0],
+        )
+    c, s = math.cos(yaw), math.sin(yaw)
+    axes = (forward, left, up)
+    return np.array(
+        [
+            [*(c * a[0] - s * a[1] for a in axes), x],
+            [*(s * a[0] + c * a[1] for a in axes), y],
+            [*(a[2] for a in axes), z],
+            [0, 0, 0, 1.0],
+        ]
+    )
 
 
 def plan_ground(

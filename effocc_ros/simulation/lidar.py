@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from effocc_ros.geometry import inverse_rigid
 from effocc_ros.simulation.agents import Agent
-from effocc_ros.simulation.classes import FREE
+from effocc_ros.simulation.classes import DRIVEABLE_SURFACE, FREE, OTHER_FLAT, SIDEWALK
 from effocc_ros.simulation.raycast import Surface
 from effocc_ros.simulation.rig import LIDAR_RATE, LidarMount
 from effocc_ros.simulation.shading import Look, albedo
@@ -19,6 +19,8 @@ from effocc_ros.simulation.vehicles import COLORS, car
 RANGE_NOISE = 0.012
 """Standard deviation of the range in metres."""
 
+
+GROUND = (DRIVEABLE_SURFACE, OTHER_FLAT, SIDEWALK)
 
 OVER_ROOF = 0.34
 """Height of the LiDAR over the car's roof, metres."""
@@ -71,6 +73,7 @@ def sweep(
     ego_pose: Callable[[float], NDArray],
     end: float,
     rng: np.random.Generator,
+    wet: float = 0.0,
 ) -> Sweep:
     """Turn the LiDAR once.
 
@@ -84,10 +87,11 @@ def sweep(
         ego_pose: (4, 4) pose of the car at a time in seconds.
         end: Time of the end of the turn.
         rng: Source of noise and dropouts.
+        wet: How wet the ground is, 0..1; a film of water mirrors the light away.
     """
     begin = end - 1.0 / LIDAR_RATE
     fraction = (np.arange(lidar.columns) + 0.5) / lidar.columns
-    local = _beams(lidar, fraction).reshape(-1, 3)
+    local = lidar.beams
     first, last = ego_pose(begin) @ lidar.sensor2ego, ego_pose(end) @ lidar.sensor2ego
     # Between neighbours 50 ms apart a straight blend is a rotation to 1e-5.
     rings = len(lidar.elevations)
@@ -98,13 +102,16 @@ def sweep(
     fired = begin + fraction[:, 0] * (end - begin)
     hits = _cast(static, agents, origins, directions, fired)
     ring = np.tile(np.arange(rings, dtype=np.float32), lidar.columns)
-    own = _own_car(lidar, local, ring)
+    own = own_car(lidar)
     reach = hits.distance
     noisy = reach + rng.normal(0, RANGE_NOISE, len(reach)).astype(np.float32)
     intensity = lidar.gain * _intensity(hits, reach, rng)
     # A return is lost when too little light comes back, and off glass more often.
     signal = (0.04 + hits.brightness) * (0.15 + hits.facing) * (60.0 / np.maximum(reach, 1)) ** 2
     missed = lidar.dropout + 0.5 * np.exp(-3.0 * signal) + 0.55 * hits.glossy
+    if wet:
+        flat = np.isin(hits.label, GROUND) * (1 - hits.facing) ** 2
+        missed += wet * flat * np.clip((reach - 4.0) / 12.0, 0, 1)
     lost = (rng.random(len(reach)) < missed) | np.isfinite(own)
     returned = np.isfinite(reach) & (reach < lidar.max_range) & (reach > 1.0) & ~lost
     noisy = np.where(returned, noisy, rng.uniform(0.05, 0.45, len(reach)))
@@ -137,26 +144,12 @@ def _car_body() -> Surface:
     return Surface(body.transformed(planar(1.3, 0.0, 0.0, -float(body.bounds()[1][2]))))
 
 
-def _own_car(lidar: LidarMount, local: NDArray, ring: NDArray) -> NDArray[np.float64]:
-    """Distance (N,) at which beams (N, 3) of the LiDAR's frame meet the car, else infinite."""
-    distance = np.full(len(ring), np.inf)
-    low = np.flatnonzero(ring < 12)
-    along = (local[low] @ lidar.sensor2ego[:3, :3].T).astype(np.float32)
+@lru_cache(maxsize=2)
+def own_car(lidar: LidarMount) -> NDArray[np.float64]:
+    """Return the distance (columns * rings,) at which beams meet the car, infinite elsewhere."""
+    along = (lidar.beams @ lidar.sensor2ego[:3, :3].T).astype(np.float32)
     start, body = np.float32([*lidar.sensor2ego[:2, 3], OVER_ROOF]), _car_body()
-    faces = body.faces(start, along)
-    distance[low] = body.distance(faces, start, along)
-    return distance
-
-
-def _beams(lidar: LidarMount, fraction: NDArray) -> NDArray[np.float64]:
-    """Directions (columns, rings, 3) in the LiDAR frame; the head turns clockwise."""
-    yaw = lidar.start_yaw - 2 * np.pi * fraction[:, None]
-    up = lidar.elevations[None]
-    in_ego = np.stack(
-        np.broadcast_arrays(np.cos(up) * np.cos(yaw), np.cos(up) * np.sin(yaw), np.sin(up)),
-        axis=-1,
-    )
-    return in_ego @ lidar.sensor2ego[:3, :3]
+    return body.distance(body.faces(start, along), start, along).astype(np.float64)
 
 
 def _cast(static, agents, origins, directions, fired) -> _Hits:
@@ -191,8 +184,6 @@ def _candidates(agents, time: float, origins: NDArray, directions: NDArray):
     """Yield agents with the rays that pass near them, at most 100 m away."""
     middle = origins.mean(axis=0)
     for agent in agents:
-        if np.hypot(*(agent.motion.places(time)[:2] - middle[:2])) > 110.0:
-            continue
         shape, pose = agent.at(time)
         offset = (pose[:3, :3] @ shape.center + pose[:3, 3] - middle).astype(np.float32)
         square = float(offset @ offset)

@@ -1,6 +1,6 @@
 """Sun, sky and exposure, from day to dusk."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import cv2
@@ -30,6 +30,7 @@ class Light:
         exposure: Gain before the tone curve.
         haze: Distance in metres over which haze takes 63 % of a colour.
         seed: Of the clouds.
+        wet: How wet the ground is, 0..1.
     """
 
     sun: NDArray[np.float64]
@@ -41,6 +42,7 @@ class Light:
     exposure: float
     haze: float
     seed: int
+    wet: float = 0.0
 
     @property
     def ambient(self) -> NDArray[np.float64]:
@@ -141,7 +143,7 @@ def light_of(rng: np.random.Generator) -> Light:
         )
     )
     clouds = rng.uniform(0.1, 0.75) if rng.random() < 0.65 else rng.uniform(0.75, 1.0)
-    return light_at(
+    light = light_at(
         hour,
         float(rng.uniform(-np.pi, np.pi)),
         float(clouds),
@@ -149,6 +151,8 @@ def light_of(rng: np.random.Generator) -> Light:
         gain=float(np.exp(rng.normal(0, 0.25))),
         haze=float(np.exp(rng.uniform(np.log(150.0), np.log(1500.0)))),
     )
+    wet = rng.uniform(0.3, 1.0) * (clouds > 0.5 and rng.random() < 0.35)
+    return replace(light, wet=float(wet))
 
 
 def light_at(

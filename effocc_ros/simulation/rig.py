@@ -56,7 +56,7 @@ class CameraMount:
         return np.linalg.norm(self.columns, axis=0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LidarMount:
     """A spinning LiDAR on the car; x right, y forward, z up.
 
@@ -79,6 +79,15 @@ class LidarMount:
     max_range: float = 100.0
     dropout: float = 0.02
     gain: float = 1.0
+
+    @cached_property
+    def beams(self) -> NDArray[np.float64]:
+        """(columns * 32, 3) directions in the LiDAR frame in firing order; it turns clockwise."""
+        yaw = self.start_yaw - 2 * np.pi * (np.arange(self.columns) + 0.5) / self.columns
+        yaw, up = yaw[:, None], self.elevations[None]
+        around = (np.cos(up) * np.cos(yaw), np.cos(up) * np.sin(yaw), np.sin(up + 0 * yaw))
+        in_ego = np.stack(np.broadcast_arrays(*around), axis=-1)
+        return (in_ego @ _turn(-np.pi / 2)).reshape(-1, 3)
 
 
 @dataclass(frozen=True)

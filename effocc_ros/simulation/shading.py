@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from effocc_ros.simulation.atlas import atlas
+from effocc_ros.simulation.classes import DRIVEABLE_SURFACE, SIDEWALK
 from effocc_ros.simulation.light import Light
 from effocc_ros.simulation.raycast import Surface
 
@@ -46,6 +47,8 @@ class Look:
         self.tint = np.ascontiguousarray(mesh.tint.T)
         glass = self.texture == pages.index["glass"]
         vehicle = np.isin(mesh.label, (3, 4, 5, 6, 9, 10)) & (mesh.texture == "plain")
+        self.paved = (mesh.label == DRIVEABLE_SURFACE).astype(np.float32)
+        self.paved += np.float32(0.5) * (mesh.label == SIDEWALK)
         self.gloss = np.where(glass, 0.75, np.where(vehicle, 0.28, 0.0)).astype(np.float32)
 
     @staticmethod
@@ -141,6 +144,10 @@ def shade(
         glow = emission[glowing] * np.float32(light.lamps)
         colors[:, glowing] += _LAMP[:, None] * tint * glow
     gloss = np.take(Look.of(surface).gloss, faces)
+    if light.wet:
+        wet = np.float32(light.wet) * np.take(Look.of(surface).paved, faces)
+        colors *= 1 - np.float32(0.45) * wet
+        gloss = np.maximum(gloss, np.float32(0.4) * wet)
     shiny = np.flatnonzero(gloss)
     if len(shiny):
         n, facing = normal[:, shiny], facing[shiny]

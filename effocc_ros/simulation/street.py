@@ -1,8 +1,10 @@
 """A street from a seed: what stands where, who drives, how the sun stands."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from effocc_ros.simulation import traffic
 from effocc_ros.simulation.agents import Agent
@@ -30,6 +32,7 @@ class Street:
         light: Sun, sky and exposure.
         ground: Plan of the ground.
         footprints: Where houses stand.
+        obstacles: (M, 4, 2) outlines in the map of what stands where people walk and drive.
     """
 
     static: Surface
@@ -38,6 +41,18 @@ class Street:
     light: Light
     ground: Ground
     footprints: tuple[Footprint, ...]
+    obstacles: NDArray[np.float64]
+
+    @cached_property
+    def _crowd(self) -> Motion:
+        return Motion.gather([agent.motion for agent in self.agents])
+
+    def near(self, place: NDArray, reach: float, time: float) -> tuple[Agent, ...]:
+        """Return the agents within ``reach`` metres of a place (x, y) at a time in seconds."""
+        if not self.agents:
+            return ()
+        away = np.linalg.norm(self._crowd.places(time)[:, :2] - place[:2], axis=1)
+        return tuple(self.agents[number] for number in np.flatnonzero(away < reach))
 
 
 def build_street(seed: int | np.random.SeedSequence, duration_s: float = 20.0) -> Street:
@@ -50,19 +65,31 @@ def build_street(seed: int | np.random.SeedSequence, duration_s: float = 20.0) -
     if not isinstance(seed, np.random.SeedSequence):
         seed = np.random.SeedSequence(seed)
     shape, sides, moving, sky = (np.random.default_rng(s) for s in seed.spawn(4))
-    section = draw_section(shape)
-    turns, speed = bool(shape.random() < 0.35), _speed(shape)
-    if turns:
-        speed = min(speed, shape.uniform(2.0, 8.0))
-    length = np.ceil(EGO_START + speed * duration_s + BEYOND)
-    line, bend = _line(shape, length, speed * duration_s, turns)
-    junctions = _junctions(shape, length, bend)
-    ground = plan_ground(shape, line, section, junctions)
-    ego = _ego(shape, ground, speed)
+    ego = lay_out(shape, duration_s)
+    ground = ego.ground
     roadside = furnish(sides, ground)
     static = concatenate([ground.mesh(), *roadside.parts])
-    agents = traffic.populate(moving, ground, ego, duration_s, roadside.obstacles)
-    return Street(Surface(static), agents, ego, light_of(sky), ground, tuple(roadside.footprints))
+    obstacles = np.array(roadside.obstacles).reshape(-1, 4, 2)
+    agents = traffic.populate(moving, ground, ego, duration_s, obstacles)
+    footprints = tuple(roadside.footprints)
+    return Street(Surface(static), agents, ego, light_of(sky), ground, footprints, obstacles)
+
+
+def lay_out(rng: np.random.Generator, duration_s: float) -> Motion:
+    """Draw the bare street, and how the ego vehicle drives on it.
+
+    Args:
+        rng: Source of all choices.
+        duration_s: Length of the drive in seconds.
+    """
+    section = draw_section(rng)
+    turns, speed = bool(rng.random() < 0.35), _speed(rng)
+    if turns:
+        speed = min(speed, rng.uniform(2.0, 8.0))
+    length = np.ceil(EGO_START + speed * duration_s + BEYOND)
+    line, bend = _line(rng, length, speed * duration_s, turns)
+    ground = plan_ground(rng, line, section, _junctions(rng, length, bend))
+    return _ego(rng, ground, speed)
 
 
 def _speed(rng: np.random.Generator) -> float:
@@ -95,6 +122,9 @@ def _ego(rng: np.random.Generator, ground: Ground, speed: float) -> Motion:
     section = ground.section
     lane = int(rng.integers(section.lanes))
     offset = -(lane + 0.5) * section.lane + float(np.clip(rng.normal(0, 0.4), -0.9, 0.9))
+    weave = float(rng.uniform(0.0, 0.3))
+    # However badly it keeps to its lane, it stays clear of what is parked beside it.
+    offset = max(offset, weave + 1.25 - (section.half - section.bay))
     return Motion(
         ground,
         EGO_START,
@@ -102,9 +132,9 @@ def _ego(rng: np.random.Generator, ground: Ground, speed: float) -> Motion:
         speed,
         swing=float(rng.uniform(0.02, 0.25)),
         period=float(rng.uniform(6.0, 12.0)),
-        weave=float(rng.uniform(0.0, 0.3)),
+        weave=weave,
         wave=float(rng.uniform(40.0, 90.0)),
-        slip=float(rng.normal(0, np.radians(0.8))),
+        turn=float(rng.normal(0, np.radians(0.8))),
         sway=tuple(np.radians(rng.uniform(0.2, 1.1, 2))),
     )
 

@@ -1,7 +1,7 @@
 """Who moves on a street."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from effocc_ros.simulation import people, vehicles
 from effocc_ros.simulation.agents import Admission, Agent
 from effocc_ros.simulation.ground import Ground
 from effocc_ros.simulation.raycast import Surface
+from effocc_ros.simulation.section import LAND
 from effocc_ros.simulation.trajectory import Motion
 
 STEPS = 8
@@ -20,7 +21,7 @@ PEOPLE = 6
 """Different walkers in one street."""
 
 EGO_OUTLINE = np.array([-0.8, -0.9, 3.4, 0.9])
-"""Least x, y and greatest x, y of the ego vehicle around its rear axle, metres."""
+"""Least x, y and greatest x, y of the ego vehicle in its frame, metres."""
 
 STRIDE = 1.5
 """Metres of two steps."""
@@ -54,7 +55,7 @@ def populate(
     ground: Ground,
     ego: Motion,
     duration_s: float,
-    standing: Sequence[NDArray] = (),
+    standing: NDArray[np.float64],
 ) -> tuple[Agent, ...]:
     """Choose who moves; nobody passes through anybody.
 
@@ -63,11 +64,12 @@ def populate(
         ground: Plan of the street.
         ego: Motion of the ego vehicle; those in its lane keep its speed.
         duration_s: Length of the drive in seconds.
-        standing: Outlines (4, 2) in the map of what stands in the way.
+        standing: (M, 4, 2) outlines in the map of what stands in the way.
     """
     traffic = _Traffic(rng, ground, ego, duration_s, Admission(duration_s, standing), [])
     traffic.admission.admit(EGO_OUTLINE, ego)
     _vehicles(traffic)
+    _cross_traffic(traffic)
     _cyclists(traffic)
     crowd = [_walker(rng) for _ in range(PEOPLE)]
     _crossers(traffic, crowd)
@@ -103,7 +105,7 @@ def _vehicles(traffic: _Traffic) -> None:
             where = -(own + 0.5) * section.lane + rng.normal(0, 0.15)
             start = ego.start + ahead
             follow = replace(
-                ego, start=start, offset=where, slip=0.0, weave=0.0, sway=(0, 0), length=length
+                ego, start=start, offset=where, turn=0.0, weave=0.0, sway=(0, 0), length=length
             )
             traffic.add((shape,), follow)
     for sign in (-1, 1):
@@ -124,9 +126,27 @@ def _lane(traffic: _Traffic, sign: int, number: int) -> None:
     while s < end:
         shape, length = _vehicle(rng)
         d = sign * (number + 0.5) * ground.section.lane + rng.normal(0, 0.2)
-        motion = Motion(ground, s, d, speed, backward=sign > 0, length=length)
+        motion = Motion(ground, s, d, speed, turn=np.pi * (sign > 0), length=length)
         traffic.add((shape,), motion)
         s += 6.0 + rng.uniform(0.3, 2.0) * room
+
+
+def _cross_traffic(traffic: _Traffic) -> None:
+    """Vehicles on crossing streets, who drive through or wait."""
+    rng, ground = traffic.rng, traffic.ground
+    lane = ground.section.cross_half / 2
+    for before, after in pairwise(ground.blocks):
+        middle = (before.end + after.start) / 2
+        if ground.line.reach(middle, [-1, 1]).min() < LAND:
+            continue  # the crossing street ends in a turn of this one
+        for side in (-1, 1):  # who drives to the left is at the right, where s is smaller
+            speed = side * (0.0 if rng.random() < 0.4 else rng.uniform(2.5, 9.0))
+            for _ in range(int(rng.integers(0, 5))):
+                shape, length = _vehicle(rng)
+                s = middle + side * lane + rng.normal(0, 0.15)
+                d = rng.uniform(-LAND + 8, LAND - 8) - speed * traffic.duration_s / 2
+                motion = Motion(ground, s, d, across=speed, turn=side * np.pi / 2, length=length)
+                traffic.add((shape,), motion)
 
 
 def _dress(rng: np.random.Generator) -> tuple:
@@ -155,7 +175,8 @@ def _cyclists(traffic: _Traffic) -> None:
         )
         for _ in range(3):
             start, speed = ego.start + rng.uniform(-20, 60), -side * rng.uniform(2.5, 5.5)
-            motion = Motion(traffic.ground, start, side * middle, speed, length=1.1)
+            turn = np.pi * (side > 0)
+            motion = Motion(traffic.ground, start, side * middle, speed, turn=turn, length=1.1)
             if traffic.add(shapes, motion, PEDALS):
                 break
 
@@ -168,7 +189,8 @@ def _walkers(traffic: _Traffic, crowd) -> None:
     for _ in range(int(busy * length / 9)):
         speed = rng.uniform(0.8, 1.7) * rng.choice([-1, 1]) * (rng.random() > 0.12)
         offset = rng.choice([-1, 1]) * rng.uniform(low, high)
-        motion = Motion(ground, rng.uniform(20, length - 20), offset, speed, length=0.0)
+        start, turn = rng.uniform(20, length - 20), 0.0 if speed > 0 else np.pi
+        motion = Motion(ground, start, offset, speed, turn=turn, length=0.0)
         traffic.add(crowd[int(rng.integers(len(crowd)))], motion, STRIDE)
 
 
@@ -182,5 +204,8 @@ def _crossers(traffic: _Traffic, crowd) -> None:
             speed = rng.uniform(1.0, 1.6) * rng.choice([-1, 1])
             now = rng.uniform(-0.3, 1.0) * max(traffic.duration_s, 2 * kerb / abs(speed))
             start = -np.sign(speed) * kerb - speed * now
-            motion = Motion(ground, s, start, 0.0, speed, (-kerb, kerb), length=0.0)
+            turn = np.sign(speed) * np.pi / 2
+            motion = Motion(
+                ground, s, start, across=speed, band=(-kerb, kerb), turn=turn, length=0.0
+            )
             traffic.add(crowd[int(rng.integers(len(crowd)))], motion, STRIDE)

@@ -1,7 +1,8 @@
 """Where things are at a time."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,6 +24,7 @@ class Motion:
     """Motion on the ground of a street: along it, across it, or both.
 
     Speed along the road swings smoothly around its mean, and the path weaves around its line.
+    Numbers may be arrays (N,): then ``course`` and ``places`` tell of N things at one time.
 
     Attributes:
         ground: What it moves on.
@@ -35,8 +37,7 @@ class Motion:
         period: Period of the swing, seconds.
         weave: How far it weaves to either side, metres.
         wave: Length of road of one weave, metres.
-        slip: Constant error of the heading, radians.
-        backward: Heads towards smaller s even when it stands.
+        turn: Heading against that of the road when it does not weave, radians.
         length: Length of what touches the ground, metres.
         sway: Greatest pitch and roll of the body on its springs, radians.
     """
@@ -51,8 +52,7 @@ class Motion:
     period: float = 8.0
     weave: float = 0.0
     wave: float = 60.0
-    slip: float = 0.0
-    backward: bool = False
+    turn: float = 0.0
     length: float = 2.8
     sway: tuple[float, float] = (0.0, 0.0)
 
@@ -65,11 +65,7 @@ class Motion:
         d = np.clip(self.offset + self.across * time, *self.band)
         d = d + self.weave * np.sin(number * (s + self.period * 7.0))
         drift = self.weave * number * np.cos(number * (s + self.period * 7.0))
-        if self.across:
-            heading = np.full(s.shape, math.atan2(self.across, self.speed))
-        else:
-            heading = np.arctan(drift) + math.pi * (self.speed < 0 or self.backward)
-        return np.stack([s, d, heading + self.slip], axis=-1)
+        return np.stack([s, d, np.arctan(drift) + self.turn], axis=-1)
 
     def travelled(self, time: float) -> float:
         """Return the way in metres since time 0."""
@@ -85,7 +81,7 @@ class Motion:
         """Return the (4, 4) pose in the map at ``time`` in seconds."""
         s, d, turn = self.course(time)
         if self.length < UPRIGHT:
-            x, y, yaw = self.ground.line.pose(s, d)
+            x, y, yaw = self.ground.line.pose(s, d).tolist()
             return planar(x, y, yaw + turn, float(self.ground.surface(s, d)))
         half = self.length / 2
         low, high = (-half, -0.7), (half, 0.7)
@@ -93,6 +89,14 @@ class Motion:
         if any(self.sway):
             pose[:3, :3] = pose[:3, :3] @ self._springs(time)
         return pose
+
+    @classmethod
+    def gather(cls, motions: Sequence["Motion"]) -> "Motion":
+        """Put motions on one ground together."""
+        names = [field.name for field in fields(cls) if field.name not in ("ground", "band")]
+        numbers = {name: np.array([getattr(m, name) for m in motions]) for name in names}
+        band = tuple(np.array([m.band for m in motions]).T.reshape(2, -1))
+        return cls(motions[0].ground, band=band, **numbers)
 
     def _springs(self, time: float) -> NDArray[np.float64]:
         """Rotation (3, 3) of the body against the wheels."""

@@ -15,8 +15,8 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     entry = experiments.add_parser(
         "label-efficiency",
         help="what a teacher saves in labels",
-        description="Train fusion teachers and camera students with all labels (A), 40 %% (B), "
-        "40 %% and a teacher (C), 10 %% and a teacher (D), and write the comparison as JSON, "
+        description="Train fusion teachers and camera students with all labels (A), 40 % (B), "
+        "40 % and a teacher (C), 10 % and a teacher (D), and write the comparison as JSON, "
         "Markdown and a plot. The same command goes on where it was stopped.",
     )
     entry.add_argument("values", nargs="*", metavar="key=value", help="fields of all trainings")
@@ -29,7 +29,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         type=float,
         default=8.0,
         metavar="H",
-        help="of all together (%(default)s)",
+        help="of all together, at the speed measured at the start (%(default)s)",
     )
     entry.add_argument(
         "--steps", type=whole_number(1), help="of each training, in place of a time budget"

@@ -51,10 +51,14 @@ def measure_speed(
 def solve_speed(calls: Sequence[tuple[int, int]], walls: Sequence[float]) -> Speed:
     """Return the costs of which wall = start + steps * step + frames * frame.
 
+    On a busy machine noise may make a cost negative: it counts as 0, but a step costs at least
+    half of what it would if the longest call had been steps alone.
+
     Args:
         calls: Three pairs of steps and frames.
-        walls: Seconds of each; noise that would make a cost negative makes it 0.
+        walls: Seconds of each.
     """
     terms = np.array([(1.0, steps, frames) for steps, frames in calls])
     start, step, frame = np.linalg.solve(terms, np.asarray(walls, float)).clip(min=0.0)
-    return Speed(float(start), float(step), float(frame))
+    steps, wall = max((steps, wall) for (steps, _), wall in zip(calls, walls, strict=True))
+    return Speed(float(start), float(max(step, 0.5 * wall / steps)), float(frame))

@@ -5,9 +5,11 @@ the seed, the epoch and the samples alone: not on the number of workers or ranks
 whether the epoch began at its beginning.
 """
 
+import atexit
 import random
 import signal
-from collections.abc import Iterator, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -98,7 +100,7 @@ class TrainingLoader:
     def __init__(self, reader: "_Reader", plan: EpochPlan, workers: int):
         self.plan, self.epoch = plan, 0
         self._places = _Places(plan)
-        self._turn = 0
+        self._turn, self._closes = 0, False
         self._loader = DataLoader(
             reader,
             batch_sampler=self._places,
@@ -135,11 +137,14 @@ class TrainingLoader:
         self._turn += 1
         turn = self._turn
         self._places.epoch, self._places.start = epoch, start
-        batches = iter(self._loader)
+        batches = None
         while True:
             if turn != self._turn:
                 raise RuntimeError("batches of another epoch were asked for in the meantime")
             try:
+                if batches is None:
+                    batches = iter(self._loader)
+                    self._close_at_exit()
                 batch = next(batches, None)
             except RuntimeError as error:
                 if "DataLoader worker" not in str(error):
@@ -154,8 +159,22 @@ class TrainingLoader:
     def close(self) -> None:
         """End the workers."""
         self._turn += 1
-        # The only way that torch offers: the iterator that owns them goes.
-        self._loader._iterator = None
+        # torch has no public way to end workers that persist, and one that an unfinished
+        # generator still holds does not go by itself.
+        iterator, self._loader._iterator = self._loader._iterator, None
+        if iterator is not None:
+            iterator._shutdown_workers()
+            for worker in iterator._workers:
+                worker.kill()
+
+    def _close_at_exit(self) -> None:
+        """Close before Python waits for its children, which do not end by its SIGTERM.
+
+        Called once the workers run: what is registered last is done first.
+        """
+        if self._loader._iterator is not None and not self._closes:
+            self._closes = True
+            atexit.register(_close, weakref.ref(self))
 
 
 def make_loader(
@@ -241,6 +260,12 @@ class _Reader:
             sample.frame, self.config, seed=self.seed, epoch=epoch, token=sample.token
         )
         return make_batch(sample, self.config, frame=frame, variation=variation)
+
+
+def _close(loader: Callable[[], TrainingLoader | None]) -> None:
+    alive = loader()
+    if alive is not None:
+        alive.close()
 
 
 def _as_it_is(batch: Batch | InputError) -> Batch | InputError:

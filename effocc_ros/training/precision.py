@@ -1,6 +1,6 @@
 """Half precision where it does no harm.
 
-Fabric's own ``bf16-mixed`` casts the inputs of the network before it runs: 87 % of the points of a
+Fabric's own ``bf16-mixed`` casts the inputs of the network before it runs: most points of a
 sweep then lie in another 0.1 m voxel, for bfloat16 knows a place 40 m away to 0.25 m. So Fabric is
 told ``32-true``, inputs stay float32, and only the network's convolutions and matrix products are
 put under torch's autocast; networks keep matrices and voxels in float32 themselves.

@@ -171,7 +171,7 @@ def test_each_camera_falls_silent_as_often_as_it_is_told():
 def test_all_cameras_or_the_lidar_fall_silent_but_never_both():
     silent = replace(OFF, silent_cameras=0.4, silent_lidar=0.6, silent_camera=0.5)
     seen = Counter()
-    for number in range(300):
+    for number in range(100):
         frame, variation = drawn(silent, number)
         inputs = normalised(canvas_inputs(frame, CONFIG, variation=variation), CONFIG, "cpu")
         speaking = bool(inputs.camera_mask.any()), bool(len(inputs.points[0]))
@@ -179,7 +179,7 @@ def test_all_cameras_or_the_lidar_fall_silent_but_never_both():
         assert bool(inputs.depth.any()) == (speaking == (True, True))
         seen[speaking] += 1
     assert set(seen) == {(False, True), (True, False)}
-    assert seen[False, True] == pytest.approx(120, abs=35)
+    assert seen[False, True] == pytest.approx(40, abs=20)
 
 
 @pytest.mark.parametrize(

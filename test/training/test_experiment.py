@@ -86,8 +86,14 @@ def test_a_time_budget_gives_every_training_the_same_number_of_steps():
 
 
 def test_the_speed_is_what_explains_three_measurements():
-    speed = solve_speed([(2, 1), (10, 1), (1, 9)], [20 + 4 + 0.5, 20 + 20 + 0.5, 20 + 2 + 4.5])
-    assert asdict(speed) == pytest.approx({"start": 20, "step": 2, "frame": 0.5})
+    speed = solve_speed([(2, 1), (10, 1), (1, 9)], [10 + 4 + 0.5, 10 + 20 + 0.5, 10 + 2 + 4.5])
+    assert asdict(speed) == pytest.approx({"start": 10, "step": 2, "frame": 0.5})
+
+
+def test_noise_makes_no_step_free():
+    speed = solve_speed([(2, 1), (10, 1), (1, 9)], [30.0, 20.0, 25.0])
+    assert speed.step == pytest.approx(0.5 * 20 / 10)
+    assert min(speed.start, speed.frame) >= 0
 
 
 def test_the_speed_is_measured_without_the_call_that_fills_the_caches():
@@ -250,7 +256,7 @@ def test_each_training_gets_its_labels_its_teacher_and_its_seed(root, tmp_path):
 
 def test_a_time_budget_is_measured_once(root, tmp_path):
     first, second = Trainer(stop_at="A-0"), Trainer()
-    timed = {"steps": 0, "hours": 0.01, "plan": Plan(choose_arms(["A"]), seeds=1)}
+    timed = {"steps": 0, "hours": 1000.0, "plan": Plan(choose_arms(["A"]), seeds=1)}
     assert run_experiment(settings(root, tmp_path, **timed), first) == 143
     assert not (tmp_path / "state" / "plan.json").exists()
     assert run_experiment(settings(root, tmp_path, **timed), second) == 0

@@ -123,13 +123,15 @@ def test_an_error_of_a_worker_is_the_one_it_was(workers):
     loader.close()
 
 
+class Deadly(Moments):
+    def read(self, index, epoch):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 def test_a_worker_that_is_killed_is_said():
-    loader = loader_of(Moments(40), workers=1)
-    batches = loader.batches(0)
-    next(batches)
-    os.kill(loader._loader._iterator._workers[0].pid, signal.SIGKILL)
+    loader = loader_of(Deadly(4), workers=1)
     with pytest.raises(InputError, match="a worker that reads samples: found its end"):
-        list(batches)
+        list(loader.batches(0))
     loader.close()
 
 
@@ -192,6 +194,15 @@ def test_workers_die_with_their_parent_and_not_before(repository):
         while any(map(_alive, workers)) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not any(map(_alive, workers))
+
+
+def test_a_training_that_fails_ends_with_its_workers(repository):
+    script = TRAINING.format(tests=str(repository / "test")) + "    raise OSError('on purpose')\n"
+    failed = subprocess.run(
+        [sys.executable, "-c", script], input="\n", capture_output=True, text=True, timeout=60
+    )
+    assert failed.stderr.endswith("OSError: on purpose\n")
+    assert not any(_alive(int(pid)) for pid in failed.stdout.split())
 
 
 def _alive(pid: int) -> bool:

@@ -1,0 +1,263 @@
+"""Use a machine with a GPU for M minutes: simulate, train, compare, measure.
+
+    python benchmarks/gpu_session.py --minutes 30 --out session
+    python benchmarks/gpu_session.py --minutes 9 --out session --only simulate fusion_r18
+    python benchmarks/gpu_session.py --dry-run
+
+Stages run one after another and share the time; what one leaves over goes to those after it. A
+stage that fails or whose time is over is noted in session.json, and the next one starts. The same
+command goes on where it stopped, and leaves finished stages out; so a machine that is lent for ten
+minutes at a time is used by calling again with other stages. Checkpoints lie in runs/, what the
+stages said in logs/.
+
+The machine needs no network. What it lacks of the packages below is downloaded elsewhere and taken
+along with this folder (for Python 3.12; embreex alone is not pure Python):
+
+    pip download --no-deps --only-binary=:all: --python-version 3.12 --dest wheels \
+        --platform manylinux_2_28_x86_64 --platform manylinux_2_27_x86_64 \
+        embreex transforms3d lightning-fabric tensorboardX
+    pip install --no-index --no-deps --target site wheels/*.whl           # there
+    PYTHONPATH=site:. python benchmarks/gpu_session.py --minutes 30 --out session
+"""
+
+import argparse
+import importlib.util
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from stages import Stage, plan, run_stages
+
+PACKAGES = {
+    "effocc_ros": "this folder, on PYTHONPATH",
+    "torch": "torch",
+    "numpy": "numpy",
+    "cv2": "opencv-python-headless",
+    "yaml": "PyYAML",
+    "safetensors": "safetensors",
+    "tqdm": "tqdm",
+    "transforms3d": "transforms3d",
+    "threadpoolctl": "threadpoolctl",
+    "embreex": "embreex",
+    "lightning_fabric": "lightning-fabric",
+    "lightning_utilities": "lightning-utilities",
+    "fsspec": "fsspec",
+    "packaging": "packaging",
+    "tensorboardX": "tensorboardX",
+    "google.protobuf": "protobuf",
+}
+"""Module -> what brings it."""
+KEYFRAMES, MOST_SCENES = 4, 1000
+COMMON = ("val_every=0", "val_limit=100", "checkpoint_minutes=2", "half_weights=true")
+FULL = (
+    "batch_size=8",
+    "epochs=0",
+    "schedule=cosine",
+    "warmup_steps=100",
+    "ema_start=0",
+    "class_weights=inverse_sqrt",
+    "unseen_weight=0.5",
+    "columns=0.5",
+)
+"""The official trainings, for hours on one device in place of days on eight."""
+TAUGHT = ("teacher_train_mode=false", "official_orientation=false")
+MEASURED = (
+    "lidar_tiny",
+    "fusion_tiny",
+    "vision_tiny",
+    "effocc_fusion_r18",
+    "effocc_student_r50",
+)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all stages need to know.
+
+    Attributes:
+        out: Folder of the results.
+        root: Folder of the data set.
+        cores: Processes that simulate, or that load data.
+        gpu: Whether there is one.
+        full: The experiment with the networks of the paper in place of the small ones.
+    """
+
+    out: Path
+    root: Path
+    cores: int
+    gpu: bool
+    full: bool = False
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """``key=value`` of all trainings."""
+        precision = "bf16-mixed" if self.gpu else "32-true"
+        return (*COMMON, f"workers={max(self.cores - 2, 1)}", f"precision={precision}")
+
+
+def stages_of(setup: Setup) -> tuple[Stage, ...]:
+    """Return all stages, in an order in which each finds what it needs."""
+    train = partial(training, setup)
+    small, large = (
+        f"teacher={setup.out}/runs/{name}/last.safetensors"
+        for name in ("fusion_tiny", "fusion_r18")
+    )
+    return (
+        Stage("simulate", 14, partial(simulation, setup)),
+        Stage("measure", 5, partial(measurement, setup)),
+        Stage("fusion_tiny", 9, partial(train, "fusion_tiny", "fusion_tiny")),
+        Stage("vision_tiny", 8, partial(train, "vision_tiny", "vision_tiny", small)),
+        Stage("lidar_tiny", 6, partial(train, "lidar_tiny", "lidar_tiny")),
+        Stage("fusion_r18", 15, partial(train, "fusion_r18", "effocc_fusion_r18", *FULL)),
+        Stage(
+            "student_r50",
+            13,
+            partial(train, "student_r50", "effocc_student_r50", *FULL, *TAUGHT, large),
+        ),
+        Stage("experiment", 30, partial(experiment, setup)),
+    )
+
+
+def simulation(setup: Setup, minutes: float) -> Iterator[list[str]]:
+    """One scene for each core, which tells how long that takes, then as many as there is time."""
+
+    def command(scenes: int) -> list[str]:
+        sizes = ["--scenes", str(scenes), "--keyframes", str(KEYFRAMES)]
+        return effocc("simulate", "--out", setup.root, *sizes, "--workers", setup.cores)
+
+    started, there = time.monotonic(), scenes_there(setup.root)
+    first = there + setup.cores
+    yield command(first)
+    seconds = time.monotonic() - started
+    more = scenes_within(60.0 * minutes - seconds, seconds, setup.cores)
+    if more:
+        yield command(min(first + more, max(first, MOST_SCENES)))
+
+
+def scenes_there(root: Path) -> int:
+    """Return how many scenes earlier calls finished."""
+    return len(list((root / ".simulation").glob("scene-*.json")))
+
+
+def scenes_within(seconds: float, wave: float, cores: int) -> int:
+    """Return how many more scenes are done in a time, with a tenth of it to spare.
+
+    Args:
+        seconds: The time.
+        wave: Seconds of one scene on every core.
+        cores: Number of cores.
+    """
+    return cores * max(int(0.9 * seconds / wave), 0)
+
+
+def training(
+    setup: Setup, name: str, config: str, *values_and_minutes: Any
+) -> Iterator[list[str]]:
+    """One training; a sixth of its time is left for its start, evaluation and end."""
+    *values, minutes = values_and_minutes
+    places = (f"root={setup.root}", f"out={setup.out}/runs/{name}")
+    limit = f"max_minutes={minutes * 5 / 6:.2f}"
+    yield effocc("train", config, *places, *setup.values, *values, limit)
+
+
+def experiment(setup: Setup, minutes: float) -> Iterator[list[str]]:
+    """The label-efficiency experiment; it measures for two minutes before it divides its time."""
+    hours = max(0.8 * (minutes - 2.0), 0.4 * minutes) / 60.0
+    values = [*setup.values, *(FULL if setup.full else ())]
+    options = ["--root", setup.root, "--out", setup.out / "experiment"]
+    options += ["--budget-hours", f"{hours:.4f}"]
+    if minutes < 20:
+        options += ["--arms", "A", "B", "C"]
+    if setup.full:
+        options += ["--teacher", "effocc_fusion_r18", "--student", "effocc_student_r50"]
+        options += ["--taught", *TAUGHT]
+    yield effocc("experiment", "label-efficiency", *values, *options)
+
+
+def measurement(setup: Setup, minutes: float) -> Iterator[list[str]]:
+    """Speed and memory of training and of prediction."""
+    here, device = Path(__file__).parent, "cuda" if setup.gpu else "cpu"
+    workers = str(max(setup.cores - 2, 1))
+    yield [
+        *(sys.executable, str(here / "training.py"), "--throughput", "--device", device),
+        *(
+            "--root",
+            str(setup.root),
+            "--workers",
+            workers,
+            "--batch-size",
+            "8",
+            "--models",
+            *MEASURED,
+        ),
+    ]
+    for model in ("fusion_tiny", "fusion_r18"):
+        network = [sys.executable, str(here / "network.py"), "--model", model]
+        yield [*network, "--clouds", "10", "--device", device]
+
+
+def effocc(*arguments: Any) -> list[str]:
+    """Return the command line of a verb."""
+    return [sys.executable, "-m", "effocc_ros.cli", *(str(argument) for argument in arguments)]
+
+
+def missing(packages: Sequence[str]) -> list[str]:
+    """Return the modules that cannot be found here."""
+    return [name for name in packages if not _is_there(name)]
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, help="for everything; without: says the plan")
+    parser.add_argument("--out", type=Path, default=Path("session"), help="(%(default)s)")
+    parser.add_argument("--root", type=Path, help="a data set that is there; OUT/street if none")
+    parser.add_argument("--only", nargs="+", default=[], metavar="STAGE", help="some stages")
+    parser.add_argument("--skip", nargs="+", default=[], metavar="STAGE", help="not these")
+    parser.add_argument("--full", action="store_true", help="experiment: the paper's networks")
+    parser.add_argument("--dry-run", action="store_true", help="say the plan, do nothing")
+    arguments = parser.parse_args()
+    lacking = missing([*PACKAGES])
+    for name in lacking:
+        print(f"not here: {name} ({PACKAGES[name]})")
+    gpu, about = False, {}
+    if not lacking:
+        import torch
+
+        from effocc_ros.training.experiment import machine
+
+        gpu, about = torch.cuda.is_available(), {"machine": machine()}
+        print(about["machine"], "" if gpu else "(no GPU: this takes long)")
+    cores = len(os.sched_getaffinity(0))
+    root = arguments.root or arguments.out / "street"
+    stages = stages_of(Setup(arguments.out, root, cores, gpu, arguments.full))
+    known = [stage.name for stage in stages]
+    for name in {*arguments.only, *arguments.skip} - {*known}:
+        parser.error(f"no stage {name}: choose from {', '.join(known)}")
+    skipped = {*arguments.skip} | ({"simulate"} if arguments.root else set())
+    wanted = arguments.only or known
+    stages = tuple(s for s in stages if s.name in wanted and s.name not in skipped)
+    minutes = arguments.minutes or 30.0
+    for name, allotted in plan(minutes, stages).items():
+        print(f"{name:12}{allotted:6.1f} of {minutes:g} minutes")
+    if arguments.dry_run or arguments.minutes is None:
+        return 0
+    if lacking:
+        return 1
+    results = run_stages(stages, minutes, arguments.out, about)
+    return int(any(results[stage.name]["state"] == "failed" for stage in stages))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -17,7 +17,7 @@ from effocc_ros.training.metrics import read_metrics
 from effocc_ros.training.run_folder import open_run_folder
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-STEPS = 9
+STEPS = 12
 NAMES = ("whole", "stopped")
 
 

@@ -27,13 +27,15 @@ class Outputs(NamedTuple):
         features: (B, C, Ht, Wt) what the trunk gives.
         logits: (B, Dx, Dy, Dz, classes), or (K, Dz, classes) of the columns asked for.
         flow: (B, Dx, Dy, Dz, 2) or (K, Dz, 2), velocity (x, y) in m/s, or None.
+        depth: (B * N, D, h, w) probability of each depth bin; None for a LiDAR network.
     """
 
     camera_bev: Tensor | None
     fused_bev: Tensor
     features: Tensor
     logits: Tensor
-    flow: Tensor | None
+    flow: Tensor | None = None
+    depth: Tensor | None = None
 
 
 class EffOcc(nn.Module):
@@ -122,7 +124,11 @@ class EffOcc(nn.Module):
         features = self.img_neck(self.img_backbone(images.flatten(0, 1)))
         return features.unflatten(0, images.shape[:2])
 
-    def camera_bev(
+    def camera_bev(self, **cameras: Tensor | None) -> Tensor:
+        """Images to the camera BEV (B, C, Dy, Dx)."""
+        return self.camera_bev_and_depth(**cameras)[0]
+
+    def camera_bev_and_depth(
         self,
         images: Tensor,
         camera_mask: Tensor,
@@ -132,8 +138,8 @@ class EffOcc(nn.Module):
         post_trans: Tensor,
         bda: Tensor,
         depth: Tensor | None = None,
-    ) -> Tensor:
-        """Images to the camera BEV (B, C, Dy, Dx)."""
+    ) -> tuple[Tensor, Tensor]:
+        """Images to the camera BEV (B, C, Dy, Dx) and depth probabilities (B * N, D, h, w)."""
         features = self.image_features(images)
         matrices = (sensor2keyego, intrinsics, post_rots, post_trans, bda)
         return self.img_view_transformer(features, depth, camera_mask, matrices)
@@ -163,12 +169,14 @@ class EffOcc(nn.Module):
 
     def bevs(
         self, points: list[Tensor] | None = None, **cameras: Tensor | None
-    ) -> tuple[Tensor | None, Tensor | None]:
-        """Inputs to camera BEV and LiDAR BEV; None for what the network has not."""
-        modality = self.config.modality
-        camera_bev = None if modality == "lidar" else self.camera_bev(**cameras)
-        lidar_bev = None if modality == "vision" else self.lidar_bev(points)
-        return camera_bev, lidar_bev
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """Inputs to camera BEV, LiDAR BEV and depth probabilities; None for what there is not."""
+        camera_bev = lidar_bev = depth = None
+        if self.config.modality != "lidar":
+            camera_bev, depth = self.camera_bev_and_depth(**cameras)
+        if self.config.modality != "vision":
+            lidar_bev = self.lidar_bev(points)
+        return camera_bev, lidar_bev, depth
 
     def forward(self, columns: Tensor | None = None, **inputs) -> Outputs:
         """Inputs to logits and to the maps on the way.
@@ -177,11 +185,11 @@ class EffOcc(nn.Module):
             columns: (K,) int64 into (B, Dx, Dy) flattened: score these columns of voxels alone.
             **inputs: As above.
         """
-        camera_bev, lidar_bev = self.bevs(**inputs)
+        camera_bev, lidar_bev, depth = self.bevs(**inputs)
         fused_bev = self.fuse(camera_bev, lidar_bev)
         features = self.trunk(fused_bev)
         logits, flow = self.occ_head(self.bev_upsample(features), columns)
-        return Outputs(camera_bev, fused_bev, features, logits, flow)
+        return Outputs(camera_bev, fused_bev, features, logits, flow, depth)
 
     def predict_labels(
         self, confidence: bool = False, **inputs
@@ -196,7 +204,8 @@ class EffOcc(nn.Module):
             Labels (B, Dx, Dy, Dz) uint8; the softmax probability of the label times 255,
             (B, Dx, Dy, Dz) uint8, or None; flow (B, Dx, Dy, Dz, 2) in m/s, or None.
         """
-        return self.occ_head.labels(self.merge(*self.bevs(**inputs)), confidence)
+        camera_bev, lidar_bev, _ = self.bevs(**inputs)
+        return self.occ_head.labels(self.merge(camera_bev, lidar_bev), confidence)
 
     def _laid_out(self, bev: Tensor) -> Tensor:
         """Give a BEV the memory layout that the convolutions after it are fastest in.

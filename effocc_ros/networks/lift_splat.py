@@ -88,7 +88,7 @@ class LiftSplat(nn.Module):
         depth: Tensor | None,
         camera_mask: Tensor,
         matrices: Sequence[Tensor],
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor]:
         """Splat image features into the BEV.
 
         Args:
@@ -99,12 +99,12 @@ class LiftSplat(nn.Module):
                 post_trans (B, N, 3), bda (B, 4, 4).
 
         Returns:
-            (B, out * layers, Dy, Dx).
+            BEV (B, out * layers, Dy, Dx), and depth probabilities (B * N, D, h, w).
         """
         if depth is not None:
             depth = depth.flatten(0, 1).unsqueeze(1)
         probability, context = self.depth_and_context(features.flatten(0, 1), depth)
-        return self.splat(probability, context, camera_mask, matrices)
+        return self.splat(probability, context, camera_mask, matrices), probability
 
     def splat(
         self,

@@ -16,6 +16,7 @@ FOLDER = "config/train"
 _CHOICES = {
     "schedule": ("constant", "step", "cosine"),
     "precision": ("32-true", "bf16-mixed"),
+    "inherit": ("none", "head", "all"),
     "loss": ("cross_entropy", "ohem", "openoccupancy"),
     "class_weights": ("none", "inverse_sqrt", "waymo"),
 }
@@ -99,10 +100,12 @@ class TrainConfig:
         unseen_weight: Weight of voxels that no camera saw; 0 is EFFOcc's masked loss.
         columns: Part of the BEV columns that the head learns at each step.
         loss: ``cross_entropy``, ``ohem``, or ``openoccupancy`` (with Lovasz and scaling terms).
+        depth_weight: Weight of the loss that tells a camera network the LiDAR's depth; 0 in EFFOcc.
         flow_weight: Weight of the flow's L1 loss, for networks that give flow.
         teacher: Checkpoint of a trained network to learn from; empty: none.
         teacher_train_mode: Let the teacher's batch normalisations drift, as the official code did.
-        inherit_head: Start from the teacher's head where shapes agree.
+        inherit: What a student starts from, where names and shapes agree: ``none``, the teacher's
+            ``head`` (EFFOcc), or ``all`` of the teacher.
         stage_weights: What is compared with the teacher.
         pseudo_labels: Learn the teacher's labels where true ones are hidden.
         official_orientation: Compare BEV features under masks that are mirrored, as EFFOcc did.
@@ -157,10 +160,11 @@ class TrainConfig:
     unseen_weight: float = 0.0
     columns: float = 1.0
     loss: str = "cross_entropy"
+    depth_weight: float = 0.0
     flow_weight: float = 0.25
     teacher: str = ""
     teacher_train_mode: bool = False
-    inherit_head: bool = True
+    inherit: str = "head"
     stage_weights: StageWeights = field(default_factory=StageWeights)
     pseudo_labels: bool = False
     official_orientation: bool = False

@@ -32,7 +32,7 @@ def unsureness(network: EffOcc, **inputs) -> Unsureness:
         network: In eval mode.
         **inputs: As :meth:`EffOcc.forward` takes them.
     """
-    return unsureness_of_features(network.occ_head, network.merge(*network.bevs(**inputs)))
+    return unsureness_of_features(network.occ_head, network.merge(*network.bevs(**inputs)[:2]))
 
 
 def unsureness_of_features(head: torch.nn.Module, bev: Tensor) -> Unsureness:

@@ -7,10 +7,12 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from effocc_ros.networks.config import ModelConfig
 from effocc_ros.networks.effocc import Outputs
 from effocc_ros.occupancy import ClassList
 from effocc_ros.training.batch import Batch
 from effocc_ros.training.config import TrainConfig
+from effocc_ros.training.depth_loss import depth_bins_of, depth_sum
 from effocc_ros.training.distillation import distillation_sums, source_labels
 from effocc_ros.training.losses import IGNORE, cross_entropy_sum, flow_l1_sum
 from effocc_ros.training.masks import PARTS, bev_parts, voxel_parts
@@ -54,11 +56,13 @@ class Objective:
         config: The training.
         classes: What the labels mean.
         class_weights: (C,) float32, or None.
+        network: Preset of the network that learns; needed for the depth loss alone.
     """
 
     config: TrainConfig
     classes: ClassList
     class_weights: Tensor | None = None
+    network: ModelConfig | None = None
 
     @cached_property
     def weights(self) -> dict[str, float]:
@@ -67,6 +71,11 @@ class Objective:
             return {}
         stages = vars(self.config.stage_weights)
         return {stage: weight for stage, weight in stages.items() if weight > 0}
+
+    @property
+    def asks_teacher(self) -> bool:
+        """Whether the teacher is asked at every step, and not only inherited from."""
+        return bool(self.weights) or self.config.pseudo_labels
 
     def columns_of(self, batch: Batch, step: int) -> Tensor | None:
         """Choose the columns of voxels that the head learns.
@@ -149,6 +158,9 @@ class Objective:
         amounts = {name: known.sum().float() for name in _SCENE_TERMS[self.config.loss]}
         if not amounts:
             amounts["cross_entropy"] = counted.sum(dtype=torch.float32)
+        if self.config.depth_weight > 0:
+            bins = depth_bins_of(task.batch.inputs.depth, self.network)
+            amounts["depth"] = (bins >= 0).sum().float()
         if self._learns_flow(task, outputs_flow):
             amounts["flow"] = 2.0 * self._labeled_voxels(task).sum()
         for stage in self.weights:
@@ -174,6 +186,9 @@ class Objective:
             Name -> () sum, its weight in the loss included, to be divided by its amount.
         """
         terms = self._voxel_terms(outputs.logits, task)
+        if self.config.depth_weight > 0:
+            bins = depth_bins_of(task.batch.inputs.depth, self.network)
+            terms["depth"] = self.config.depth_weight * depth_sum(outputs.depth, bins)
         if self._learns_flow(task, outputs.flow is not None):
             terms["flow"] = self.config.flow_weight * self._flow(outputs.flow, task)
         if self.weights:

@@ -31,9 +31,10 @@ from effocc_ros.training.splits import (
     sensors_of,
 )
 from effocc_ros.training.student import (
+    HEAD,
     Student,
     check_teacher,
-    inherit_head,
+    inherit,
     inputs_for,
     load_teacher,
     make_adapters,
@@ -79,17 +80,19 @@ def prepare(config: TrainConfig, fabric: Fabric, folder: RunFolder) -> Parts:
     if config.teacher:
         teacher_config, teacher = load_teacher(config.teacher)
         check_teacher(teacher_config, network)
-        if config.inherit_head:
-            inherit_head(student, teacher)
+        if config.inherit != "none":
+            inherit(student, teacher, HEAD if config.inherit == "head" else ("",))
     # The inputs are made once, for the one who takes more.
     inputs_config = replace(teacher_config, flow=network.flow)
+    if config.depth_weight > 0:
+        inputs_config = _with_depth(inputs_config, config)
     loader, validation = _loaders(config, fabric, network, inputs_config)
     student, teacher = (n if n is None else n.to(fabric.device) for n in (student, teacher))
     statistics = None
     if config.val_split or config.class_weights == "inverse_sqrt":
         statistics = in_first(fabric, lambda: _statistics(config, network, folder))
     objective = Objective(
-        config, class_list(network.classes), _class_weights(config, statistics, fabric)
+        config, class_list(network.classes), _class_weights(config, statistics, fabric), network
     )
     adapters = None
     if teacher is not None:
@@ -105,6 +108,14 @@ def prepare(config: TrainConfig, fabric: Fabric, folder: RunFolder) -> Parts:
         statistics,
         _about(config, student, loader),
     )
+
+
+def _with_depth(inputs: ModelConfig, config: TrainConfig) -> ModelConfig:
+    """Return the preset whose inputs are these, with the depth images of one sweep if none yet."""
+    if inputs.modality == "lidar":
+        what, found = f"training config {config.name}", config.depth_weight
+        raise bad_field(what, "depth_weight", found, "0: the network has no camera")
+    return inputs if inputs.modality == "fusion" else replace(inputs, modality="fusion")
 
 
 def _new_network(config: TrainConfig, network: ModelConfig) -> EffOcc:

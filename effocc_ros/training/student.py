@@ -103,8 +103,13 @@ def inputs_for(network: ModelConfig, inputs: Inputs) -> Inputs:
     return replace(inputs, depth=None, **dict.fromkeys(cameras))
 
 
-def inherit_head(student: EffOcc, teacher: EffOcc) -> list[str]:
-    """Copy the teacher's head into the student, where names and shapes agree.
+def inherit(student: EffOcc, teacher: EffOcc, prefixes: tuple[str, ...] = HEAD) -> list[str]:
+    """Copy the teacher's weights into the student, where names and shapes agree.
+
+    Args:
+        student: The network that learns.
+        teacher: The network that it learns from.
+        prefixes: How the names of what is copied begin; ``("",)`` for all.
 
     Returns:
         The names that were copied.
@@ -113,7 +118,7 @@ def inherit_head(student: EffOcc, teacher: EffOcc) -> list[str]:
     names = [
         name
         for name, value in mine.items()
-        if name.startswith(HEAD) and name in theirs and theirs[name].shape == value.shape
+        if name.startswith(prefixes) and name in theirs and theirs[name].shape == value.shape
     ]
     with torch.no_grad():
         for name in names:

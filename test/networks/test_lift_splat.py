@@ -68,7 +68,7 @@ def test_vector_a2_view_transformer_fusion(reference_dir):
         probability[:, ::4, ::2, ::2], vector["depth_prob"], atol=1e-4, rtol=0
     )
     mask = torch.ones(2, 3, dtype=torch.bool)
-    out = module(features, depth, mask, [vector[name] for name in (*MATRICES, "bda")])
+    out, _ = module(features, depth, mask, [vector[name] for name in (*MATRICES, "bda")])
     difference = (out - vector["bev"]).abs()
     tolerance = 1e-4 * vector["bev"].abs().max()
     assert (difference > tolerance).float().mean() <= 1e-3

@@ -8,6 +8,7 @@ import torch
 from effocc_ros.classes import OCC3D_NUSCENES
 from effocc_ros.networks.effocc import Outputs
 from effocc_ros.preprocess import Inputs
+from effocc_ros.presets import load_preset
 from effocc_ros.training.batch import IGNORE, Batch
 from effocc_ros.training.config import StageWeights, TrainConfig
 from effocc_ros.training.distillation import distillation_sums
@@ -163,3 +164,22 @@ def test_scores_of_a_whole_scene_are_divided_by_the_known_voxels(loss):
     task = objective.task(batch_, None)
     amounts = objective.amounts(task, False)
     assert {amount.item() for amount in amounts.values()} == {64.0}
+
+
+def test_the_depth_loss_is_that_of_the_cells_with_returns():
+    network = replace(load_preset("vision_tiny"), image_size=(16, 16))
+    objective = Objective(config(depth_weight=0.5), OCC3D_NUSCENES, network=network)
+    depth = torch.zeros(2, 1, 16, 16)
+    depth[0, 0, 2, 2], depth[1, 0, 9, 9] = 1.2, 2.1
+    batch_ = batch()
+    batch_ = replace(batch_, inputs=replace(batch_.inputs, depth=depth))
+    task = objective.task(batch_, None)
+    probability = torch.rand(2, 88, 2, 2).softmax(dim=1)
+    terms = objective.terms(outputs()._replace(depth=probability), task)
+    amounts = objective.amounts(task, outputs_flow=False)
+    assert amounts["depth"] == 2
+    expected = sum(
+        torch.nn.functional.binary_cross_entropy(row, torch.eye(88)[number], reduction="sum")
+        for row, number in ((probability[0, :, 0, 0], 0), (probability[1, :, 1, 1], 2))
+    )
+    assert terms["depth"].item() == pytest.approx(0.5 * expected.item(), rel=1e-5)

@@ -29,6 +29,7 @@ class RunState:
         ema_updates: Its updates.
         optimizer: State dict of the optimizer.
         random: State of torch's random numbers in each process.
+        goal: The ``max_steps``, ``epochs`` and ``max_minutes`` that it was trained for.
     """
 
     step: int
@@ -40,6 +41,7 @@ class RunState:
     ema_updates: int
     optimizer: dict[str, Any]
     random: list[Tensor]
+    goal: tuple[int, int, float] = (0, 0, 0.0)
 
 
 def save_state(path: Path, state: RunState) -> None:

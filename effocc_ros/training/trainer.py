@@ -67,7 +67,7 @@ def train(config: TrainConfig) -> RunResult:
         stack.enter_context(first_only(fabric, open_run_folder(config)))
         folder = RunFolder(config.folder)
         state = load_state(folder.state)
-        if state is not None and state.finished and not _goes_further(config, state):
+        if state is not None and state.finished and state.goal == _goal(config):
             rank = fabric.global_rank
             return RunResult(folder.path, state.step, True, 0, state.best, None, rank)
         spent = 0.0 if state is None else state.seconds
@@ -291,6 +291,7 @@ class _Trainer:
             ema_updates=self._ema.updates,
             optimizer=self._optimizer.state_dict(),
             random=random,
+            goal=_goal(self._config),
         )
         save_state(self._folder.state, state)
         self._save_weights(self._folder.last)
@@ -322,8 +323,5 @@ class _Trainer:
             torch.set_rng_state(state.random[rank])
 
 
-def _goes_further(config: TrainConfig, state: RunState) -> bool:
-    """Whether the config asks for more than a finished training did."""
-    if config.max_minutes and state.seconds >= 60.0 * config.max_minutes:
-        return False
-    return config.max_steps > state.step
+def _goal(config: TrainConfig) -> tuple[int, int, float]:
+    return config.max_steps, config.epochs, config.max_minutes

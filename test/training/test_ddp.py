@@ -18,7 +18,7 @@ TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--np
 def run(start, values):
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
     command = [*start, "-m", "effocc_ros.cli", "train", *values]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280)
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +52,7 @@ def values(tmp_path_factory):
     return [str(path)]
 
 
+@pytest.mark.timeout(600)  # four processes that import torch
 def test_two_processes_give_the_losses_and_weights_of_one(values, tmp_path):
     one = run([sys.executable], [*values, f"out={tmp_path / 'one'}"])
     two = run(TORCHRUN, [*values, "accumulate=2", f"out={tmp_path / 'two'}"])

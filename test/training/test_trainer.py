@@ -87,6 +87,8 @@ def test_a_finished_training_does_nothing_and_goes_on_when_asked_for_more(config
     more = train(replace(config, max_steps=5))
     assert more.steps == 5
     assert columns(config, "step") == [1, 2, 3, 4, 5]
+    longest = train(replace(config, max_steps=0, epochs=3))
+    assert longest.steps == 6
 
 
 def test_a_training_whose_time_is_over_ends_as_if_it_were_complete(config):
@@ -94,7 +96,8 @@ def test_a_training_whose_time_is_over_ends_as_if_it_were_complete(config):
     result = train(config)
     assert result.finished
     assert result.steps >= 1
-    assert columns(config, "lr")[-1] < config.lr
+    assert train(config).steps == result.steps
+    assert all(0 < lr <= config.lr for lr in columns(config, "lr"))
     assert load_checkpoint(config.folder / "last.safetensors")[2]["trained"]
 
 

@@ -31,9 +31,9 @@ weights: environment
 	$(BIN)/effocc simulate --out $(RUNS)/street --scenes 160 --keyframes 4 --seed 7
 	$(BIN)/effocc train fusion_tiny root=$(RUNS)/street out=$(RUNS)/fusion_tiny
 	cp $(RUNS)/fusion_tiny/last.safetensors models/fusion_tiny.safetensors
-	$(BIN)/effocc train vision_tiny_scratch root=$(RUNS)/street out=$(RUNS)/vision_tiny_scratch
+	$(BIN)/effocc train vision_tiny_start root=$(RUNS)/street out=$(RUNS)/vision_tiny_start
 	$(BIN)/effocc train vision_tiny root=$(RUNS)/street out=$(RUNS)/vision_tiny \
-		init=$(RUNS)/vision_tiny_scratch/last.safetensors
+		init=$(RUNS)/vision_tiny_start/last.safetensors
 	cp $(RUNS)/vision_tiny/last.safetensors models/vision_tiny.safetensors
 	$(BIN)/effocc train lidar_tiny root=$(RUNS)/street out=$(RUNS)/lidar_tiny
 	cp $(RUNS)/lidar_tiny/last.safetensors models/lidar_tiny.safetensors

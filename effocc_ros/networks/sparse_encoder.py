@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from effocc_ros.networks.rulebook import Rulebook
 from effocc_ros.networks.sparse_sites import Sites, Triple
@@ -37,8 +38,22 @@ class SparseConv(nn.Module):
         return rulebook.apply(features, self.weight, self.bias)
 
 
-def _norm(channels: int) -> nn.BatchNorm1d:
-    return nn.BatchNorm1d(channels, EPS, MOMENTUM)
+class SiteNorm(nn.BatchNorm1d):
+    """Batch normalisation over sites; one site alone has no variance and takes the averages.
+
+    Args:
+        channels: Channels of input and output.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__(channels, EPS, MOMENTUM)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(M, C) to (M, C)."""
+        if self.training and len(features) == 1:
+            averages = self.running_mean, self.running_var
+            return functional.batch_norm(features, *averages, self.weight, self.bias, eps=self.eps)
+        return super().forward(features)
 
 
 class SparseBlock(nn.Module):
@@ -51,9 +66,9 @@ class SparseBlock(nn.Module):
     def __init__(self, channels: int):
         super().__init__()
         self.conv1 = SparseConv(channels, channels)
-        self.bn1 = _norm(channels)
+        self.bn1 = SiteNorm(channels)
         self.conv2 = SparseConv(channels, channels)
-        self.bn2 = _norm(channels)
+        self.bn2 = SiteNorm(channels)
 
     def forward(self, features: Tensor, rulebook: Rulebook) -> Tensor:
         """(M, C) to (M, C)."""
@@ -73,7 +88,7 @@ class ConvNormRelu(nn.Sequential):
 
     def __init__(self, in_channels: int, out_channels: int, kernel: Triple = (3, 3, 3)):
         super().__init__(
-            SparseConv(in_channels, out_channels, kernel), _norm(out_channels), nn.ReLU(True)
+            SparseConv(in_channels, out_channels, kernel), SiteNorm(out_channels), nn.ReLU(True)
         )
 
     def forward(self, features: Tensor, rulebook: Rulebook) -> Tensor:

@@ -150,3 +150,11 @@ def test_a_training_step_keeps_features_and_not_what_it_gathers():
     with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
         sites.submanifold.apply(features, weight)
     assert sum(tensor.numel() for tensor in kept) <= features.numel() + 4 * weight.numel()
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_a_training_step_survives_a_cloud_of_hardly_any_voxel(count):
+    encoder = SparseEncoder(5, (4, 8), blocks=1).train()
+    sites = Sites(torch.arange(count), 1, (9, 16, 16))
+    encoder(torch.ones(count, 5), sites).sum().backward()
+    assert all(weight.grad.isfinite().all() for weight in encoder.parameters())

@@ -16,7 +16,8 @@ def settle() -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it, and ends its workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    cv2.setNumThreads(1)
+    # 0, not 1: in a forked process 1 waits for ever for the parent's threads, if it has any.
+    cv2.setNumThreads(0)
     threadpool_limits(1)
 
 

@@ -22,7 +22,14 @@ _CHOICES = {
 }
 _AT_LEAST_1 = ("batch_size", "accumulate", "devices", "num_nodes", "log_every", "val_limit")
 _POSITIVE = ("lr", "clip", "warmup_ratio", "ema_ramp", "labeled_fraction", "columns")
-_SHARES = ("labeled_fraction", "columns", "warmup_ratio", "ema_decay", "unseen_weight")
+_SHARES = (
+    "labeled_fraction",
+    "columns",
+    "warmup_ratio",
+    "ema_decay",
+    "unseen_weight",
+    "logit_adjustment",
+)
 """Fields of 0 to 1."""
 
 
@@ -97,11 +104,13 @@ class TrainConfig:
         half_weights: Store best and last weights as float16.
         class_weights: ``none``; ``inverse_sqrt``: one over the square root of a class's share in
             the training labels; ``waymo``: EFFOcc's for Occ3D-Waymo.
+        logit_adjustment: Share of the class weights that is taken back, 0 to 1, in the weights
+            that are judged and saved.
         unseen_weight: Weight of voxels that no camera saw; 0 is EFFOcc's masked loss.
         columns: Part of the BEV columns that the head learns at each step.
         loss: ``cross_entropy``, ``ohem``, or ``openoccupancy`` (with Lovasz and scaling terms).
         depth_weight: Weight of the loss that tells a camera network the LiDAR's depth; EFFOcc
-            leaves it off.
+            has none.
         flow_weight: Weight of the flow's L1 loss, for networks that give flow.
         teacher: Checkpoint of a trained network to learn from; empty: none.
         teacher_train_mode: Let the teacher's batch normalisations drift, as the official code did.
@@ -158,6 +167,7 @@ class TrainConfig:
     notes: str = ""
     half_weights: bool = False
     class_weights: str = "none"
+    logit_adjustment: float = 0.0
     unseen_weight: float = 0.0
     columns: float = 1.0
     loss: str = "cross_entropy"
@@ -230,6 +240,9 @@ def config_from_mapping(values: Mapping[str, Any], what: str) -> TrainConfig:
         raise bad_field(what, "accumulate", config.accumulate, expected)
     if config.init and config.image_weights:
         raise bad_field(what, "image_weights", config.image_weights, "nothing, for init has all")
+    if config.logit_adjustment > 0 and config.class_weights == "none":
+        expected = "0, for there are no class_weights to take back"
+        raise bad_field(what, "logit_adjustment", config.logit_adjustment, expected)
     if not config.root:
         raise bad_field(what, "root", "", "the folder of the data set: root=FOLDER")
     if not config.teacher:

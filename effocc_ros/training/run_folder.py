@@ -43,6 +43,7 @@ MAY_CHANGE = (
     "checkpoint_every",
     "checkpoint_minutes",
     "half_weights",
+    "logit_adjustment",
     "training_data",
     "licence",
     "notes",

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -10,11 +10,13 @@ from pathlib import Path
 import torch
 from lightning_fabric import Fabric
 
+from effocc_ros.networks.effocc import EffOcc
 from effocc_ros.training.batch import Batch
 from effocc_ros.training.config import TrainConfig
 from effocc_ros.training.curves import write_curves
 from effocc_ros.training.ema import Ema
 from effocc_ros.training.learner import Learner
+from effocc_ros.training.logit_adjustment import adjusted
 from effocc_ros.training.metrics import MetricsLog, Window
 from effocc_ros.training.preparation import Parts, prepare
 from effocc_ros.training.processes import (
@@ -248,14 +250,15 @@ class _Trainer:
         started = time.monotonic()
         self._share_averages()
         first = self._constant is None
-        self._scores, constant = validate(
-            self._ema.network,
-            self._parts.validation.batches(0) if self._parts.validation else (),
-            self._parts.objective.classes,
-            self._fabric,
-            self._config.precision,
-            self._parts.statistics.majority if first else None,
-        )
+        with self._as_saved() as network:
+            self._scores, constant = validate(
+                network,
+                self._parts.validation.batches(0) if self._parts.validation else (),
+                self._parts.objective.classes,
+                self._fabric,
+                self._config.precision,
+                self._parts.statistics.majority if first else None,
+            )
         self._constant = constant or self._constant
         self._judged_at = self._step
         (self._judging_seconds,) = highest_of_processes(self._fabric, time.monotonic() - started)
@@ -297,14 +300,21 @@ class _Trainer:
         self._save_weights(self._folder.last)
         write_curves(self._folder.curves, self._folder.metrics, self._config.name)
 
+    def _as_saved(self) -> AbstractContextManager[EffOcc]:
+        """The averaged network as it is judged and saved."""
+        class_weights = self._parts.objective.class_weights
+        return adjusted(self._ema.network, class_weights, self._config.logit_adjustment)
+
     def _save_weights(self, path: Path) -> None:
-        if self._fabric.is_global_zero:
-            judged = self._judged_at == self._step
+        if not self._fabric.is_global_zero:
+            return
+        judged = self._judged_at == self._step
+        with self._as_saved() as network:
             save_weights(
                 path,
                 self._config,
                 self._parts.network,
-                self._ema.network,
+                network,
                 step=self._step,
                 samples=self._parts.loader.plan.count,
                 scores=self._scores if judged else None,

@@ -1,0 +1,39 @@
+"""Taking class weights back, in part, once a network has learned (Menon et al., ICLR 2021).
+
+A network that was trained with a weight for each class scores the class of highest weight times
+probability. Without weights it would never have learned small classes; with all of their weight it
+sees them everywhere. Subtracting a share of the weights' logarithms from the scores lies between
+the two, and is no more than another bias of the head's last layer.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from effocc_ros.networks.effocc import EffOcc
+
+
+@contextmanager
+def adjusted(network: EffOcc, class_weights: Tensor | None, share: float) -> Iterator[EffOcc]:
+    """Let the network score classes with a part of their weights taken back.
+
+    Args:
+        network: The network; after the block it is what it was, to the bit.
+        class_weights: (C,) weights that it was trained with; None where there were none.
+        share: 0 changes nothing, 1 takes the weights back whole.
+
+    Yields:
+        The network.
+    """
+    bias = network.occ_head.predicter[-1].bias
+    before = bias.detach().clone()
+    if class_weights is not None and share > 0:
+        with torch.no_grad():
+            bias.view(-1, len(class_weights)).sub_(share * class_weights.log().to(bias))
+    try:
+        yield network
+    finally:
+        with torch.no_grad():
+            bias.copy_(before)

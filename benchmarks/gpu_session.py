@@ -114,7 +114,7 @@ def stages_of(setup: Setup) -> tuple[Stage, ...]:
         Stage("measure", 5, partial(measurement, setup)),
         Stage("fusion_tiny", 9, partial(train, "fusion_tiny", "fusion_tiny", *SMALL)),
         Stage("vision_tiny", 8, partial(train, "vision_tiny", "vision_tiny", *SMALL, small)),
-        Stage("lidar_tiny", 6, partial(train, "lidar_tiny", "lidar_tiny", *SMALL)),
+        Stage("lidar_tiny", 6, partial(train, "lidar_tiny", "lidar_tiny", *SMALL, small)),
         Stage("fusion_r18", 15, partial(train, "fusion_r18", "effocc_fusion_r18", *FULL)),
         Stage(
             "student_r50",

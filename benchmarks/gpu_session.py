@@ -52,7 +52,7 @@ PACKAGES = {
     "google.protobuf": "protobuf",
 }
 """Module -> what brings it."""
-KEYFRAMES, MOST_SCENES = 4, 1000
+KEYFRAMES, FEWEST_SCENES, MOST_SCENES = 4, 10, 1000
 COMMON = ("val_every=0", "val_limit=100", "checkpoint_minutes=2", "half_weights=true")
 SMALL = ("batch_size=8", "max_steps=1000000")
 """The small trainings, which ship for two CPU cores: time ends them."""
@@ -126,17 +126,21 @@ def stages_of(setup: Setup) -> tuple[Stage, ...]:
 
 
 def simulation(setup: Setup, minutes: float) -> Iterator[list[str]]:
-    """One scene for each core, which tells how long that takes, then as many as there is time."""
+    """One scene for each core, which tells how long that takes, then as many as there is time.
+
+    Every fifth scene judges, so the first ones are a few at least.
+    """
 
     def command(scenes: int) -> list[str]:
         sizes = ["--scenes", str(scenes), "--keyframes", str(KEYFRAMES)]
         return effocc("simulate", "--out", setup.root, *sizes, "--workers", setup.cores)
 
     started, there = time.monotonic(), scenes_there(setup.root)
-    first = there + setup.cores
+    wave = max(setup.cores, FEWEST_SCENES)
+    first = there + wave
     yield command(first)
     seconds = time.monotonic() - started
-    more = scenes_within(60.0 * minutes - seconds, seconds, setup.cores)
+    more = scenes_within(60.0 * minutes - seconds, seconds, wave)
     if more:
         yield command(min(first + more, max(first, MOST_SCENES)))
 
@@ -146,15 +150,15 @@ def scenes_there(root: Path) -> int:
     return len(list((root / ".simulation").glob("scene-*.json")))
 
 
-def scenes_within(seconds: float, wave: float, cores: int) -> int:
+def scenes_within(seconds: float, before: float, wave: int) -> int:
     """Return how many more scenes are done in a time, with a tenth of it to spare.
 
     Args:
         seconds: The time.
-        wave: Seconds of one scene on every core.
-        cores: Number of cores.
+        before: Seconds that a wave of scenes took.
+        wave: Scenes of a wave.
     """
-    return cores * max(int(0.9 * seconds / wave), 0)
+    return wave * max(int(0.9 * seconds / before), 0)
 
 
 def training(

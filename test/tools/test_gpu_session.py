@@ -91,11 +91,11 @@ def test_the_experiment_is_one_whose_trainings_can_be_configured(session, setup,
 
 
 def test_simulation_takes_as_many_more_scenes_as_there_is_time_for(session, setup):
-    assert session.scenes_within(seconds=100.0, wave=20.0, cores=16) == 64
-    assert session.scenes_within(seconds=-5.0, wave=20.0, cores=16) == 0
+    assert session.scenes_within(seconds=100.0, before=20.0, wave=16) == 64
+    assert session.scenes_within(seconds=-5.0, before=20.0, wave=16) == 0
     commands = session.simulation(setup, 1.0)
     first = next(commands)
-    assert first[first.index("--scenes") + 1] == "4"
+    assert first[first.index("--scenes") + 1] == "10"
     second = next(commands)  # The first took no time, so there is time for the most.
     assert second[second.index("--scenes") + 1] == str(session.MOST_SCENES)
 

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from effocc_ros.bags.frames import read_frame
-from effocc_ros.bags.process import OCCUPANCY_TOPIC, ProcessOptions, process_bag
 from effocc_ros.bags.reader import BagReader
 from effocc_ros.classes import OCC3D_NUSCENES
 from effocc_ros.demo_scores import read_occupancies, score_drive, score_line
@@ -26,6 +25,7 @@ from effocc_ros.geometry import OCC3D_GRID
 from effocc_ros.nodes.rig_parameters import rig_arguments
 from effocc_ros.nodes.transport import ros_environment
 from effocc_ros.occupancy import SemanticOccupancy
+from effocc_ros.predictor import Predictor
 from effocc_ros.presets import load_preset
 from effocc_ros.rig import load_rig
 from effocc_ros.simulation.bag import load_truth, simulate_bag, truth_stamps
@@ -33,6 +33,8 @@ from effocc_ros.simulation.cli import whole_number
 from effocc_ros.visualization import write_overview
 
 KEYFRAME_SECONDS = 0.5
+WITH_LIDAR = "fusion_tiny"
+"""A preset whose Frames hold all sensors."""
 STOP_SECONDS = 60.0
 OCCUPANCY, DIAGNOSTICS = "/occ_node/output/occupancy", "/diagnostics"
 
@@ -66,11 +68,6 @@ class Demo:
     def recorded(self) -> Path:
         """The bag of what the node said."""
         return self.output / "occupancy"
-
-    @property
-    def seen(self) -> Path:
-        """The bag of what the cameras alone say."""
-        return self.output / "vision"
 
     def picture(self, model: str) -> Path:
         """The page that shows one moment of a model's answers beside the truth."""
@@ -125,12 +122,16 @@ class Demo:
             recorder.stop()
 
     def _look(self) -> list[SemanticOccupancy]:
-        """Run the vision network over the drive, without ROS."""
-        options = ProcessOptions(
-            model=self.vision, interval_s=KEYFRAME_SECONDS, device=self.device, overwrite=True
-        )
-        process_bag(self.drive, self.seen, options)
-        return read_occupancies(self.seen, OCCUPANCY_TOPIC)
+        """Show the keyframes to the vision network, without ROS.
+
+        The Frames are stamped by the LiDAR, for that is when the truth is true.
+        """
+        rig, model = load_rig("nuscenes"), load_preset(WITH_LIDAR)
+        with Predictor(self.vision, self.device) as predictor:
+            return [
+                predictor.predict(read_frame(self.drive, rig, model, stamp))
+                for stamp in truth_stamps(self.drive)
+            ]
 
     def _answers(self) -> list[SemanticOccupancy]:
         """Read back every occupancy that the node published."""
@@ -154,7 +155,8 @@ class Demo:
         return values
 
     def _draw(self, model: str, occupancy: SemanticOccupancy) -> None:
-        frame = read_frame(self.drive, load_rig("nuscenes"), load_preset(model), occupancy.stamp)
+        shown = load_preset(self.model if model == self.model else WITH_LIDAR)
+        frame = read_frame(self.drive, load_rig("nuscenes"), shown, occupancy.stamp)
         has_truth = occupancy.stamp in truth_stamps(self.drive)
         truth = load_truth(self.drive, occupancy.stamp) if has_truth else None
         write_overview(self.picture(model), frame, occupancy, truth)

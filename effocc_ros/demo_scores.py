@@ -34,6 +34,8 @@ def score_drive(drive: Path, occupancies: Iterable[SemanticOccupancy]) -> Confus
 
 def score_line(confusion: Confusion) -> str:
     """Return mIoU and geometric IoU in percent, and of how many frames they are."""
+    if not confusion.frames:
+        return "no answer at the stamp of a keyframe, where the truth is known"
     return (
         f"mIoU {100 * confusion.mean_iou():.1f} %, "
         f"geometric IoU {100 * confusion.geometric_iou():.1f} % "

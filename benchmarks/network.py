@@ -146,7 +146,7 @@ def run_once(network: EffOcc, frame: Frame, clock: Clock) -> int:
         )
         view.forget_table()
         clock("splat table", view.table, inputs.camera_mask, matrices)
-        camera_bev = clock(
+        camera_bev, _ = clock(
             "lift and splat", view, features, inputs.depth, inputs.camera_mask, matrices
         )
     if config.modality != "vision":

@@ -25,16 +25,14 @@ lint: environment
 bench: environment
 	set -e; for file in $(BENCHMARKS); do $(BIN)/python $$file; done
 
-# What models/ ships, from nothing: a day of two CPU cores, or an hour with max_minutes=... instead
-# of all steps. It goes on where it was interrupted.
+# What models/ ships, made again from nothing, with all the steps of the recipes. Many hours on a CPU; it
+# goes on where it was interrupted.
 weights: environment
 	$(BIN)/effocc simulate --out $(RUNS)/street --scenes 160 --keyframes 4 --seed 7
 	$(BIN)/effocc train fusion_tiny root=$(RUNS)/street out=$(RUNS)/fusion_tiny
 	cp $(RUNS)/fusion_tiny/last.safetensors models/fusion_tiny.safetensors
 	$(BIN)/effocc train vision_tiny_start root=$(RUNS)/street out=$(RUNS)/vision_tiny_start
-	$(BIN)/effocc train vision_tiny root=$(RUNS)/street out=$(RUNS)/vision_tiny \
-		init=$(RUNS)/vision_tiny_start/last.safetensors
-	cp $(RUNS)/vision_tiny/last.safetensors models/vision_tiny.safetensors
+	cp $(RUNS)/vision_tiny_start/last.safetensors models/vision_tiny.safetensors
 	$(BIN)/effocc train lidar_tiny root=$(RUNS)/street out=$(RUNS)/lidar_tiny
 	cp $(RUNS)/lidar_tiny/last.safetensors models/lidar_tiny.safetensors
 

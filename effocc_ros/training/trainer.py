@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -27,34 +26,12 @@ from effocc_ros.training.processes import (
 )
 from effocc_ros.training.progress import Progress
 from effocc_ros.training.run_folder import RunFolder, open_run_folder
+from effocc_ros.training.run_result import RunResult
 from effocc_ros.training.run_state import RunState, load_state, save_state
 from effocc_ros.training.saving import save_weights
 from effocc_ros.training.schedule import learning_rate
 from effocc_ros.training.stopping import Stopper
-from effocc_ros.training.validation import Scores, validate
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """How a training ended.
-
-    Attributes:
-        folder: The run folder.
-        steps: Optimizer steps done.
-        finished: False when a signal stopped it; the same command goes on.
-        signal: The signal, or 0.
-        best: The highest mIoU of an evaluation, or -1 if there was none.
-        scores: Those of the last evaluation, or None.
-        rank: Which of the training's processes this is; the first one speaks for all.
-    """
-
-    folder: Path
-    steps: int
-    finished: bool
-    signal: int
-    best: float
-    scores: Scores | None
-    rank: int = 0
+from effocc_ros.training.validation import validate
 
 
 def train(config: TrainConfig) -> RunResult:

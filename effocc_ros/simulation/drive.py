@@ -180,24 +180,15 @@ class Drive:
 
     def truth(self, stamp: int) -> dict[str, NDArray[np.uint8]]:
         """Return the arrays of an Occ3D ``labels.npz``: semantics, mask_lidar, mask_camera."""
-        labels = self.labels(stamp)
-        by_lidar, by_camera = self.masks(stamp, labels)
+        by_lidar, by_camera = self.masks(stamp)
         return {
-            "semantics": labels,
+            "semantics": self.labels(stamp),
             "mask_lidar": by_lidar.astype(np.uint8),
             "mask_camera": by_camera.astype(np.uint8),
         }
 
-    def masks(self, stamp: int, labels: NDArray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Find what was observed of the labels at a stamp.
-
-        Args:
-            stamp: End of the key sweep.
-            labels: (200, 200, 16) true labels there.
-
-        Returns:
-            Voxels that the LiDAR observed, and voxels that the cameras observed.
-        """
+    def masks(self, stamp: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Mark the voxels that the LiDAR and that the cameras observed at a stamp."""
         ego2map, lidar2ego = self.ego2map(stamp), self.rig.lidar.sensor2ego
         turn = self.sweep(stamp)
         points = turn.points[turn.label != OCC3D_NUSCENES.free, :3].astype(np.float64)
@@ -205,8 +196,20 @@ class Drive:
         origins = np.broadcast_to(lidar2ego[:3, 3], points.shape)
         by_lidar = traverse(OCC3D_GRID, origins, points) | mark(OCC3D_GRID, points)
         by_lidar |= self._survey.observed(OCC3D_GRID, ego2map)
-        occupied = labels != OCC3D_NUSCENES.free
-        return by_lidar, camera_mask(OCC3D_GRID, occupied, self.rig.cameras, by_lidar)
+        seen = (self._seen(camera, stamp) for camera in self._mask_cameras)
+        return by_lidar, camera_mask(OCC3D_GRID, seen, by_lidar)
+
+    @cached_property
+    def _mask_cameras(self) -> tuple[CameraMount, ...]:
+        return tuple(camera.shrunk(2) for camera in self.rig.cameras)
+
+    def _seen(self, camera: CameraMount, stamp: int) -> tuple[NDArray, NDArray]:
+        """Return where a camera is, (3,), and what its pixels see, (N, 3), in the ego frame."""
+        view = look(self.street.static, self._placed(stamp), camera, self.ego2map(stamp))
+        depth = view.depth.ravel()
+        near = depth < self.rig.lidar.max_range
+        points = (np.take(camera.columns, np.flatnonzero(near), axis=1) * depth[near]).T
+        return camera.sensor2ego[:3, 3], transform_points(camera.sensor2ego, points)
 
     @cached_property
     def _survey(self) -> Survey:

@@ -1,9 +1,9 @@
 """What the sensors observed: the visibility masks of Occ3D, by ray casting through voxels.
 
 Occ3D (X. Tian et al., NeurIPS 2023, section 3.3.2): a voxel is observed by the LiDAR when a ray
-ends in it or passes it on its way; it is observed by a camera when it lies before or at the first
-occupied voxel on a line from the camera to an occupied voxel in its picture. What the LiDAR did
-not observe has no label that a camera could be asked for.
+ends in it or passes it on its way; it is observed by a camera when it lies on a line from the
+camera to a surface in its picture. What the LiDAR did not observe has no label that a camera could
+be asked for.
 """
 
 from collections.abc import Iterable
@@ -11,8 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from effocc_ros.geometry import VoxelGrid, inverse_rigid
-from effocc_ros.simulation.rig import CameraMount
+from effocc_ros.geometry import VoxelGrid
 
 _NEVER = 1e30
 """Share of a segment's way that none travels."""
@@ -21,12 +20,7 @@ _BLOCK = 1 << 15
 """Segments followed at once: their arrays fit into the processor's cache."""
 
 
-def traverse(
-    grid: VoxelGrid,
-    origins: NDArray,
-    ends: NDArray,
-    blocked: NDArray[np.bool_] | None = None,
-) -> NDArray[np.bool_]:
+def traverse(grid: VoxelGrid, origins: NDArray, ends: NDArray) -> NDArray[np.bool_]:
     """Mark the voxels that line segments pass.
 
     J. Amanatides and A. Woo, "A fast voxel traversal algorithm for ray tracing", 1987, for all
@@ -36,7 +30,6 @@ def traverse(
         grid: The voxels.
         origins: (N, 3) metres; a segment that starts outside of the grid marks nothing.
         ends: (N, 3) metres, inside or outside of the grid.
-        blocked: (X, Y, Z) voxels at which a segment ends; they are marked too.
 
     Returns:
         (X, Y, Z) true for the voxels passed.
@@ -45,10 +38,9 @@ def traverse(
     way = ((np.asarray(ends, np.float64) - grid.lower) / grid.voxel_size).T - start
     total = int(np.prod(grid.shape))
     seen = np.zeros(total + 1, bool)  # the last one takes the marks of finished segments
-    stops = None if blocked is None else np.append(blocked.ravel(), False)
     for first in range(0, way.shape[1], _BLOCK):
         block = slice(first, first + _BLOCK)
-        _traverse(grid.shape, start[:, block], way[:, block], seen, stops)
+        _traverse(grid.shape, start[:, block], way[:, block], seen)
     return seen[:total].reshape(grid.shape)
 
 
@@ -57,7 +49,6 @@ def _traverse(
     start: NDArray,
     way: NDArray,
     seen: NDArray[np.bool_],
-    stops: NDArray[np.bool_] | None,
 ) -> None:
     """Mark in ``seen`` what segments pass, given by start and way (3, N) in voxels."""
     size = np.asarray(shape)[:, None]
@@ -80,8 +71,6 @@ def _traverse(
         seen[flat] = True
         nearest = np.minimum(np.minimum(wall[0], wall[1]), wall[2])
         alive = nearest < last
-        if stops is not None:
-            alive &= ~stops[flat]
         along_x = wall[0] == nearest
         along_y = (wall[1] == nearest) & ~along_x
         for axis, crosses in enumerate((along_x, along_y, ~(along_x | along_y))):
@@ -97,31 +86,31 @@ def mark(grid: VoxelGrid, points: NDArray) -> NDArray[np.bool_]:
     return marked
 
 
+def one_per_voxel(grid: VoxelGrid, points: NDArray) -> NDArray:
+    """Keep one of the points (N, 3) in each voxel, inside and outside of the grid."""
+    voxel = np.floor((points - grid.lower) / grid.voxel_size).astype(np.int64)
+    voxel -= voxel.min(axis=0, initial=0)
+    key = (voxel[:, 0] << 40) + (voxel[:, 1] << 20) + voxel[:, 2]
+    return points[np.unique(key, return_index=True)[1]]
+
+
 def camera_mask(
     grid: VoxelGrid,
-    occupied: NDArray[np.bool_],
-    cameras: Iterable[CameraMount],
+    seen: Iterable[tuple[NDArray, NDArray]],
     lidar_observed: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
     """Mark what the cameras observed.
 
+    Lines end at the surfaces themselves, not at the first occupied voxel: on a slope, the voxels
+    of a road are steps that would hide each other from a camera that sees all of it.
+
     Args:
         grid: The voxels, in the ego frame.
-        occupied: (X, Y, Z) true voxels.
-        cameras: The cameras.
+        seen: For each camera its place (3,) and the places (N, 3) that its pixels see.
         lidar_observed: (X, Y, Z) what the LiDAR observed.
     """
-    centers = grid.centers(np.argwhere(occupied))
-    origins, ends = [], []
-    for camera in cameras:
-        ego2camera = inverse_rigid(camera.sensor2ego)
-        x, y, z = ego2camera[:3, :3] @ centers.T + ego2camera[:3, 3:]
-        height, width = camera.image_size
-        ahead = np.maximum(z, 0.1)
-        u = camera.intrinsics[0, 0] * x / ahead + camera.intrinsics[0, 2]
-        v = camera.intrinsics[1, 1] * y / ahead + camera.intrinsics[1, 2]
-        seen = (z > 0.1) & (u > -0.5) & (v > -0.5) & (u < width - 0.5) & (v < height - 0.5)
-        ends.append(centers[seen])
-        origins.append(np.broadcast_to(camera.sensor2ego[:3, 3], ends[-1].shape))
-    passed = traverse(grid, np.concatenate(origins), np.concatenate(ends), blocked=occupied)
-    return passed & lidar_observed
+    observed = np.zeros(grid.shape, bool)
+    for place, points in seen:
+        ends = one_per_voxel(grid, points)
+        observed |= traverse(grid, np.broadcast_to(place, ends.shape), ends)
+    return observed & lidar_observed

@@ -32,7 +32,7 @@ from effocc_ros.simulation.rig import (
 NOTES = ".simulation"
 """Folder of what was simulated so far."""
 
-STREETS = 4
+STREETS = 5
 """To be raised when the same seed gives other scenes: they must not mix with earlier ones."""
 
 MAP_FILE = "maps/simulated.png"

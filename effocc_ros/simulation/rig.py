@@ -55,6 +55,15 @@ class CameraMount:
         """(H * W,) lengths of the rays."""
         return np.linalg.norm(self.columns, axis=0)
 
+    def shrunk(self, factor: int) -> "CameraMount":
+        """Return the same camera with ``factor`` times fewer pixels along either side."""
+        height, width = self.image_size
+        intrinsics = self.intrinsics / factor
+        intrinsics[:2, 2] = (self.intrinsics[:2, 2] + 0.5) / factor - 0.5
+        intrinsics[2, 2] = 1.0
+        size = max(1, height // factor), max(1, width // factor)
+        return replace(self, image_size=size, intrinsics=intrinsics)
+
 
 @dataclass(frozen=True, eq=False)
 class LidarMount:

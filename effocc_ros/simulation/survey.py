@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from effocc_ros.geometry import VoxelGrid, inverse_rigid, transform_points
-from effocc_ros.simulation.masks import mark, traverse
+from effocc_ros.simulation.masks import mark, one_per_voxel, traverse
 
 CELL = 0.4
 """Edge in metres of the voxels in which a drive is surveyed."""
@@ -60,10 +60,7 @@ class Survey:
         """Voxels of the map that rays passed."""
         passed = np.zeros(self._grid.shape, bool)
         for origin, returns in self._sweeps:
-            voxel = np.floor((returns.points - self._grid.lower) / CELL).astype(np.int64)
-            voxel -= voxel.min(axis=0)
-            key = (voxel[:, 0] << 40) + (voxel[:, 1] << 20) + voxel[:, 2]
-            ends = returns.points[np.unique(key, return_index=True)[1]]  # one ray to a voxel
+            ends = one_per_voxel(self._grid, returns.points)
             passed |= traverse(self._grid, np.broadcast_to(origin, ends.shape), ends)
         return passed
 

@@ -28,6 +28,7 @@ class Outputs(NamedTuple):
         logits: (B, Dx, Dy, Dz, classes), or (K, Dz, classes) of the columns asked for.
         flow: (B, Dx, Dy, Dz, 2) or (K, Dz, 2), velocity (x, y) in m/s, or None.
         depth: (B * N, D, h, w) float32 logits of the depth bins; None for a LiDAR network.
+        context: (B * N, Cc, h, w) image features that are splatted; None for a LiDAR network.
     """
 
     camera_bev: Tensor | None
@@ -36,6 +37,7 @@ class Outputs(NamedTuple):
     logits: Tensor
     flow: Tensor | None = None
     depth: Tensor | None = None
+    context: Tensor | None = None
 
 
 class EffOcc(nn.Module):
@@ -126,9 +128,9 @@ class EffOcc(nn.Module):
 
     def camera_bev(self, **cameras: Tensor | None) -> Tensor:
         """Images to the camera BEV (B, C, Dy, Dx)."""
-        return self.camera_bev_and_depth(**cameras)[0]
+        return self.lift_splat(**cameras)[0]
 
-    def camera_bev_and_depth(
+    def lift_splat(
         self,
         images: Tensor,
         camera_mask: Tensor,
@@ -138,8 +140,8 @@ class EffOcc(nn.Module):
         post_trans: Tensor,
         bda: Tensor,
         depth: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """Images to the camera BEV (B, C, Dy, Dx) and logits of depths (B * N, D, h, w)."""
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Images to the camera BEV, logits of depths and context, as :class:`LiftSplat` says."""
         features = self.image_features(images)
         matrices = (sensor2keyego, intrinsics, post_rots, post_trans, bda)
         return self.img_view_transformer(features, depth, camera_mask, matrices)
@@ -169,14 +171,14 @@ class EffOcc(nn.Module):
 
     def bevs(
         self, points: list[Tensor] | None = None, **cameras: Tensor | None
-    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        """Inputs to camera BEV, LiDAR BEV and logits of depths; None for what there is not."""
-        camera_bev = lidar_bev = depth = None
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]:
+        """Inputs to camera BEV, LiDAR BEV, logits of depths, context; None for what is not."""
+        camera_bev = lidar_bev = depth = context = None
         if self.config.modality != "lidar":
-            camera_bev, depth = self.camera_bev_and_depth(**cameras)
+            camera_bev, depth, context = self.lift_splat(**cameras)
         if self.config.modality != "vision":
             lidar_bev = self.lidar_bev(points)
-        return camera_bev, lidar_bev, depth
+        return camera_bev, lidar_bev, depth, context
 
     def forward(self, columns: Tensor | None = None, **inputs) -> Outputs:
         """Inputs to logits and to the maps on the way.
@@ -185,11 +187,11 @@ class EffOcc(nn.Module):
             columns: (K,) int64 into (B, Dx, Dy) flattened: score these columns of voxels alone.
             **inputs: As above.
         """
-        camera_bev, lidar_bev, depth = self.bevs(**inputs)
+        camera_bev, lidar_bev, depth, context = self.bevs(**inputs)
         fused_bev = self.fuse(camera_bev, lidar_bev)
         features = self.trunk(fused_bev)
         logits, flow = self.occ_head(self.bev_upsample(features), columns)
-        return Outputs(camera_bev, fused_bev, features, logits, flow, depth)
+        return Outputs(camera_bev, fused_bev, features, logits, flow, depth, context)
 
     def predict_labels(
         self, confidence: bool = False, **inputs
@@ -204,7 +206,7 @@ class EffOcc(nn.Module):
             Labels (B, Dx, Dy, Dz) uint8; the softmax probability of the label times 255,
             (B, Dx, Dy, Dz) uint8, or None; flow (B, Dx, Dy, Dz, 2) in m/s, or None.
         """
-        camera_bev, lidar_bev, _ = self.bevs(**inputs)
+        camera_bev, lidar_bev, *_ = self.bevs(**inputs)
         return self.occ_head.labels(self.merge(camera_bev, lidar_bev), confidence)
 
     def _laid_out(self, bev: Tensor) -> Tensor:

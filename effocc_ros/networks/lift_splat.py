@@ -94,7 +94,7 @@ class LiftSplat(nn.Module):
         depth: Tensor | None,
         camera_mask: Tensor,
         matrices: Sequence[Tensor],
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Splat image features into the BEV.
 
         Args:
@@ -105,12 +105,14 @@ class LiftSplat(nn.Module):
                 post_trans (B, N, 3), bda (B, 4, 4).
 
         Returns:
-            BEV (B, out * layers, Dy, Dx), and logits of the depths (B * N, D, h, w) float32.
+            BEV (B, out * layers, Dy, Dx), logits of the depths (B * N, D, h, w) float32, and the
+            context features that were splatted (B * N, out, h, w).
         """
         if depth is not None:
             depth = depth.flatten(0, 1).unsqueeze(1)
         logits, context = self._scores(features.flatten(0, 1), depth)
-        return self.splat(logits.softmax(dim=1), context, camera_mask, matrices), logits
+        bev = self.splat(logits.softmax(dim=1), context, camera_mask, matrices)
+        return bev, logits, context
 
     def splat(
         self,

@@ -69,19 +69,19 @@ def frustum(
     return torch.stack([u, v, depth])
 
 
-def frustum_in_ego(points: Tensor, matrices: Sequence[Tensor]) -> Tensor:
-    """Move frustum points into the network's frame.
+def pixels_in_ego(points: Tensor, matrices: Sequence[Tensor]) -> Tensor:
+    """Move pixels of known depth into the network's frame.
 
     Args:
-        points: (3, D, h, w) from :func:`frustum`.
+        points: (3, P), or (B, N, 3, P): u, v in pixels of the input and depth in metres.
         matrices: sensor2keyego (B, N, 4, 4), intrinsics (B, N, 3, 3), post_rots (B, N, 3, 3),
             post_trans (B, N, 3), bda (B, 4, 4).
 
     Returns:
-        (B, N, 3, D * h * w) metres.
+        (B, N, 3, P) metres.
     """
     sensor2ego, intrinsics, post_rots, post_trans, bda = matrices
-    points = points.to(intrinsics.device).flatten(1) - post_trans[..., None]
+    points = points.to(intrinsics.device) - post_trans[..., None]
     points = torch.inverse(post_rots) @ points
     points = torch.cat([points[..., :2, :] * points[..., 2:, :], points[..., 2:, :]], dim=-2)
     points = sensor2ego[..., :3, :3] @ torch.inverse(intrinsics) @ points
@@ -105,9 +105,10 @@ def build_splat_table(
         depth_range: Start, end (excluded) and step of the depth bins in metres.
         bev: Cells of the BEV.
         camera_mask: (B, N) bool; points of a camera that is False are left out.
-        matrices: As in :func:`frustum_in_ego`.
+        matrices: As in :func:`pixels_in_ego`.
     """
-    points = frustum_in_ego(frustum(image_size, feature_size, depth_range), matrices)
+    points = frustum(image_size, feature_size, depth_range).flatten(1)
+    points = pixels_in_ego(points, matrices)
     batch, count = len(points), points.shape[-1]
     lower, step, shape = (
         points.new_tensor(values)[:, None] for values in (bev.lower, bev.voxel_size, bev.shape)

@@ -48,6 +48,12 @@ class Inputs:
         """Return the fields by name, ready for ``network(**inputs.keywords())``."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
+    @property
+    def matrices(self) -> tuple[Tensor, ...]:
+        """What leads from pixels to the network's frame, for :func:`pixels_in_ego`."""
+        post = self.post_rots, self.post_trans
+        return self.sensor2keyego, self.intrinsics, *post, self.bda
+
     def to(self, device: torch.device | str) -> "Inputs":
         """Return the same inputs on another device."""
         return self._each(lambda tensor: tensor.to(device, non_blocking=True))

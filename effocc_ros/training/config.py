@@ -111,6 +111,8 @@ class TrainConfig:
         loss: ``cross_entropy``, ``ohem``, or ``openoccupancy`` (with Lovasz and scaling terms).
         depth_weight: Weight of the loss that tells a camera network the LiDAR's depth; EFFOcc
             has none.
+        pixel_weight: Weight of the loss that tells a camera network the classes of what its
+            pixels see; EFFOcc has none.
         flow_weight: Weight of the flow's L1 loss, for networks that give flow.
         teacher: Checkpoint of a trained network to learn from; empty: none.
         teacher_train_mode: Let the teacher's batch normalisations drift, as the official code did.
@@ -172,6 +174,7 @@ class TrainConfig:
     columns: float = 1.0
     loss: str = "cross_entropy"
     depth_weight: float = 0.0
+    pixel_weight: float = 0.0
     flow_weight: float = 0.25
     teacher: str = ""
     teacher_train_mode: bool = False
@@ -185,6 +188,12 @@ class TrainConfig:
     def folder(self) -> Path:
         """The run folder."""
         return Path(self.out or f"runs/{self.name}")
+
+    @property
+    def asks_teacher(self) -> bool:
+        """Whether the teacher is asked at every step, and not only inherited from."""
+        compared = any(weight > 0 for weight in asdict(self.stage_weights).values())
+        return bool(self.teacher) and (compared or self.pseudo_labels)
 
 
 def config_names() -> tuple[str, ...]:

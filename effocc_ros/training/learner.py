@@ -124,7 +124,7 @@ class Learner:
 
     def _task(self, batch: Batch, step: int) -> Task:
         columns = self._objective.columns_of(batch, step)
-        if self._teacher is None or not self._objective.asks_teacher:
+        if self._teacher is None or not self._config.asks_teacher:
             return self._objective.task(batch, columns)
         guessed = None
         with torch.no_grad(), arithmetic(self._config.precision, self._fabric.device):

@@ -18,6 +18,7 @@ from effocc_ros.training.losses import IGNORE, cross_entropy_sum, flow_l1_sum
 from effocc_ros.training.masks import PARTS, bev_parts, voxel_parts
 from effocc_ros.training.ohem import ohem_cross_entropy
 from effocc_ros.training.openoccupancy import openoccupancy_losses
+from effocc_ros.training.pixel_loss import pixel_classes
 
 _SCENE_TERMS = {
     "cross_entropy": (),
@@ -56,7 +57,7 @@ class Objective:
         config: The training.
         classes: What the labels mean.
         class_weights: (C,) float32, or None.
-        network: Preset of the network that learns; needed for the depth loss alone.
+        network: Preset of the network that learns; needed for losses of depth and pixels alone.
     """
 
     config: TrainConfig
@@ -71,11 +72,6 @@ class Objective:
             return {}
         stages = vars(self.config.stage_weights)
         return {stage: weight for stage, weight in stages.items() if weight > 0}
-
-    @property
-    def asks_teacher(self) -> bool:
-        """Whether the teacher is asked at every step, and not only inherited from."""
-        return bool(self.weights) or self.config.pseudo_labels
 
     def columns_of(self, batch: Batch, step: int) -> Tensor | None:
         """Choose the columns of voxels that the head learns.
@@ -161,6 +157,8 @@ class Objective:
         if self.config.depth_weight > 0:
             bins = depth_bins_of(task.batch.inputs.depth, self.network)
             amounts["depth"] = (bins >= 0).sum().float()
+        if self.config.pixel_weight > 0:
+            amounts["pixels"] = (self._pixel_classes(task) != IGNORE).sum().float()
         if self._learns_flow(task, outputs_flow):
             amounts["flow"] = 2.0 * self._labeled_voxels(task).sum()
         for stage in self.weights:
@@ -189,6 +187,8 @@ class Objective:
         if self.config.depth_weight > 0:
             bins = depth_bins_of(task.batch.inputs.depth, self.network)
             terms["depth"] = self.config.depth_weight * depth_sum(outputs.depth, bins)
+        if self.config.pixel_weight > 0:
+            terms["pixels"] = self.config.pixel_weight * self._pixels(outputs.context, task)
         if self._learns_flow(task, outputs.flow is not None):
             terms["flow"] = self.config.flow_weight * self._flow(outputs.flow, task)
         if self.weights:
@@ -220,6 +220,18 @@ class Objective:
         # parts the mean is taken, each with as much weight as it has known voxels.
         known = (task.labels != IGNORE).sum()
         return {name: loss * known for name, loss in losses.items()}
+
+    def _pixel_classes(self, task: Task) -> Tensor:
+        """(B * N, h, w) uint8 classes of what pixels see."""
+        inputs = task.batch.inputs
+        return pixel_classes(
+            inputs.depth, task.batch.labels, inputs.matrices, self.network, self.classes.free
+        )
+
+    def _pixels(self, scores: Tensor, task: Task) -> Tensor:
+        """() sum of the cross-entropy of the classes of what pixels see."""
+        logits, classes = scores.permute(0, 2, 3, 1), self._pixel_classes(task)
+        return cross_entropy_sum(logits, classes, None, self.class_weights).numerator
 
     def _learns_flow(self, task: Task, outputs_flow: bool) -> bool:
         return outputs_flow and task.batch.flow is not None and self.config.flow_weight > 0

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from lightning_fabric import Fabric
+from torch import nn
 
 from effocc_ros.checkpoints import check_state, load_checkpoint
 from effocc_ros.classes import class_list
@@ -83,9 +84,8 @@ def prepare(config: TrainConfig, fabric: Fabric, folder: RunFolder) -> Parts:
         if config.inherit != "none":
             inherit(student, teacher, HEAD if config.inherit == "head" else ("",))
     # The inputs are made once, for the one who takes more.
-    inputs_config = replace(teacher_config, flow=network.flow)
-    if config.depth_weight > 0:
-        inputs_config = _with_depth(inputs_config, config)
+    asked = teacher_config if config.asks_teacher else network
+    inputs_config = _with_depth(replace(asked, flow=network.flow), config)
     loader, validation = _loaders(config, fabric, network, inputs_config)
     student, teacher = (n if n is None else n.to(fabric.device) for n in (student, teacher))
     statistics = None
@@ -95,9 +95,12 @@ def prepare(config: TrainConfig, fabric: Fabric, folder: RunFolder) -> Parts:
         config, class_list(network.classes), _class_weights(config, statistics, fabric), network
     )
     adapters = None
-    if teacher is not None:
+    if config.asks_teacher:
         adapters = _adapters(student, teacher, network, objective, loader, fabric)
-    pupil = Student(student, adapters).to(fabric.device)
+    pixel_head = None
+    if config.pixel_weight > 0:
+        pixel_head = nn.Conv2d(network.bev_channels, network.class_count, kernel_size=1)
+    pupil = Student(student, adapters, pixel_head).to(fabric.device)
     return Parts(
         network,
         pupil,
@@ -111,10 +114,13 @@ def prepare(config: TrainConfig, fabric: Fabric, folder: RunFolder) -> Parts:
 
 
 def _with_depth(inputs: ModelConfig, config: TrainConfig) -> ModelConfig:
-    """Return the preset whose inputs are these, with the depth images of one sweep if none yet."""
+    """Return the preset whose inputs are these and the depth images that a loss may ask for."""
+    asking = [name for name in ("depth_weight", "pixel_weight") if getattr(config, name) > 0]
+    if not asking:
+        return inputs
     if inputs.modality == "lidar":
-        what, found = f"training config {config.name}", config.depth_weight
-        raise bad_field(what, "depth_weight", found, "0: the network has no camera")
+        what, found = f"training config {config.name}", getattr(config, asking[0])
+        raise bad_field(what, asking[0], found, "0: the network has no camera")
     return inputs if inputs.modality == "fusion" else replace(inputs, modality="fusion")
 
 

@@ -27,16 +27,25 @@ class Student(nn.Module):
     Args:
         network: The network.
         adapters: Bring its maps to the teacher's width.
+        pixel_head: Scores the classes of what pixels see.
     """
 
-    def __init__(self, network: EffOcc, adapters: StageAdapters | None = None):
+    def __init__(
+        self,
+        network: EffOcc,
+        adapters: StageAdapters | None = None,
+        pixel_head: nn.Module | None = None,
+    ):
         super().__init__()
         self.network = network
         self.adapters = adapters
+        self.pixel_head = pixel_head
 
     def forward(self, columns: Tensor | None = None, **inputs) -> Outputs:
-        """As the network's, but its maps are as wide as the teacher's."""
+        """As the network's, but its maps are as wide as the teacher's, and context is scores."""
         outputs = self.network(columns=columns, **inputs)
+        if self.pixel_head is not None:
+            outputs = outputs._replace(context=self.pixel_head(outputs.context))
         if self.adapters is None:
             return outputs
         return outputs._replace(

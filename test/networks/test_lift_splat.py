@@ -9,7 +9,7 @@ from effocc_ros.networks.splat_table import (
     SPLIT,
     build_splat_table,
     frustum,
-    frustum_in_ego,
+    pixels_in_ego,
 )
 from effocc_ros.presets import load_preset
 
@@ -29,7 +29,7 @@ def test_vector_a2_geometry_full(reference_dir):
     corner = points[:, [0, 0, -1, -1], [0, -1, 0, -1], [0, -1, 0, -1]].T
     torch.testing.assert_close(corner, vector["frustum_corner"])
 
-    ego = frustum_in_ego(points, full_matrices(vector))[0].transpose(1, 2).reshape(-1, 3)
+    ego = pixels_in_ego(points.flatten(1), full_matrices(vector))[0].transpose(1, 2).reshape(-1, 3)
     torch.testing.assert_close(ego[vector["point_index"]], vector["points_ego"], atol=1e-4, rtol=0)
 
     mask = torch.ones(1, 6, dtype=torch.bool)
@@ -68,7 +68,7 @@ def test_vector_a2_view_transformer_fusion(reference_dir):
         probability[:, ::4, ::2, ::2], vector["depth_prob"], atol=1e-4, rtol=0
     )
     mask = torch.ones(2, 3, dtype=torch.bool)
-    out, _ = module(features, depth, mask, [vector[name] for name in (*MATRICES, "bda")])
+    out, *_ = module(features, depth, mask, [vector[name] for name in (*MATRICES, "bda")])
     difference = (out - vector["bev"]).abs()
     tolerance = 1e-4 * vector["bev"].abs().max()
     assert (difference > tolerance).float().mean() <= 1e-3
@@ -104,7 +104,8 @@ def splat_by_definition(module, features, mask, matrices):
     probability, context = module.depth_and_context(features.flatten(0, 1), None)
     batch, cameras = mask.shape
     height, width = features.shape[-2:]
-    points = frustum_in_ego(frustum(module.image_size, (height, width), DEPTHS), matrices)
+    points = frustum(module.image_size, (height, width), DEPTHS).flatten(1)
+    points = pixels_in_ego(points, matrices)
     points = points.transpose(2, 3).reshape(-1, 3)
     cell = ((points - torch.tensor(BEV.lower)) / torch.tensor(BEV.voxel_size)).long()
     values = (probability[:, None] * context[:, :, None]).double()
@@ -136,7 +137,7 @@ def test_the_pooled_bev_equals_the_definition(small, silent):
     matrices = small_matrices()
     expected = splat_by_definition(small, features, mask, matrices)
     assert (silent == "all") == (expected.abs().max() == 0)
-    out, _ = small(features, None, mask, matrices)
+    out, *_ = small(features, None, mask, matrices)
     torch.testing.assert_close(out.double(), expected, atol=1e-5, rtol=1e-5)
 
 
@@ -176,7 +177,7 @@ def test_the_table_is_kept_until_a_matrix_or_the_mask_changes(small):
 def test_gradients_reach_features_and_depth(small):
     features = uniform("lift.features", (2, 3, 6, 4, 8), -1, 1).requires_grad_()
     mask = torch.ones(2, 3, dtype=torch.bool)
-    bev, _ = small(features, None, mask, small_matrices())
+    bev, *_ = small(features, None, mask, small_matrices())
     bev.sum().backward()
     assert features.grad.abs().sum() > 0
     assert small.depth_net.weight.grad[: small.depth_count].abs().sum() > 0

@@ -39,11 +39,15 @@ def of_sweep(points: np.ndarray) -> dict[str, float]:
 def of_labels(arrays: dict[str, np.ndarray]) -> dict[str, float]:
     """Describe the arrays of a labels.npz."""
     labels, observed = arrays["semantics"], arrays["mask_camera"].astype(bool)
+    by_lidar = arrays["mask_lidar"].astype(bool)
+    seen_road = (labels == DRIVEABLE_SURFACE) & by_lidar
     found = {
         "occupied voxels": (labels != FREE).sum(),
         "occupied and observed by cameras": ((labels != FREE) & observed).sum(),
+        "free and observed by cameras": ((labels == FREE) & observed).sum(),
+        "road of the LiDAR also of cameras, %": 100 * observed[seen_road].mean(),
         "observed by cameras, %": 100 * observed.mean(),
-        "observed by the LiDAR, %": 100 * arrays["mask_lidar"].mean(),
+        "observed by the LiDAR, %": 100 * by_lidar.mean(),
     }
     road = (labels == DRIVEABLE_SURFACE).sum(axis=(0, 1))
     for layer in range(LAYERS):
@@ -88,9 +92,9 @@ def main():
         columns[root.name] = describe(sweeps, labels)
     if arguments.sweep or arguments.labels:
         columns["single files"] = describe(arguments.sweep, arguments.labels)
-    print(f"{'':34}" + "".join(f"{name:>30}" for name in columns))
+    print(f"{'':38}" + "".join(f"{name:>30}" for name in columns))
     for name in dict.fromkeys(name for rows in columns.values() for row in rows for name in row):
-        print(f"{name:34}" + "".join(f"{cell(rows, name):>30}" for rows in columns.values()))
+        print(f"{name:38}" + "".join(f"{cell(rows, name):>30}" for rows in columns.values()))
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ PRESETS = ("fusion_tiny", "vision_tiny", "lidar_tiny")
 IMAGES, DEPTH = ("images", (1, 6, 3, 128, 352)), ("depth", (1, 6, 128, 352))
 CAMERA_OUT = (("depth_probability", (1, 6, 88, 16, 44)), ("context", (1, 6, 32, 16, 44)))
 CAMERA_BEV = ("camera_bev", (1, 32, 100, 100))
-LIDAR_BEV = ("lidar_bev", (1, 192, 100, 100))
+LIDAR_BEV = ("lidar_bev", (1, 256, 100, 100))
 BEV_OUT = (("labels", (1, 200, 200, 16)), ("logits", (1, 200, 200, 16, 18)))
 TENSORS = {
     ("fusion_tiny", "camera"): ((IMAGES, DEPTH), CAMERA_OUT),

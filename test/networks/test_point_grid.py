@@ -1,7 +1,5 @@
 """Points counted in voxels, past the trunk to the head."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 from torch.nn.functional import pixel_shuffle
@@ -10,7 +8,7 @@ from effocc_ros.errors import InputError
 from effocc_ros.geometry import VoxelGrid
 from effocc_ros.networks.effocc import EffOcc
 from effocc_ros.networks.point_grid import PointGrid, count_points
-from effocc_ros.presets import config_from_mapping, load_preset
+from effocc_ros.presets import config_from_mapping, config_to_mapping, load_preset
 
 GRID = VoxelGrid((-4.0, -2.0, -1.0), (1.0, 1.0, 0.5), (8, 4, 6))
 
@@ -55,6 +53,6 @@ def test_a_point_reaches_the_voxels_around_it_without_the_trunk():
 
 
 def test_a_vision_network_has_none():
-    values = vars(replace(load_preset("vision_tiny"), point_grid=True))
+    values = config_to_mapping(load_preset("vision_tiny")) | {"point_grid": True}
     with pytest.raises(InputError, match="point_grid"):
-        config_from_mapping({k: v for k, v in values.items() if v is not None}, "preset a")
+        config_from_mapping(values, "preset a")

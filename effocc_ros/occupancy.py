@@ -1,5 +1,6 @@
 """Semantic occupancy: a class for every voxel, and what the classes are."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,8 @@ class ClassList:
         colors: Red, green, blue (0..255) of class i at position i.
         free: The label that means "nothing here".
         unused: Outputs of a network that stand for no class: no label is one of them.
+        ground: Names of the classes that lie on the ground: no obstacles by themselves.
+        drivable: Names of the ground classes that a road vehicle drives on.
     """
 
     name: str
@@ -26,6 +29,8 @@ class ClassList:
     colors: tuple[tuple[int, int, int], ...]
     free: int
     unused: tuple[int, ...] = ()
+    ground: tuple[str, ...] = ()
+    drivable: tuple[str, ...] = ()
 
     @property
     def scored(self) -> tuple[int, ...]:
@@ -36,6 +41,28 @@ class ClassList:
     def palette(self) -> NDArray[np.uint8]:
         """Return the colours as (C, 3) uint8 RGB."""
         return np.asarray(self.colors, np.uint8)
+
+    def mask(self, names: Collection[str], what: str = "class names") -> NDArray[np.bool_]:
+        """Return (256,) bool, true for the labels of these classes.
+
+        Args:
+            names: Names in this list.
+            what: What the error calls them.
+
+        Raises:
+            InputError: A name is not in the list.
+        """
+        unknown = sorted(set(names) - set(self.names))
+        if unknown:
+            raise InputError(
+                what,
+                found=", ".join(unknown),
+                expected=f"names of {self.name}: {', '.join(self.names)}",
+                reason="unknown_class",
+            )
+        mask = np.zeros(256, bool)
+        mask[[label for label, name in enumerate(self.names) if name in names]] = True
+        return mask
 
 
 @dataclass(frozen=True)
@@ -93,22 +120,8 @@ class SemanticOccupancy:
         return self.labels != self.classes.free
 
     def visible(self) -> NDArray[np.bool_]:
-        """(X, Y, Z) true for occupied voxels that touch free space or the grid's border.
-
-        A voxel whose six neighbours are all occupied cannot be seen from outside; leaving such
-        voxels out of pictures and markers changes nothing that is visible.
-        """
-        solid = np.pad(self.occupied, 1)
-        inner = solid[1:-1, 1:-1, 1:-1]
-        hidden = (
-            solid[2:, 1:-1, 1:-1]
-            & solid[:-2, 1:-1, 1:-1]
-            & solid[1:-1, 2:, 1:-1]
-            & solid[1:-1, :-2, 1:-1]
-            & solid[1:-1, 1:-1, 2:]
-            & solid[1:-1, 1:-1, :-2]
-        )
-        return inner & ~hidden
+        """(X, Y, Z) true for occupied voxels that can be seen from outside."""
+        return exposed(self.occupied)
 
     def bird_eye_labels(self) -> NDArray[np.uint8]:
         """(X, Y) label of the highest occupied voxel of each column, free where there is none."""
@@ -116,3 +129,21 @@ class SemanticOccupancy:
         top = self.labels.shape[2] - 1 - np.argmax(occupied[:, :, ::-1], axis=2)
         labels = np.take_along_axis(self.labels, top[:, :, None], axis=2)[:, :, 0]
         return np.where(occupied.any(axis=2), labels, np.uint8(self.classes.free))
+
+
+def exposed(solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the solid voxels (X, Y, Z) that touch one that is not, or the grid's border.
+
+    A voxel whose six neighbours are all solid cannot be seen from outside; leaving such voxels
+    out of pictures and markers changes nothing that is visible.
+    """
+    around = np.pad(solid, 1)
+    buried = (
+        around[2:, 1:-1, 1:-1]
+        & around[:-2, 1:-1, 1:-1]
+        & around[1:-1, 2:, 1:-1]
+        & around[1:-1, :-2, 1:-1]
+        & around[1:-1, 1:-1, 2:]
+        & around[1:-1, 1:-1, :-2]
+    )
+    return solid & ~buried

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import yaml
 from helpers.ros_processes import set_parameter
 from helpers.toy_drive import PERIOD, START, TOPICS, make_toy_bag
 from helpers.waiting import wait_until
@@ -90,7 +91,29 @@ def test_occupancies_go_out_while_the_views_of_an_earlier_one_are_stuck(stage):
     assert outputs.views_superseded == 1
 
 
-def test_who_subscribes_late_gets_the_newest_grid_and_the_legend(stage, tiny_models, tmp_path):
+def recipe(repository) -> dict:
+    """Return the parameters of the costmap that the package ships for Nav2."""
+    text = (repository / "config" / "nav2" / "local_costmap.yaml").read_text()
+    return yaml.safe_load(text)["local_costmap"]["local_costmap"]["ros__parameters"]
+
+
+def check_map(grid: OccupancyGrid, costmap: dict) -> None:
+    """Require what Nav2's StaticLayer does, and that the recipe reads the values as they are."""
+    assert grid.header.frame_id == costmap["global_frame"]
+    origin, info = grid.info.origin, grid.info
+    assert len(grid.data) == info.width * info.height
+    assert info.resolution == pytest.approx(costmap["resolution"])
+    assert (costmap["width"], costmap["height"]) == (80, 80)
+    assert info.width * info.resolution == pytest.approx(80)
+    turn = origin.orientation
+    assert (turn.x, turn.y, turn.z, turn.w) == (0, 0, 0, 1), "StaticLayer ignores a rotation"
+    values = set(np.array(grid.data, np.int8).view(np.uint8).tolist())
+    assert values <= {0, costmap["lethal_cost_threshold"], costmap["unknown_cost_value"]}
+
+
+def test_a_late_costmap_gets_the_newest_grid_and_a_late_reader_the_legend(
+    stage, tiny_models, repository, tmp_path
+):
     moments = 5
     bag = make_toy_bag(tmp_path / "drive", moments)
     stage.start_node(model=tiny_models["lidar"])
@@ -98,9 +121,11 @@ def test_who_subscribes_late_gets_the_newest_grid_and_the_legend(stage, tiny_mod
     assert player.wait(90) == 0, player.text
 
     newest = START + (moments - 1) * PERIOD
-    grids = stage.peer.listen(OccupancyGrid, "/occ_node/output/grid", COSTMAP)
+    costmap = recipe(repository)
+    grids = stage.peer.listen(OccupancyGrid, costmap["occupancy"]["map_topic"], COSTMAP)
     legends = stage.peer.listen(String, "/occ_node/output/legend", COSTMAP)
     wait_until(lambda: newest in stamps(grids) and legends, "the latched outputs")
+    check_map(grids[-1], costmap)
     (legend,) = legends
     classes = json.loads(legend.data)["classes"]
     assert [entry["name"] for entry in classes] == list(OCC3D_NUSCENES.names)

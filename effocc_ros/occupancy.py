@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 from effocc_ros.errors import InputError
 from effocc_ros.geometry import VoxelGrid
 
+UPRIGHT = (0.0, 0.0, 1.0, 0.0)
+"""``SemanticOccupancy.up`` of a grid in the base frame."""
+
 
 @dataclass(frozen=True)
 class ClassList:
@@ -82,8 +85,8 @@ class SemanticOccupancy:
         inputs: Names of the sensors that took part.
         flow: (X, Y, Z, 2) float32, velocity (x, y) in m/s in the grid's frame, or None for models
             that know none. Of free voxels it means nothing.
-        above_base: Metres from the base frame up to the origin of the grid's frame: 0 in the ego
-            frame, the LiDAR's height in its own.
+        up: (a, b, c, d): a x + b y + c z + d is the height over the base frame, in metres, of the
+            point (x, y, z) of the grid's frame. In the LiDAR's frame that is its height and tilt.
     """
 
     stamp: int
@@ -97,7 +100,7 @@ class SemanticOccupancy:
     mode: str = ""
     inputs: tuple[str, ...] = ()
     flow: NDArray[np.float32] | None = None
-    above_base: float = 0.0
+    up: tuple[float, float, float, float] = UPRIGHT
 
     def __post_init__(self):
         wanted = {

@@ -78,21 +78,15 @@ def visible_voxels(occupancy: SemanticOccupancy, chosen: ViewFilter = EVERYTHING
     solid = occupancy.occupied
     if chosen.classes:
         solid &= occupancy.classes.mask(chosen.classes)[occupancy.labels]
-    first, last = _layers(occupancy, chosen.z_min, chosen.z_max)
-    solid[:, :, :first] = False
-    solid[:, :, last:] = False
+    above, below = _sides_of_band(occupancy, chosen.z_min, chosen.z_max)
+    solid &= above
+    solid &= below
     if occupancy.confidence is not None and chosen.min_confidence > 0:
         solid &= occupancy.confidence >= 255 * chosen.min_confidence
     flat = np.flatnonzero(exposed(solid))
     index = np.unravel_index(flat, solid.shape)
-    axes = (
-        lower + (np.arange(count) + 0.5) * size
-        for lower, size, count in zip(
-            occupancy.grid.lower, occupancy.grid.voxel_size, solid.shape, strict=True
-        )
-    )
     centers = np.empty((len(flat), 3))
-    for axis, (along, positions) in enumerate(zip(axes, index, strict=True)):
+    for axis, (along, positions) in enumerate(zip(_axes(occupancy), index, strict=True)):
         centers[:, axis] = along[positions]
     return Voxels(index, occupancy.labels.reshape(-1)[flat], centers)
 
@@ -193,28 +187,50 @@ def navigation_grid(
         )
     classes = occupancy.classes
     is_ground, is_drivable = map(classes.mask, check_ground(classes, ground, drivable))
-    low, high = _layers(occupancy, z_min, z_max)
-    below = occupancy.labels[:, :, :high]
+    above, below = _sides_of_band(occupancy, z_min, z_max)
+    # Layers that lie above the band everywhere need no look.
+    count = np.flatnonzero(below.any(axis=(0, 1))).max(initial=-1) + 1
+    labels, above, below = (array[:, :, :count] for array in (occupancy.labels, above, below))
     cells = np.full(occupancy.grid.shape[:2], GRID_UNKNOWN, np.int8)
-    if high > 0:
-        lies = is_ground[below]
-        top = high - 1 - np.argmax(lies[:, :, ::-1], axis=2)
-        label = np.take_along_axis(below, top[:, :, None], axis=2)[:, :, 0]
+    if count:
+        lies = is_ground[labels] & below
+        top = count - 1 - np.argmax(lies[:, :, ::-1], axis=2)
+        label = np.take_along_axis(labels, top[:, :, None], axis=2)[:, :, 0]
         verdict = np.where(is_drivable[label], GRID_FREE, GRID_OCCUPIED)
         cells = np.where(lies.any(axis=2), verdict, GRID_UNKNOWN).astype(np.int8)
-    band = below[:, :, low:]
-    obstacle = (band != classes.free) & ~is_ground[band]
+    is_obstacle = ~is_ground
+    is_obstacle[classes.free] = False
+    obstacle = is_obstacle[labels] & above & below
     cells[obstacle.any(axis=2)] = GRID_OCCUPIED
     return np.ascontiguousarray(cells.T)
 
 
-def _layers(occupancy: SemanticOccupancy, z_min: float, z_max: float) -> tuple[int, int]:
-    """Return the first layer of voxels in a height band, and the one after the last."""
+def _axes(occupancy: SemanticOccupancy) -> list[NDArray[np.float64]]:
+    """Return the coordinates of voxel centres along x, y, z."""
     grid = occupancy.grid
-    heights = grid.lower[2] + (np.arange(grid.shape[2]) + 0.5) * grid.voxel_size[2]
-    band = z_min - HEIGHT_SLACK, z_max + HEIGHT_SLACK
-    low, high = np.searchsorted(heights + occupancy.above_base, band)
-    return int(low), int(high)
+    return [
+        lower + (np.arange(count) + 0.5) * size
+        for lower, size, count in zip(grid.lower, grid.voxel_size, grid.shape, strict=True)
+    ]
+
+
+def _sides_of_band(
+    occupancy: SemanticOccupancy, z_min: float, z_max: float
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which voxel centres lie at z_min or above, and which at z_max or below.
+
+    Heights are over the base frame. The shapes broadcast against (X, Y, Z): (1, 1, Z) where the
+    grid stands upright.
+    """
+    x, y, z = _axes(occupancy)
+    a, b, c, d = occupancy.up
+    origin = np.full((1, 1), d)
+    if a or b:
+        origin = d + (a * x)[:, None] + (b * y)[None, :]
+    rise = (c * z)[None, None, :]
+    above = rise >= (z_min - HEIGHT_SLACK - origin)[:, :, None]
+    below = rise <= (z_max + HEIGHT_SLACK - origin)[:, :, None]
+    return above, below
 
 
 @dataclass(frozen=True)

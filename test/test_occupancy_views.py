@@ -128,9 +128,23 @@ def test_a_waymo_road_is_free():
 def test_the_band_is_over_the_base_frame_wherever_the_grid_stands():
     # Voxel 3 is 0.75 m high in the grid's frame: 2.59 m over the base under a LiDAR at 1.84 m.
     in_ego_frame = occupancy_of({(0, 0, 2): ROAD, (0, 0, 3): CAR, (1, 0, 0): CAR})
-    in_lidar_frame = replace(in_ego_frame, above_base=1.84)
+    in_lidar_frame = replace(in_ego_frame, up=(0.0, 0.0, 1.0, 1.84))
     assert navigation_grid(in_ego_frame)[0, :2].tolist() == [100, -1]
     assert navigation_grid(in_lidar_frame)[0, :2].tolist() == [0, 100]
+
+
+def test_heights_follow_the_tilt_of_the_lidar():
+    # x centres: -0.75 -0.25 0.25; the frame leans by 0.8 m a metre forward.
+    low = occupancy_of({(x, 0, 0): CAR for x in range(3)})
+    leaning = replace(low, up=(0.8, 0.0, 0.6, 1.0))
+    # Heights: -0.05 0.35 0.75
+    assert navigation_grid(leaning)[0].tolist() == [-1, 100, 100]
+    assert navigation_grid(leaning, 0.2, 0.5)[0].tolist() == [-1, 100, -1]
+    assert shown(leaning, z_max=0.5) == [(0, 0, 0), (1, 0, 0)]
+    ground = replace(
+        leaning, labels=np.where(low.labels == CAR, ROAD, low.labels).astype(np.uint8)
+    )
+    assert navigation_grid(ground, 0.0, 0.5)[0].tolist() == [0, 0, -1]
 
 
 @pytest.mark.parametrize("classes", [OCC3D_NUSCENES, OPENOCCUPANCY, OPENOCC_FLOW, OCC3D_WAYMO])
@@ -176,7 +190,7 @@ def test_a_filter_shows_a_band_of_heights_over_the_base_frame():
     # z centres: -0.75 -0.25 0.25 0.75
     occupancy = occupancy_of({(0, 0, z): CAR for z in range(4)})
     assert shown(occupancy, z_min=-0.25, z_max=0.25) == [(0, 0, 1), (0, 0, 2)]
-    raised = replace(occupancy, above_base=1.0)
+    raised = replace(occupancy, up=(0.0, 0.0, 1.0, 1.0))
     assert shown(raised, z_min=-0.25, z_max=0.25) == [(0, 0, 0)]
 
 

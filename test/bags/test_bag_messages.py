@@ -88,6 +88,17 @@ def test_a_cloud_keeps_the_bytes_and_the_layout_of_its_points():
     assert m.data.tobytes() == points.tobytes()
 
 
+def test_the_cloud_of_a_network_with_flow_has_velocities():
+    flow = np.full((*GRID.shape, 2), (1.5, -2.0), np.float32)
+    m = over_the_wire(point_cloud_message(0, "a", labelled_points(occupancy(flow=flow))))
+    assert [(f.name, f.offset, f.datatype) for f in m.fields[-2:]] == [
+        ("vx", 18, 7),
+        ("vy", 22, 7),
+    ]
+    velocities = np.lib.stride_tricks.as_strided(m.data[18:], (m.width, 8), (m.point_step, 1))
+    assert np.unique(velocities.copy().view(np.float32), axis=0).tolist() == [[1.5, -2.0]]
+
+
 def test_an_empty_cloud_is_a_cloud():
     m = over_the_wire(point_cloud_message(0, "a", np.zeros(0, [("x", "<f4")])))
     assert (m.width, len(m.data)) == (0, 0)

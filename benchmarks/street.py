@@ -1,4 +1,4 @@
-"""Time what is done with a whole grid: pictures, views for ROS tools, RayIoU.
+"""Time what is done with a whole grid: pictures, RayIoU.
 
     python benchmarks/street.py
 
@@ -18,7 +18,6 @@ from effocc_ros.evaluation.rayiou import ray_counts
 from effocc_ros.frame import Camera, Frame
 from effocc_ros.geometry import OCC3D_GRID
 from effocc_ros.occupancy import SemanticOccupancy
-from effocc_ros.occupancy_views import cubes_per_class, labelled_points, navigation_grid
 from effocc_ros.simulation.drive import Drive
 from effocc_ros.visualization import draw_overview
 
@@ -47,9 +46,6 @@ def main():
     origins = np.array([(x, 0.3, 1.8) for x in np.linspace(-35, 35, 8)])
     jobs = {
         "overview picture": lambda: draw_overview(frame, truth),
-        "labelled_points": lambda: labelled_points(truth),
-        "navigation_grid": lambda: navigation_grid(truth),
-        "cubes_per_class": lambda: cubes_per_class(truth),
         "RayIoU, 8 origins": lambda: ray_counts(
             shifted.labels, truth.labels, origins, OCC3D_NUSCENES
         ),

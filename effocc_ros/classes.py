@@ -4,6 +4,8 @@ from effocc_ros.errors import InputError
 from effocc_ros.occupancy import ClassList
 
 _WHITE = (255, 255, 255)
+_NUSCENES_GROUND = ("driveable_surface", "other_flat", "sidewalk", "terrain")
+_NUSCENES_DRIVABLE = ("driveable_surface",)
 
 OCC3D_NUSCENES = ClassList(
     name="occ3d_nuscenes",
@@ -48,6 +50,8 @@ OCC3D_NUSCENES = ClassList(
         _WHITE,
     ),
     free=17,
+    ground=_NUSCENES_GROUND,
+    drivable=_NUSCENES_DRIVABLE,
 )
 """Occ3D-nuScenes."""
 
@@ -58,6 +62,8 @@ OPENOCCUPANCY = ClassList(
     names=("free", *OCC3D_NUSCENES.names[1:17]),
     colors=(_WHITE, *OCC3D_NUSCENES.colors[1:17]),
     free=0,
+    ground=_NUSCENES_GROUND,
+    drivable=_NUSCENES_DRIVABLE,
 )
 """nuScenes-Occupancy: the nuScenes-lidarseg classes, and 0 for free."""
 
@@ -87,6 +93,8 @@ OPENOCC_FLOW = ClassList(
     colors=(*(_NUSCENES_COLORS[name] for name in _FLOW_NAMES), (0, 0, 0)),
     free=16,
     unused=(17,),
+    ground=_NUSCENES_GROUND,
+    drivable=_NUSCENES_DRIVABLE,
 )
 """OpenOcc with flow: 17 classes; EFFOcc's head has an 18th output that no label ever used."""
 
@@ -129,6 +137,8 @@ OCC3D_WAYMO = ClassList(
         _WHITE,
     ),
     free=15,
+    ground=("road", "walkable"),
+    drivable=("road",),
 )
 """Occ3D-Waymo, in the order of its own description, where 1 to 4 are Waymo's types of boxes.
 
@@ -155,3 +165,8 @@ def class_list(name: str) -> ClassList:
             reason="unknown_classes",
         )
     return _LISTS[name]
+
+
+def class_list_of(names: tuple[str, ...]) -> ClassList | None:
+    """Return the list that has exactly these classes in this order, or None."""
+    return next((classes for classes in _LISTS.values() if classes.names == names), None)

@@ -1,5 +1,6 @@
 """Semantic occupancy: a class for every voxel, and what the classes are."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,9 @@ from numpy.typing import NDArray
 
 from effocc_ros.errors import InputError
 from effocc_ros.geometry import VoxelGrid
+
+UPRIGHT = (0.0, 0.0, 1.0, 0.0)
+"""``SemanticOccupancy.up`` of a grid in the base frame."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,8 @@ class ClassList:
         colors: Red, green, blue (0..255) of class i at position i.
         free: The label that means "nothing here".
         unused: Outputs of a network that stand for no class: no label is one of them.
+        ground: Names of the classes that lie on the ground: no obstacles by themselves.
+        drivable: Names of the ground classes that a road vehicle drives on.
     """
 
     name: str
@@ -26,6 +32,8 @@ class ClassList:
     colors: tuple[tuple[int, int, int], ...]
     free: int
     unused: tuple[int, ...] = ()
+    ground: tuple[str, ...] = ()
+    drivable: tuple[str, ...] = ()
 
     @property
     def scored(self) -> tuple[int, ...]:
@@ -36,6 +44,28 @@ class ClassList:
     def palette(self) -> NDArray[np.uint8]:
         """Return the colours as (C, 3) uint8 RGB."""
         return np.asarray(self.colors, np.uint8)
+
+    def mask(self, names: Collection[str], what: str = "class names") -> NDArray[np.bool_]:
+        """Return (256,) bool, true for the labels of these classes.
+
+        Args:
+            names: Names in this list.
+            what: What the error calls them.
+
+        Raises:
+            InputError: A name is not in the list.
+        """
+        unknown = sorted(set(names) - set(self.names))
+        if unknown:
+            raise InputError(
+                what,
+                found=", ".join(unknown),
+                expected=f"names of {self.name}: {', '.join(self.names)}",
+                reason="unknown_class",
+            )
+        mask = np.zeros(256, bool)
+        mask[[label for label, name in enumerate(self.names) if name in names]] = True
+        return mask
 
 
 @dataclass(frozen=True)
@@ -55,8 +85,8 @@ class SemanticOccupancy:
         inputs: Names of the sensors that took part.
         flow: (X, Y, Z, 2) float32, velocity (x, y) in m/s in the grid's frame, or None for models
             that know none. Of free voxels it means nothing.
-        above_base: Metres from the base frame up to the origin of the grid's frame: 0 in the ego
-            frame, the LiDAR's height in its own.
+        up: (a, b, c, d): a x + b y + c z + d is the height over the base frame, in metres, of the
+            point (x, y, z) of the grid's frame. In the LiDAR's frame that is its height and tilt.
     """
 
     stamp: int
@@ -70,7 +100,7 @@ class SemanticOccupancy:
     mode: str = ""
     inputs: tuple[str, ...] = ()
     flow: NDArray[np.float32] | None = None
-    above_base: float = 0.0
+    up: tuple[float, float, float, float] = UPRIGHT
 
     def __post_init__(self):
         wanted = {
@@ -93,22 +123,8 @@ class SemanticOccupancy:
         return self.labels != self.classes.free
 
     def visible(self) -> NDArray[np.bool_]:
-        """(X, Y, Z) true for occupied voxels that touch free space or the grid's border.
-
-        A voxel whose six neighbours are all occupied cannot be seen from outside; leaving such
-        voxels out of pictures and markers changes nothing that is visible.
-        """
-        solid = np.pad(self.occupied, 1)
-        inner = solid[1:-1, 1:-1, 1:-1]
-        hidden = (
-            solid[2:, 1:-1, 1:-1]
-            & solid[:-2, 1:-1, 1:-1]
-            & solid[1:-1, 2:, 1:-1]
-            & solid[1:-1, :-2, 1:-1]
-            & solid[1:-1, 1:-1, 2:]
-            & solid[1:-1, 1:-1, :-2]
-        )
-        return inner & ~hidden
+        """(X, Y, Z) true for occupied voxels that can be seen from outside."""
+        return exposed(self.occupied)
 
     def bird_eye_labels(self) -> NDArray[np.uint8]:
         """(X, Y) label of the highest occupied voxel of each column, free where there is none."""
@@ -116,3 +132,21 @@ class SemanticOccupancy:
         top = self.labels.shape[2] - 1 - np.argmax(occupied[:, :, ::-1], axis=2)
         labels = np.take_along_axis(self.labels, top[:, :, None], axis=2)[:, :, 0]
         return np.where(occupied.any(axis=2), labels, np.uint8(self.classes.free))
+
+
+def exposed(solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the solid voxels (X, Y, Z) that touch one that is not, or the grid's border.
+
+    A voxel whose six neighbours are all solid cannot be seen from outside; leaving such voxels
+    out of pictures and markers changes nothing that is visible.
+    """
+    around = np.pad(solid, 1)
+    buried = (
+        around[2:, 1:-1, 1:-1]
+        & around[:-2, 1:-1, 1:-1]
+        & around[1:-1, 2:, 1:-1]
+        & around[1:-1, :-2, 1:-1]
+        & around[1:-1, 1:-1, 2:]
+        & around[1:-1, 1:-1, :-2]
+    )
+    return solid & ~buried

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from effocc_ros.errors import InputError
-from effocc_ros.occupancy import SemanticOccupancy
+from effocc_ros.occupancy import ClassList, SemanticOccupancy, exposed
 
 POINT = np.dtype(
     [
@@ -21,34 +21,101 @@ POINT = np.dtype(
 )
 """One voxel of a labelled cloud, 18 bytes, packed."""
 
-FLAT_CLASSES = ("driveable_surface", "other_flat", "sidewalk", "terrain", "road", "walkable")
-"""The classes that lie on the ground: those of nuScenes, then those of Waymo."""
+FLOW_POINT = np.dtype([*POINT.descr, ("vx", np.float32), ("vy", np.float32)])
+"""One voxel of a labelled cloud of a network that gives a flow, 26 bytes, packed."""
 
 GRID_UNKNOWN, GRID_FREE, GRID_OCCUPIED = -1, 0, 100
 """Values of nav_msgs/OccupancyGrid."""
 
+HEIGHT_SLACK = 5e-7
+"""Metres: a centre at 2.2 m computed in floats still lies in a band that ends at 2.2 m."""
 
-def labelled_points(occupancy: SemanticOccupancy) -> NDArray[np.void]:
+
+@dataclass(frozen=True)
+class ViewFilter:
+    """Which voxels of a grid a view shows.
+
+    Attributes:
+        classes: Names of the classes shown; empty for all.
+        z_min: Lowest voxel centre shown, metres over the base frame.
+        z_max: Highest voxel centre shown.
+        min_confidence: Lowest probability shown, 0..1. Without confidence in the occupancy, no
+            voxel is left out.
+    """
+
+    classes: tuple[str, ...] = ()
+    z_min: float = -np.inf
+    z_max: float = np.inf
+    min_confidence: float = 0.0
+
+
+EVERYTHING = ViewFilter()
+
+
+@dataclass(frozen=True)
+class Voxels:
+    """The voxels of a view, in C order of the grid.
+
+    Attributes:
+        index: Positions along x, y, z, three arrays (N,).
+        labels: (N,) uint8.
+        centers: (N, 3) float64, metres, in the grid's frame.
+    """
+
+    index: tuple[NDArray[np.intp], ...]
+    labels: NDArray[np.uint8]
+    centers: NDArray[np.float64]
+
+
+def visible_voxels(occupancy: SemanticOccupancy, chosen: ViewFilter = EVERYTHING) -> Voxels:
+    """Return the occupied voxels that pass a filter and can be seen from outside.
+
+    What the filter leaves out hides nothing: a trunk shows where the crown was taken away.
+
+    Raises:
+        InputError: The filter names a class that the list does not have.
+    """
+    solid = occupancy.occupied
+    if chosen.classes:
+        solid &= occupancy.classes.mask(chosen.classes)[occupancy.labels]
+    above, below = _sides_of_band(occupancy, chosen.z_min, chosen.z_max)
+    solid &= above
+    solid &= below
+    if occupancy.confidence is not None and chosen.min_confidence > 0:
+        solid &= occupancy.confidence >= 255 * chosen.min_confidence
+    flat = np.flatnonzero(exposed(solid))
+    index = np.unravel_index(flat, solid.shape)
+    centers = np.empty((len(flat), 3))
+    for axis, (along, positions) in enumerate(zip(_axes(occupancy), index, strict=True)):
+        centers[:, axis] = along[positions]
+    return Voxels(index, occupancy.labels.reshape(-1)[flat], centers)
+
+
+def labelled_points(
+    occupancy: SemanticOccupancy, voxels: Voxels | None = None
+) -> NDArray[np.void]:
     """Return the centre of every visible voxel with its colour and label.
 
     Args:
-        occupancy: The grid; voxels shut in by six occupied neighbours are left out.
+        occupancy: The grid.
+        voxels: Which voxels of it; all visible ones when absent.
 
     Returns:
         (N,) of dtype ``POINT``: x, y, z in metres in the grid's frame; rgb as RViz and PCL pack
         it, the bits 0x00RRGGBB read as float32; label; confidence 0..255 for 0..1, and 0
-        everywhere when the occupancy carries none.
+        everywhere when the occupancy carries none. Of dtype ``FLOW_POINT`` when it carries a
+        flow: vx, vy in m/s in the grid's frame as well.
     """
-    index = np.argwhere(occupancy.visible())
-    labels = occupancy.labels[tuple(index.T)]
-    centers = occupancy.grid.centers(index)
-    points = np.zeros(len(index), POINT)
+    voxels = visible_voxels(occupancy) if voxels is None else voxels
+    points = np.zeros(len(voxels.labels), POINT if occupancy.flow is None else FLOW_POINT)
     for axis, name in enumerate("xyz"):
-        points[name] = centers[:, axis]
-    points["rgb"] = packed_colors(occupancy.classes.palette())[labels]
-    points["label"] = labels
+        points[name] = voxels.centers[:, axis]
+    points["rgb"] = packed_colors(occupancy.classes.palette())[voxels.labels]
+    points["label"] = voxels.labels
     if occupancy.confidence is not None:
-        points["confidence"] = occupancy.confidence[tuple(index.T)]
+        points["confidence"] = occupancy.confidence[voxels.index]
+    if occupancy.flow is not None:
+        points["vx"], points["vy"] = occupancy.flow[voxels.index].T
     return points
 
 
@@ -58,17 +125,40 @@ def packed_colors(palette: NDArray[np.uint8]) -> NDArray[np.float32]:
     return (red << 16 | green << 8 | blue).view(np.float32)
 
 
+def check_ground(
+    classes: ClassList, ground: Collection[str], drivable: Collection[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the ground and drivable classes: those given, or where empty, those of the list.
+
+    Raises:
+        InputError: A name is not in the class list, or a drivable class is no ground class.
+    """
+    ground = tuple(ground) or classes.ground
+    drivable = tuple(drivable) or tuple(name for name in classes.drivable if name in ground)
+    classes.mask(ground, "ground_classes")
+    classes.mask(drivable, "drivable_classes")
+    airborne = sorted(set(drivable) - set(ground))
+    if airborne:
+        raise InputError(
+            "drivable_classes",
+            found=", ".join(airborne),
+            expected=f"some of ground_classes: {', '.join(ground)}",
+            reason="bad_parameter",
+        )
+    return ground, drivable
+
+
 def navigation_grid(
     occupancy: SemanticOccupancy,
     z_min: float = 0.2,
     z_max: float = 2.2,
-    flat: Collection[str] = FLAT_CLASSES,
-    drivable: Collection[str] = FLAT_CLASSES,
+    ground: Collection[str] = (),
+    drivable: Collection[str] = (),
 ) -> NDArray[np.int8]:
     """Flatten a grid to what a ground robot may drive on.
 
-    A column is occupied (100) when a voxel of a class outside ``flat`` has its centre in
-    [z_min, z_max]. Otherwise its ground decides, that is, its highest flat voxel up to z_max:
+    A column is occupied (100) when a voxel of a class outside ``ground`` has its centre in
+    [z_min, z_max]. Otherwise its ground decides, that is, its highest ground voxel up to z_max:
     free (0) when that class is drivable, occupied when it is not. A column with neither is
     unknown (-1): an empty column says nothing about the ground, and what hangs above z_max
     (crowns, bridges) or lies below z_min without being ground is not in the way.
@@ -77,8 +167,9 @@ def navigation_grid(
         occupancy: The grid.
         z_min: Lower end of the band in metres over the base frame; above kerbs and ramps.
         z_max: Upper end of the band; the height of the vehicle with some room.
-        flat: Names of the classes that are ground; those of another benchmark do no harm.
-        drivable: Names of the flat classes that this vehicle may drive on.
+        ground: Names of the classes that are ground; empty for those of the class list.
+        drivable: Names of the ground classes that this vehicle may drive on; empty for those of
+            the class list.
 
     Returns:
         (Y, X) int8 of -1, 0 and 100. Flattened in C order it is ``OccupancyGrid.data``: rows
@@ -94,41 +185,52 @@ def navigation_grid(
             expected="z_min below z_max",
             reason="bad_parameter",
         )
-    is_flat = _class_mask(occupancy, flat)
-    is_drivable = _class_mask(occupancy, drivable)
-    grid = occupancy.grid
-    heights = grid.lower[2] + (np.arange(grid.shape[2]) + 0.5) * grid.voxel_size[2]
-    heights += occupancy.above_base
-    # Half a micrometre of slack: a centre at 2.2 m computed in floats is still in the band.
-    low, high = np.searchsorted(heights, (z_min - 5e-7, z_max + 5e-7))
-    below = occupancy.labels[:, :, :high]
-
-    cells = np.full(grid.shape[:2], GRID_UNKNOWN, np.int8)
-    if high > 0:
-        ground = is_flat[below]
-        top = high - 1 - np.argmax(ground[:, :, ::-1], axis=2)
-        label = np.take_along_axis(below, top[:, :, None], axis=2)[:, :, 0]
+    classes = occupancy.classes
+    is_ground, is_drivable = map(classes.mask, check_ground(classes, ground, drivable))
+    above, below = _sides_of_band(occupancy, z_min, z_max)
+    # Layers that lie above the band everywhere need no look.
+    count = np.flatnonzero(below.any(axis=(0, 1))).max(initial=-1) + 1
+    labels, above, below = (array[:, :, :count] for array in (occupancy.labels, above, below))
+    cells = np.full(occupancy.grid.shape[:2], GRID_UNKNOWN, np.int8)
+    if count:
+        lies = is_ground[labels] & below
+        top = count - 1 - np.argmax(lies[:, :, ::-1], axis=2)
+        label = np.take_along_axis(labels, top[:, :, None], axis=2)[:, :, 0]
         verdict = np.where(is_drivable[label], GRID_FREE, GRID_OCCUPIED)
-        cells = np.where(ground.any(axis=2), verdict, GRID_UNKNOWN).astype(np.int8)
-    band = below[:, :, low:]
-    obstacle = (band != occupancy.classes.free) & ~is_flat[band]
+        cells = np.where(lies.any(axis=2), verdict, GRID_UNKNOWN).astype(np.int8)
+    is_obstacle = ~is_ground
+    is_obstacle[classes.free] = False
+    obstacle = is_obstacle[labels] & above & below
     cells[obstacle.any(axis=2)] = GRID_OCCUPIED
     return np.ascontiguousarray(cells.T)
 
 
-def _class_mask(occupancy: SemanticOccupancy, names: Collection[str]) -> NDArray[np.bool_]:
-    known = occupancy.classes.names
-    unknown = sorted(set(names) - {*known, *FLAT_CLASSES})
-    if unknown:
-        raise InputError(
-            "classes of the navigation grid",
-            found=", ".join(unknown),
-            expected=f"names out of {', '.join(known)}",
-            reason="unknown_class",
-        )
-    mask = np.zeros(256, bool)
-    mask[[known.index(name) for name in names if name in known]] = True
-    return mask
+def _axes(occupancy: SemanticOccupancy) -> list[NDArray[np.float64]]:
+    """Return the coordinates of voxel centres along x, y, z."""
+    grid = occupancy.grid
+    return [
+        lower + (np.arange(count) + 0.5) * size
+        for lower, size, count in zip(grid.lower, grid.voxel_size, grid.shape, strict=True)
+    ]
+
+
+def _sides_of_band(
+    occupancy: SemanticOccupancy, z_min: float, z_max: float
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which voxel centres lie at z_min or above, and which at z_max or below.
+
+    Heights are over the base frame. The shapes broadcast against (X, Y, Z): (1, 1, Z) where the
+    grid stands upright.
+    """
+    x, y, z = _axes(occupancy)
+    a, b, c, d = occupancy.up
+    origin = np.full((1, 1), d)
+    if a or b:
+        origin = d + (a * x)[:, None] + (b * y)[None, :]
+    rise = (c * z)[None, None, :]
+    above = rise >= (z_min - HEIGHT_SLACK - origin)[:, :, None]
+    below = rise <= (z_max + HEIGHT_SLACK - origin)[:, :, None]
+    return above, below
 
 
 @dataclass(frozen=True)
@@ -148,15 +250,21 @@ class ClassCubes:
     centers: NDArray[np.float64]
 
 
-def cubes_per_class(occupancy: SemanticOccupancy) -> tuple[ClassCubes, ...]:
-    """Return the visible voxels class by class, in the order of labels, empty classes left out."""
-    index = np.argwhere(occupancy.visible())
-    labels = occupancy.labels[tuple(index.T)]
-    centers = occupancy.grid.centers(index)
+def cubes_per_class(
+    occupancy: SemanticOccupancy, voxels: Voxels | None = None
+) -> tuple[ClassCubes, ...]:
+    """Return voxels class by class, in the order of labels, empty classes left out.
+
+    Args:
+        occupancy: The grid.
+        voxels: Which voxels of it; all visible ones when absent.
+    """
+    voxels = visible_voxels(occupancy) if voxels is None else voxels
+    order = np.argsort(voxels.labels, kind="stable")
+    labels, first = np.unique(voxels.labels[order], return_index=True)
+    parts = np.split(voxels.centers[order], first[1:])
     classes = occupancy.classes
     return tuple(
-        ClassCubes(
-            int(label), classes.names[label], classes.colors[label], centers[labels == label]
-        )
-        for label in np.unique(labels)
+        ClassCubes(int(label), classes.names[label], classes.colors[label], centers)
+        for label, centers in zip(labels, parts, strict=False)
     )

@@ -16,7 +16,7 @@ from effocc_ros.frame import Frame
 from effocc_ros.loaded_model import LoadedModel, load_model
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.networks.effocc import EffOcc
-from effocc_ros.occupancy import SemanticOccupancy
+from effocc_ros.occupancy import UPRIGHT, SemanticOccupancy
 from effocc_ros.preprocess import preprocess
 
 PRECISIONS = {
@@ -142,7 +142,7 @@ class Predictor:
             mode=self.config.modality,
             inputs=inputs,
             flow=flow,
-            above_base=float(frame.cloud.sensor2ego[2, 3]) if in_lidar_frame else 0.0,
+            up=tuple(map(float, frame.cloud.sensor2ego[2])) if in_lidar_frame else UPRIGHT,
         )
 
     def close(self) -> None:

@@ -3,17 +3,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from effocc_ros.classes import OCC3D_NUSCENES, OCC3D_WAYMO
+from effocc_ros.classes import OCC3D_NUSCENES, OCC3D_WAYMO, OPENOCC_FLOW, OPENOCCUPANCY
 from effocc_ros.errors import InputError
 from effocc_ros.geometry import VoxelGrid
 from effocc_ros.occupancy import SemanticOccupancy
 from effocc_ros.occupancy_views import (
-    FLAT_CLASSES,
+    FLOW_POINT,
     POINT,
+    ViewFilter,
+    check_ground,
     cubes_per_class,
     labelled_points,
     navigation_grid,
     packed_colors,
+    visible_voxels,
 )
 
 CAR, ROAD, SIDEWALK, TREE, FREE = 4, 11, 13, 16, 17
@@ -98,14 +101,14 @@ def test_what_lies_below_the_band_and_is_no_ground_is_unknown():
 
 def test_flat_ground_on_which_the_vehicle_may_not_drive_is_occupied():
     occupancy = occupancy_of({(0, 0, 1): SIDEWALK, (1, 0, 1): ROAD})
-    grid = navigation_grid(occupancy, drivable=("driveable_surface",))
-    assert grid[0, :2].tolist() == [100, 0]
-    assert navigation_grid(occupancy)[0, :2].tolist() == [0, 0]
+    assert navigation_grid(occupancy)[0, :2].tolist() == [100, 0]
+    grid = navigation_grid(occupancy, drivable=("driveable_surface", "sidewalk"))
+    assert grid[0, :2].tolist() == [0, 0]
 
 
 def test_the_highest_flat_voxel_decides_what_the_ground_is():
     occupancy = occupancy_of({(0, 0, 0): ROAD, (0, 0, 1): SIDEWALK})
-    assert navigation_grid(occupancy, drivable=("driveable_surface",))[0, 0] == 100
+    assert navigation_grid(occupancy)[0, 0] == 100
 
 
 def test_a_band_below_the_grid_leaves_the_map_unknown():
@@ -125,13 +128,84 @@ def test_a_waymo_road_is_free():
 def test_the_band_is_over_the_base_frame_wherever_the_grid_stands():
     # Voxel 3 is 0.75 m high in the grid's frame: 2.59 m over the base under a LiDAR at 1.84 m.
     in_ego_frame = occupancy_of({(0, 0, 2): ROAD, (0, 0, 3): CAR, (1, 0, 0): CAR})
-    in_lidar_frame = replace(in_ego_frame, above_base=1.84)
+    in_lidar_frame = replace(in_ego_frame, up=(0.0, 0.0, 1.0, 1.84))
     assert navigation_grid(in_ego_frame)[0, :2].tolist() == [100, -1]
     assert navigation_grid(in_lidar_frame)[0, :2].tolist() == [0, 100]
 
 
-def test_an_unknown_class_name_and_an_empty_band_are_refused():
-    with pytest.raises(InputError, match="lawn"):
-        navigation_grid(occupancy_of({}), flat=("lawn", *FLAT_CLASSES))
+def test_heights_follow_the_tilt_of_the_lidar():
+    # x centres: -0.75 -0.25 0.25; the frame leans by 0.8 m a metre forward.
+    low = occupancy_of({(x, 0, 0): CAR for x in range(3)})
+    leaning = replace(low, up=(0.8, 0.0, 0.6, 1.0))
+    # Heights: -0.05 0.35 0.75
+    assert navigation_grid(leaning)[0].tolist() == [-1, 100, 100]
+    assert navigation_grid(leaning, 0.2, 0.5)[0].tolist() == [-1, 100, -1]
+    assert shown(leaning, z_max=0.5) == [(0, 0, 0), (1, 0, 0)]
+    ground = replace(
+        leaning, labels=np.where(low.labels == CAR, ROAD, low.labels).astype(np.uint8)
+    )
+    assert navigation_grid(ground, 0.0, 0.5)[0].tolist() == [0, 0, -1]
+
+
+@pytest.mark.parametrize("classes", [OCC3D_NUSCENES, OPENOCCUPANCY, OPENOCC_FLOW, OCC3D_WAYMO])
+def test_every_class_list_knows_its_ground_and_where_a_car_drives(classes):
+    labels = np.full((2, 1, 4), classes.free, np.uint8)
+    labels[0, 0, 1] = classes.names.index(classes.drivable[0])
+    labels[1, 0, 2] = classes.names.index(next(iter(set(classes.ground) - {*classes.drivable})))
+    grid = VoxelGrid(lower=(0.0, 0.0, -0.5), voxel_size=(0.5, 0.5, 0.5), shape=labels.shape)
+    cells = navigation_grid(SemanticOccupancy(0, "base_link", grid, labels, classes))
+    assert cells.tolist() == [[0, 100]]
+
+
+def test_unknown_class_names_and_an_empty_band_are_refused():
+    with pytest.raises(InputError, match="ground_classes: found lawn; expected names of occ3d_n"):
+        navigation_grid(occupancy_of({}), ground=("lawn", "sidewalk"))
+    with pytest.raises(InputError, match="drivable_classes: found road;"):
+        navigation_grid(occupancy_of({}), drivable=("road",))
     with pytest.raises(InputError, match=r"z_min 2.0 m, z_max 1.0 m"):
         navigation_grid(occupancy_of({}), z_min=2.0, z_max=1.0)
+
+
+def test_a_drivable_class_has_to_be_ground():
+    with pytest.raises(InputError, match="drivable_classes: found car; expected some of ground"):
+        check_ground(OCC3D_NUSCENES, (), ("car",))
+    assert check_ground(OCC3D_NUSCENES, ("terrain",), ()) == (("terrain",), ())
+
+
+def shown(occupancy, **chosen) -> list[tuple[int, ...]]:
+    voxels = visible_voxels(occupancy, ViewFilter(**chosen))
+    return [tuple(map(int, index)) for index in zip(*voxels.index, strict=True)]
+
+
+def test_a_filter_shows_the_classes_it_names_and_what_they_hid():
+    solid = {(x, y, z): TREE for x in range(3) for y in range(3) for z in range(3)}
+    occupancy = occupancy_of({**solid, (1, 1, 1): CAR})
+    assert (1, 1, 1) not in shown(occupancy)
+    assert shown(occupancy, classes=("car",)) == [(1, 1, 1)]
+    with pytest.raises(InputError, match="found lawn"):
+        shown(occupancy, classes=("car", "lawn"))
+
+
+def test_a_filter_shows_a_band_of_heights_over_the_base_frame():
+    # z centres: -0.75 -0.25 0.25 0.75
+    occupancy = occupancy_of({(0, 0, z): CAR for z in range(4)})
+    assert shown(occupancy, z_min=-0.25, z_max=0.25) == [(0, 0, 1), (0, 0, 2)]
+    raised = replace(occupancy, up=(0.0, 0.0, 1.0, 1.0))
+    assert shown(raised, z_min=-0.25, z_max=0.25) == [(0, 0, 0)]
+
+
+def test_a_filter_leaves_out_what_the_network_is_not_sure_of():
+    confidence = np.zeros(GRID.shape, np.uint8)
+    confidence[0, 0, 0], confidence[1, 0, 0] = 127, 128
+    occupancy = occupancy_of({(0, 0, 0): CAR, (1, 0, 0): CAR}, confidence)
+    assert shown(occupancy, min_confidence=0.5) == [(1, 0, 0)]
+    assert len(shown(replace(occupancy, confidence=None), min_confidence=0.5)) == 2
+
+
+def test_a_network_with_flow_gives_points_with_velocity():
+    flow = np.zeros((*GRID.shape, 2), np.float32)
+    flow[2, 1, 0] = 3.0, -0.5
+    points = labelled_points(replace(occupancy_of({(2, 1, 0): CAR}), flow=flow))
+    assert points.dtype == FLOW_POINT
+    assert (points["vx"].tolist(), points["vy"].tolist()) == ([3.0], [-0.5])
+    assert points["label"].tolist() == [CAR]

@@ -163,7 +163,7 @@ def test_a_network_in_the_lidar_frame_says_so(tmp_path):
     path = checkpoint(tmp_path, replace(SMALL, name="in_lidar", frame="lidar"), trained=False)
     result = Predictor(path, device="cpu").predict(frame())
     assert result.frame_id == "LIDAR_TOP"
-    assert result.above_base == frame().cloud.sensor2ego[2, 3] == 1.8
+    assert result.up == tuple(frame().cloud.sensor2ego[2]) == (0.0, 0.0, 1.0, 1.8)
     assert not result.trained
 
 

@@ -9,9 +9,8 @@ from rosbags.typesys import Stores, TypesysError, get_types_from_idl, get_types_
 from rosbags.typesys import get_typestore as rosbags_typestore
 from rosbags.typesys.store import Typestore
 
+from effocc_ros.messages import OCCUPANCY_TYPE
 from effocc_ros.resources import resource_path
-
-OCCUPANCY_TYPE = "effocc_ros/msg/SemanticOccupancy"
 
 IDL_SEPARATOR = "=" * 80 + "\n"
 

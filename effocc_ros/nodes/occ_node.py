@@ -10,11 +10,17 @@ from rclpy.parameter import Parameter
 
 from effocc_ros.errors import InputError
 from effocc_ros.nodes.models import load_model
-from effocc_ros.nodes.outputs import Outputs
-from effocc_ros.nodes.parameters import check_values, declare_parameters, read_parameters
+from effocc_ros.nodes.outputs import Outputs, check_outputs
+from effocc_ros.nodes.parameters import (
+    check_values,
+    declare_parameters,
+    plain_value,
+    read_parameters,
+)
 from effocc_ros.nodes.session import QUIET_SECONDS, Session
 from effocc_ros.nodes.stopping import SPIN_SECONDS, ros_until_signal
 from effocc_ros.nodes.stream_settings import stream_config
+from effocc_ros.occupancy import ClassList
 from effocc_ros.predictor import Predictor
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -38,6 +44,7 @@ class OccNode(LifecycleNode):
         self.settings = read_parameters(self)
         check_values(vars(self.settings))
         self._predictor: Predictor | None = None
+        self._classes: ClassList | None = None
         self._outputs: Outputs | None = None
         self._session: Session | None = None
         self.add_on_set_parameters_callback(self._on_set_parameters)
@@ -47,11 +54,13 @@ class OccNode(LifecycleNode):
         try:
             self._predictor = load_model(self.settings.model, self.settings)
             stream_config(self.settings, self._predictor.config)
+            check_outputs(self.settings, self._predictor.classes)
         except Exception as error:  # rclpy swallows it; a broken driver raises anything
             self.get_logger().error(f"not configured: {error}")
             self._release()
             return FAILURE
         self._announce(self._predictor)
+        self._classes = self._predictor.classes
         self._outputs = Outputs(self, lambda: self.settings)
         return super().on_configure(state)
 
@@ -107,16 +116,18 @@ class OccNode(LifecycleNode):
             self._outputs = None
         if self._predictor is not None:
             self._predictor.close()
-            self._predictor = None
+            self._predictor = self._classes = None
 
     def _on_set_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         """Check new values; load a new model while the old one goes on."""
-        changed = {parameter.name: parameter.value for parameter in parameters}
+        changed = {parameter.name: plain_value(parameter.value) for parameter in parameters}
         settings = SimpleNamespace(**{**vars(self.settings), **changed})
         try:
             check_values(vars(settings))
             if settings.model != self.settings.model:
                 self._change_model(settings)
+            elif self._classes is not None:
+                check_outputs(settings, self._classes)
         except Exception as error:  # whatever is wrong with a model must not end the node
             return SetParametersResult(successful=False, reason=str(error))
         self.settings = settings
@@ -126,6 +137,7 @@ class OccNode(LifecycleNode):
         predictor = load_model(settings.model, settings)
         try:
             stream_config(settings, predictor.config)
+            check_outputs(settings, predictor.classes)
         except InputError:
             predictor.close()
             raise
@@ -135,6 +147,8 @@ class OccNode(LifecycleNode):
             replaced = self._predictor
             self._predictor = predictor if replaced is not None else None
             (replaced or predictor).close()
+        if self._classes is not None:
+            self._classes = predictor.classes
         self._announce(predictor)
 
     def _announce(self, predictor: Predictor) -> None:

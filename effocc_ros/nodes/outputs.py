@@ -1,32 +1,21 @@
-"""The node's four outputs, each made only when somebody listens."""
+"""The node's outputs: the occupancy at once, its views after it in a thread of their own."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
 
-from nav_msgs.msg import OccupancyGrid
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import PointCloud2
-from visualization_msgs.msg import MarkerArray
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile
 
-from effocc_ros.msg import SemanticOccupancy as SemanticOccupancyMessage
-from effocc_ros.nodes.to_message import (
-    cloud_message,
-    grid_message,
-    marker_message,
-    occupancy_message,
-)
-from effocc_ros.occupancy import SemanticOccupancy
-from effocc_ros.occupancy_views import navigation_grid
+from effocc_ros.messages import OCCUPANCY_TYPE
+from effocc_ros.nodes.newest_wins import NewestWins
+from effocc_ros.nodes.to_message import BUILDER, message_class
+from effocc_ros.nodes.views import RELIABLE, Views
+from effocc_ros.occupancy import ClassList, SemanticOccupancy
+from effocc_ros.occupancy_views import check_ground
 
-RELIABLE = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
-"""For the cloud too: a megabyte sent best effort rarely arrives whole, even on one machine. Who
-asks for best effort is served as well."""
-LATCHED = QoSProfile(
-    depth=1,
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.TRANSIENT_LOCAL,
-)
+QUIET_SECONDS = 5.0
+"""The failure of a view is not logged more often."""
 
 
 class Outputs:
@@ -34,45 +23,53 @@ class Outputs:
 
     Args:
         node: The node they belong to.
-        settings: Gives the node's parameters as they are now: ``grid_min_height`` and so on.
+        settings: Returns the node's current parameters: ``grid_min_height`` and so on.
     """
 
     def __init__(self, node: LifecycleNode, settings: Callable[[], SimpleNamespace]):
         self._node = node
-        self._settings = settings
-        create = node.create_lifecycle_publisher
-        # The occupancy goes last: who has it, as a player in lockstep, knows the frame is done.
-        self._makers = {
-            create(PointCloud2, "~/output/points", RELIABLE): cloud_message,
-            create(MarkerArray, "~/output/markers", RELIABLE): self._markers,
-            create(OccupancyGrid, "~/output/grid", LATCHED): self._grid,
-            create(SemanticOccupancyMessage, "~/output/occupancy", RELIABLE): occupancy_message,
-        }
+        self._publishers = []
+        self._occupancy = self._create(OCCUPANCY_TYPE, "occupancy", RELIABLE)
+        self._views = Views(self._create, settings)
+        self._thread = NewestWins(self._views.publish, self._on_failure, "occupancy-views")
+
+    @property
+    def views_superseded(self) -> int:
+        """How many occupancies were published without views: a newer one was there already."""
+        return self._thread.superseded
 
     def publish(self, occupancy: SemanticOccupancy) -> None:
-        """Send an occupancy in every form that has a subscriber."""
-        for publisher, make in self._makers.items():
-            if publisher.get_subscription_count():
-                publisher.publish(make(occupancy))
+        """Publish an occupancy if it has a subscriber; its views follow in their own thread."""
+        if self._occupancy.get_subscription_count():
+            self._occupancy.publish(BUILDER.occupancy(occupancy))
+        self._thread.put(occupancy)
 
     def destroy(self) -> None:
-        """Take the publishers away from the node."""
-        for publisher in self._makers:
+        """Finish the views in hand and destroy the publishers."""
+        self._thread.close()
+        for publisher in self._publishers:
             self._node.destroy_lifecycle_publisher(publisher)
-        self._makers = {}
+        self._publishers = []
 
-    def _markers(self, occupancy: SemanticOccupancy) -> MarkerArray:
-        settings = self._settings()
-        return marker_message(occupancy, settings.markers_min_height, settings.markers_max_height)
+    def _create(self, msgtype: str, output: str, qos: QoSProfile) -> Publisher:
+        kind = message_class(msgtype)
+        publisher = self._node.create_lifecycle_publisher(kind, f"~/output/{output}", qos)
+        self._publishers.append(publisher)
+        return publisher
 
-    def _grid(self, occupancy: SemanticOccupancy) -> OccupancyGrid:
-        settings = self._settings()
-        known = set(occupancy.classes.names)
-        cells = navigation_grid(
-            occupancy,
-            settings.grid_min_height,
-            settings.grid_max_height,
-            flat=known.intersection(settings.ground_classes),
-            drivable=known.intersection(settings.drivable_classes),
+    def _on_failure(self, failure: Exception) -> None:
+        self._node.get_logger().error(
+            f"views of an occupancy not published: {type(failure).__name__}: {failure}",
+            throttle_duration_sec=QUIET_SECONDS,
         )
-        return grid_message(occupancy, cells)
+
+
+def check_outputs(settings: SimpleNamespace, classes: ClassList) -> None:
+    """Check the parameters of the outputs that name classes.
+
+    Raises:
+        InputError: A name is not one of the model's classes, or a drivable class is not ground.
+    """
+    check_ground(classes, settings.ground_classes, settings.drivable_classes)
+    for name in ("points_classes", "markers_classes"):
+        classes.mask(getattr(settings, name), name)

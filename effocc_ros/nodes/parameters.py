@@ -10,7 +10,6 @@ from rclpy.node import Node
 
 from effocc_ros.errors import InputError
 from effocc_ros.frame import NUSCENES_CAMERAS
-from effocc_ros.occupancy_views import FLAT_CLASSES
 
 Value = bool | int | float | str | list[str] | list[float]
 
@@ -195,31 +194,58 @@ def _table() -> tuple[ParameterSpec, ...]:
         ),
         spec(
             "ground_classes",
-            list(FLAT_CLASSES),
-            "Classes that lie on the ground and never block ~/output/grid by themselves.",
+            [""],
+            "Classes that lie on the ground and never block ~/output/grid by themselves. One "
+            "empty name: those of the model's class list.",
+            dynamic=True,
         ),
         spec(
             "drivable_classes",
-            list(FLAT_CLASSES),
-            "Ground classes that the vehicle may drive on: free cells of ~/output/grid.",
-        ),
-        spec(
-            "markers_min_height",
-            -100.0,
-            "Metres over the base frame below which ~/output/markers leaves voxels out.",
-            -100.0,
-            100.0,
+            [""],
+            "Ground classes that the vehicle may drive on: free cells of ~/output/grid. One empty "
+            "name: those of the model's class list (driveable_surface, road).",
             dynamic=True,
         ),
+        *_view_specs("points"),
+        *_view_specs("markers"),
         spec(
-            "markers_max_height",
-            100.0,
-            "Metres over the base frame above which ~/output/markers leaves voxels out.",
-            -100.0,
-            100.0,
+            "min_confidence",
+            0.0,
+            "Probability below which ~/output/points and ~/output/markers leave voxels out; needs "
+            "confidence.",
+            0.0,
+            1.0,
             dynamic=True,
         ),
         spec("diagnostics_period", 1.0, "Seconds between two diagnostics.", 0.05, 60.0),
+    )
+
+
+def _view_specs(view: str) -> tuple[ParameterSpec, ...]:
+    topic = f"~/output/{view}"
+    return (
+        ParameterSpec(
+            f"{view}_min_height",
+            -100.0,
+            f"Metres over the base frame below which {topic} leaves voxels out.",
+            -100.0,
+            100.0,
+            dynamic=True,
+        ),
+        ParameterSpec(
+            f"{view}_max_height",
+            100.0,
+            f"Metres over the base frame above which {topic} leaves voxels out.",
+            -100.0,
+            100.0,
+            dynamic=True,
+        ),
+        ParameterSpec(
+            f"{view}_classes",
+            [""],
+            f"Classes that {topic} shows. One empty name: all.",
+            dynamic=True,
+        ),
     )
 
 
@@ -236,13 +262,16 @@ def declare_parameters(node: Node) -> None:
 def read_parameters(node: Node) -> SimpleNamespace:
     """Return the current value of every parameter as an attribute of its name."""
     return SimpleNamespace(
-        **{spec.name: _plain(node.get_parameter(spec.name).value) for spec in PARAMETERS}
+        **{spec.name: plain_value(node.get_parameter(spec.name).value) for spec in PARAMETERS}
     )
 
 
-def _plain(value: Any) -> Value:
-    # rclpy hands arrays out as array.array or list, by how they were set. An empty list cannot be
-    # given in ROS; a list of one empty text stands for it.
+def plain_value(value: Any) -> Value:
+    """Return a parameter's value with lists as lists, and one empty text as an empty list.
+
+    rclpy hands arrays out as array.array or list, by how they were set. An empty list cannot be
+    given in ROS; a list of one empty text stands for it.
+    """
     if isinstance(value, bool | int | float | str):
         return value
     return [item for item in value if item != ""]
@@ -265,7 +294,7 @@ def check_values(values: Mapping[str, Value]) -> None:
                 expected=spec.constraint,
                 reason="bad_parameter",
             )
-    for output in ("grid", "markers"):
+    for output in ("grid", "points", "markers"):
         lower, upper = (values[f"{output}_{end}_height"] for end in ("min", "max"))
         if not lower < upper:
             raise InputError(
@@ -274,6 +303,13 @@ def check_values(values: Mapping[str, Value]) -> None:
                 expected="the first below the second",
                 reason="bad_parameter",
             )
+    if values["min_confidence"] > 0 and not values["confidence"]:
+        raise InputError(
+            "parameter min_confidence",
+            found=f"{values['min_confidence']} with confidence false",
+            expected="0, or confidence true",
+            reason="bad_parameter",
+        )
     cameras, offsets = values["cameras"], values["camera_offsets"]
     if cameras and len(offsets) != len(cameras):
         raise InputError(

@@ -1,21 +1,27 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from effocc_ros.bags.messages import (
     camera_info_message,
     compressed_image_message,
     occupancy_message,
     point_cloud_message,
+    read_occupancy,
     transform_message,
 )
 from effocc_ros.bags.typestore import base_typestore
 from effocc_ros.classes import OCC3D_NUSCENES
 from effocc_ros.errors import InputError
 from effocc_ros.geometry import VoxelGrid, rigid
+from effocc_ros.messages import MessageBuilder
 from effocc_ros.occupancy import SemanticOccupancy
 from effocc_ros.occupancy_views import labelled_points
 
 STAMP = 1_532_402_927_647_951_000
+VISION_CLASS, LABEL_INFO = "vision_msgs/msg/VisionClass", "vision_msgs/msg/LabelInfo"
 GRID = VoxelGrid(lower=(-1.0, -2.0, -3.0), voxel_size=(0.5, 0.5, 0.25), shape=(2, 3, 4))
 
 
@@ -82,6 +88,17 @@ def test_a_cloud_keeps_the_bytes_and_the_layout_of_its_points():
     assert m.data.tobytes() == points.tobytes()
 
 
+def test_the_cloud_of_a_network_with_flow_has_velocities():
+    flow = np.full((*GRID.shape, 2), (1.5, -2.0), np.float32)
+    m = over_the_wire(point_cloud_message(0, "a", labelled_points(occupancy(flow=flow))))
+    assert [(f.name, f.offset, f.datatype) for f in m.fields[-2:]] == [
+        ("vx", 18, 7),
+        ("vy", 22, 7),
+    ]
+    velocities = np.lib.stride_tricks.as_strided(m.data[18:], (m.width, 8), (m.point_step, 1))
+    assert np.unique(velocities.copy().view(np.float32), axis=0).tolist() == [[1.5, -2.0]]
+
+
 def test_an_empty_cloud_is_a_cloud():
     m = over_the_wire(point_cloud_message(0, "a", np.zeros(0, [("x", "<f4")])))
     assert (m.width, len(m.data)) == (0, 0)
@@ -90,6 +107,26 @@ def test_an_empty_cloud_is_a_cloud():
 def test_a_field_that_ros_cannot_name_is_refused():
     with pytest.raises(InputError, match="point field time: found dtype int64"):
         point_cloud_message(0, "a", np.zeros(1, [("time", np.int64)]))
+
+
+def test_a_message_of_a_known_class_list_is_read_with_its_ground():
+    assert read_occupancy(over_the_wire(occupancy_message(occupancy()))).classes == OCC3D_NUSCENES
+    renamed = replace(OCC3D_NUSCENES, names=tuple("abcdefghijklmnopqr"))
+    sent = occupancy_message(replace(occupancy(), classes=renamed))
+    read = read_occupancy(over_the_wire(sent)).classes
+    assert (read.names, read.ground) == (renamed.names, ())
+
+
+def test_label_info_names_every_class():
+    store = get_typestore(Stores.ROS2_JAZZY)
+    store.register(get_types_from_msg("uint16 class_id\nstring class_name", VISION_CLASS))
+    text = f"std_msgs/Header header\n{VISION_CLASS}[] class_map\nfloat32 threshold"
+    store.register(get_types_from_msg(text, LABEL_INFO))
+    builder = MessageBuilder(lambda msgtype, **fields: store.types[msgtype](**fields))
+    raw = store.serialize_cdr(builder.label_info(STAMP, "a", OCC3D_NUSCENES, 0.25), LABEL_INFO)
+    m = store.deserialize_cdr(raw, LABEL_INFO)
+    assert [(c.class_id, c.class_name) for c in m.class_map[:2]] == [(0, "others"), (1, "barrier")]
+    assert (len(m.class_map), m.threshold, m.header.frame_id) == (18, 0.25, "a")
 
 
 def test_camera_info_says_the_same_thing_in_k_and_p():

@@ -123,9 +123,9 @@ def check_cloud(cloud: PointCloud2, labels, message: SemanticOccupancy) -> None:
 
 def check_markers(array: MarkerArray, labels, message: SemanticOccupancy) -> None:
     """Heights below 0 m were left out by parameter: the two lowest voxel layers."""
-    shown = visible(labels)
-    shown[:, :, :2] = False
-    counts = np.bincount(labels[shown], minlength=18)
+    labels = labels.copy()
+    labels[:, :, :2] = message.free_label
+    counts = np.bincount(labels[visible(labels)], minlength=18)
     lists = [marker for marker in array.markers if marker.action == Marker.ADD]
     assert {m.ns: len(m.points) for m in lists} == {
         name: count for name, count in zip(message.class_names, counts, strict=True) if count

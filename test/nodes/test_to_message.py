@@ -1,26 +1,18 @@
 """Results become ROS messages that say the same."""
 
 from array import array
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 pytest.importorskip("rclpy", reason="rclpy absent: neither ROS 2 nor its wheels are here")
 
-from visualization_msgs.msg import Marker
-
 from effocc_ros.classes import OCC3D_NUSCENES
 from effocc_ros.geometry import VoxelGrid
-from effocc_ros.nodes.to_message import (
-    byte_field,
-    cloud_message,
-    grid_message,
-    marker_message,
-    occupancy_message,
-    stamp_message,
-    stamp_of,
-)
+from effocc_ros.nodes.to_message import BUILDER, stamp_message, stamp_of
 from effocc_ros.occupancy import SemanticOccupancy
+from effocc_ros.occupancy_views import labelled_points
 
 STAMP = 1_532_402_927_647_951_000
 GRID = VoxelGrid(lower=(-1.0, 2.0, -1.0), voxel_size=(0.4, 0.4, 0.4), shape=(5, 4, 3))
@@ -53,7 +45,7 @@ def test_a_stamp_survives_the_way_there_and_back():
 
 def test_the_labels_of_the_message_are_the_grid():
     occupancy = small_occupancy()
-    message = occupancy_message(occupancy)
+    message = BUILDER.occupancy(occupancy)
     labels = np.frombuffer(message.labels, np.uint8).reshape(message.shape)
     assert np.array_equal(labels, occupancy.labels)
     assert len(message.confidence) == 0
@@ -62,12 +54,13 @@ def test_the_labels_of_the_message_are_the_grid():
 def test_labels_that_are_not_contiguous_keep_their_order():
     occupancy = small_occupancy()
     turned = np.asfortranarray(occupancy.labels)
-    assert byte_field(turned).tobytes() == occupancy.labels.tobytes()
+    message = BUILDER.occupancy(replace(occupancy, labels=turned))
+    assert message.labels.tobytes() == occupancy.labels.tobytes()
 
 
 def test_the_message_says_all_that_a_reader_needs():
     confidence = np.arange(60, dtype=np.uint8).reshape(GRID.shape)
-    message = occupancy_message(small_occupancy(confidence))
+    message = BUILDER.occupancy(small_occupancy(confidence))
     assert stamp_of(message.header.stamp) == STAMP
     assert message.header.frame_id == "base_link"
     origin = message.origin
@@ -83,12 +76,18 @@ def test_the_message_says_all_that_a_reader_needs():
 
 
 def test_large_fields_are_arrays_that_rclpy_takes_without_looking():
-    assert isinstance(byte_field(np.zeros(3, np.uint8)), array)
-    assert byte_field(np.array([-1, 100], np.int8), "b").tolist() == [-1, 100]
+    cells = np.array([[-1, 100]], np.int8)
+    for field, typecode in (
+        (BUILDER.occupancy(small_occupancy()).labels, "B"),
+        (BUILDER.grid(small_occupancy(), cells).data, "b"),
+    ):
+        assert isinstance(field, array)
+        assert field.typecode == typecode
 
 
 def test_the_cloud_holds_centre_label_and_colour_of_each_voxel():
-    message = cloud_message(small_occupancy())
+    points = labelled_points(small_occupancy())
+    message = BUILDER.point_cloud(STAMP, "base_link", points)
     assert (message.height, message.width, message.point_step) == (1, 3, 18)
     offsets = {field.name: (field.offset, field.datatype) for field in message.fields}
     assert offsets == {
@@ -109,24 +108,8 @@ def test_the_cloud_holds_centre_label_and_colour_of_each_voxel():
 
 def test_the_grid_has_x_fastest_and_lies_at_the_corner():
     cells = np.array([[0, 100, -1, 0, 0]] + [[-1] * 5] * 3, np.int8)
-    message = grid_message(small_occupancy(), cells)
+    message = BUILDER.grid(small_occupancy(), cells)
     assert (message.info.width, message.info.height) == (5, 4)
     assert message.info.resolution == pytest.approx(0.4)
     assert (message.info.origin.position.x, message.info.origin.position.y) == (-1.0, 2.0)
     assert list(message.data[:5]) == [0, 100, -1, 0, 0]
-
-
-def test_markers_begin_with_a_clean_slate_and_hold_one_list_per_class():
-    forget, *lists = marker_message(small_occupancy()).markers
-    assert forget.action == Marker.DELETEALL
-    assert {(marker.ns, len(marker.points)) for marker in lists} == {
-        ("car", 1),
-        ("driveable_surface", 2),
-    }
-    assert all(marker.type == Marker.CUBE_LIST for marker in lists)
-    assert all(marker.scale.x == 0.4 and marker.color.a == 1.0 for marker in lists)
-
-
-def test_markers_outside_the_height_band_are_left_out():
-    _, *lists = marker_message(small_occupancy(), z_min=-0.5).markers
-    assert [marker.ns for marker in lists] == ["car"]

@@ -21,8 +21,10 @@ def load_model(settings: NodeSettings) -> Predictor:
     """Load the network that the settings ask for.
 
     Raises:
-        InputError: No such preset, or a file that is no checkpoint of a known model.
+        InputError: No such preset, a file that is no checkpoint of a known model, or sensors that
+            cannot feed it.
     """
+    settings.stream_config(model_config(settings))  # before the slow part
     model, device, precision, confidence, threads = settings.network
     if threads:
         torch.set_num_threads(threads)

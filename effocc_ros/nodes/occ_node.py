@@ -76,8 +76,8 @@ class OccNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the network and make the publishers."""
         try:
-            self.settings.stream_config(model_config(self.settings))
             self._predictor = self._take_loaded()
+            self.settings.stream_config(self._predictor.config)
             self._outputs = Outputs(self, lambda: self.settings)
         except Exception:
             self._release()

@@ -1,7 +1,6 @@
 """The node's outputs: the occupancy at once, its views after it in a thread of their own."""
 
 from collections.abc import Callable
-from types import SimpleNamespace
 
 from rclpy.lifecycle import LifecycleNode
 from rclpy.publisher import Publisher
@@ -9,6 +8,7 @@ from rclpy.qos import QoSProfile
 
 from effocc_ros.messages import OCCUPANCY_TYPE
 from effocc_ros.nodes.newest_wins import NewestWins
+from effocc_ros.nodes.settings import NodeSettings
 from effocc_ros.nodes.to_message import BUILDER, message_class
 from effocc_ros.nodes.views import RELIABLE, Views
 from effocc_ros.occupancy import ClassList, SemanticOccupancy
@@ -26,7 +26,7 @@ class Outputs:
         settings: Returns the node's current parameters: ``grid_min_height`` and so on.
     """
 
-    def __init__(self, node: LifecycleNode, settings: Callable[[], SimpleNamespace]):
+    def __init__(self, node: LifecycleNode, settings: Callable[[], NodeSettings]):
         self._node = node
         self._publishers = []
         self._occupancy = self._create(OCCUPANCY_TYPE, "occupancy", RELIABLE)
@@ -64,7 +64,7 @@ class Outputs:
         )
 
 
-def check_outputs(settings: SimpleNamespace, classes: ClassList) -> None:
+def check_outputs(settings: NodeSettings, classes: ClassList) -> None:
     """Check the parameters of the outputs that name classes.
 
     Raises:

@@ -3,13 +3,13 @@
 import json
 from collections.abc import Callable
 from importlib.util import find_spec
-from types import SimpleNamespace
 
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import String
 
 from effocc_ros.nodes.markers import MARKER_ARRAY, MarkerWriter
+from effocc_ros.nodes.settings import NodeSettings
 from effocc_ros.nodes.to_message import BUILDER
 from effocc_ros.occupancy import ClassList, SemanticOccupancy
 from effocc_ros.occupancy_views import (
@@ -45,7 +45,7 @@ class Views:
     def __init__(
         self,
         create: Callable[[str, str, QoSProfile], Publisher],
-        settings: Callable[[], SimpleNamespace],
+        settings: Callable[[], NodeSettings],
     ):
         self._settings = settings
         self._grid = create("nav_msgs/msg/OccupancyGrid", "grid", LATCHED)
@@ -86,7 +86,7 @@ class Views:
                 BUILDER.label_info(stamp, frame_id, occupancy.classes, min_confidence)
             )
 
-    def _publish_grid(self, occupancy: SemanticOccupancy, settings: SimpleNamespace) -> None:
+    def _publish_grid(self, occupancy: SemanticOccupancy, settings: NodeSettings) -> None:
         cells = navigation_grid(
             occupancy,
             settings.grid_min_height,
@@ -105,7 +105,7 @@ class Views:
         self._markers.publish(self._marker_writer.write(occupancy, cubes))
 
 
-def view_filter(settings: SimpleNamespace, view: str) -> ViewFilter:
+def view_filter(settings: NodeSettings, view: str) -> ViewFilter:
     """Return the filter of ``points`` or ``markers`` that the parameters describe."""
     return ViewFilter(
         classes=tuple(getattr(settings, f"{view}_classes")),

@@ -1,14 +1,14 @@
 """From sensor messages to Frames, without ROS."""
 
 from effocc_ros.stream.config import StreamConfig
-from effocc_ros.stream.problem import Problem
-from effocc_ros.stream.statistics import InputStatistics, StreamStatistics
+from effocc_ros.stream.report import InputStatistics, Problem, SensorState, StreamStatistics
 from effocc_ros.stream.stream import Stream
 from effocc_ros.stream.synchronizer import SyncConfig, Trigger
 
 __all__ = [
     "InputStatistics",
     "Problem",
+    "SensorState",
     "Stream",
     "StreamConfig",
     "StreamStatistics",

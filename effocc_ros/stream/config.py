@@ -21,7 +21,8 @@ class StreamConfig:
         sweeps: Earlier sweeps per frame.
         max_extrapolation: Seconds beyond the known ego poses, at most.
         intensity_scale: Factor that brings the LiDAR's intensity to 0..255.
-        calibration: Sensor name -> what a file says of it; it goes before CameraInfo and tf.
+        calibration: Sensor name -> what a file says of it; takes precedence over
+            CameraInfo and tf.
     """
 
     sync: SyncConfig

@@ -21,7 +21,7 @@ from effocc_ros.classes import OCC3D_NUSCENES
 from effocc_ros.geometry import VoxelGrid
 from effocc_ros.msg import SemanticOccupancy
 from effocc_ros.nodes.outputs import Outputs
-from effocc_ros.nodes.parameters import PARAMETERS, plain_value
+from effocc_ros.nodes.settings import NodeSettings
 from effocc_ros.nodes.to_message import stamp_of
 from effocc_ros.occupancy import SemanticOccupancy as Occupancy
 
@@ -34,7 +34,7 @@ COSTMAP = QoSProfile(
 )
 """What Nav2's StaticLayer subscribes with."""
 GRID = VoxelGrid(lower=(-1.0, 2.0, -1.0), voxel_size=(0.4, 0.4, 0.4), shape=(5, 4, 8))
-SETTINGS = SimpleNamespace(**{spec.name: plain_value(spec.default) for spec in PARAMETERS})
+SETTINGS = NodeSettings()
 
 
 def occupancy(stamp: int) -> Occupancy:

@@ -1,7 +1,6 @@
 """The legend, and what parameters mean for views."""
 
 import json
-from types import SimpleNamespace
 
 import pytest
 
@@ -10,15 +9,9 @@ pytest.importorskip("rclpy", reason="rclpy absent: neither ROS 2 nor its wheels 
 from effocc_ros.classes import OCC3D_NUSCENES, OCC3D_WAYMO
 from effocc_ros.errors import InputError
 from effocc_ros.nodes.outputs import check_outputs
-from effocc_ros.nodes.parameters import PARAMETERS, check_values, plain_value
+from effocc_ros.nodes.settings import NodeSettings
 from effocc_ros.nodes.views import legend, view_filter
 from effocc_ros.occupancy_views import ViewFilter
-
-DEFAULTS = {spec.name: plain_value(spec.default) for spec in PARAMETERS}
-
-
-def settings(**changes) -> SimpleNamespace:
-    return SimpleNamespace(**{**DEFAULTS, **changes})
 
 
 def test_the_legend_has_id_name_and_colour_of_each_class():
@@ -29,8 +22,8 @@ def test_the_legend_has_id_name_and_colour_of_each_class():
 
 
 def test_each_view_has_its_own_filter():
-    given = settings(
-        points_classes=["car"], markers_max_height=2.0, min_confidence=0.5, confidence=True
+    given = NodeSettings(
+        points_classes=("car",), markers_max_height=2.0, min_confidence=0.5, confidence=True
     )
     assert view_filter(given, "points") == ViewFilter(("car",), -100.0, 100.0, 0.5)
     assert view_filter(given, "markers") == ViewFilter((), -100.0, 2.0, 0.5)
@@ -47,12 +40,12 @@ def test_each_view_has_its_own_filter():
     ],
 )
 def test_names_that_the_models_classes_lack_are_refused(changes, said):
-    check_outputs(settings(), OCC3D_NUSCENES)
+    check_outputs(NodeSettings(), OCC3D_NUSCENES)
     with pytest.raises(InputError, match=said):
-        check_outputs(settings(**changes), OCC3D_NUSCENES)
+        check_outputs(NodeSettings().changed(changes), OCC3D_NUSCENES)
 
 
 def test_a_threshold_without_confidence_is_refused():
     with pytest.raises(InputError, match=r"min_confidence: found 0\.5 with confidence false"):
-        check_values({**DEFAULTS, "min_confidence": 0.5})
-    check_values({**DEFAULTS, "min_confidence": 0.5, "confidence": True})
+        NodeSettings(min_confidence=0.5)
+    NodeSettings(min_confidence=0.5, confidence=True)

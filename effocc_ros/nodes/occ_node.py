@@ -9,6 +9,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 
 from effocc_ros.errors import InputError
+from effocc_ros.nodes.leaving import teardown_may_hang
 from effocc_ros.nodes.models import load_model
 from effocc_ros.nodes.outputs import Outputs
 from effocc_ros.nodes.parameters import check_values, declare_parameters, read_parameters
@@ -176,4 +177,6 @@ def main(args: list[str] | None = None) -> int:
         finally:
             executor.shutdown()
             node.close()
+            if not teardown_may_hang():
+                node.destroy_node()  # tells the peers
     return 0

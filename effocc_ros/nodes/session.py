@@ -11,6 +11,7 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 
 from effocc_ros.nodes.diagnostics import Snapshot, diagnostics_message
+from effocc_ros.nodes.handled import Handled
 from effocc_ros.nodes.image_fallback import image_fallback
 from effocc_ros.nodes.intake import Intake
 from effocc_ros.nodes.models import device_memory
@@ -49,8 +50,14 @@ class Session:
         self._stream = Stream(
             stream_config(settings, predictor.config), self._on_problem, image_fallback()
         )
+        self._handled = Handled(node, settings.base_frame)
         self._worker = Worker(
-            self._stream, predictor, outputs.publish, self._on_failure, self._on_drop
+            self._stream,
+            predictor,
+            outputs.publish,
+            self._on_failure,
+            self._on_drop,
+            self._handled.tell,
         )
         self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         # Sensor messages come in while the default group waits for a model to load.
@@ -64,6 +71,7 @@ class Session:
             settings.diagnostics_period, self.report, callback_group=group, clock=clock
         )
         self._worker.start()
+        self._handled.frames_from(self._stream.config.anchor)
 
     def end(self) -> Predictor:
         """Unsubscribe, finish the frame in hand, and give the network back."""
@@ -74,6 +82,7 @@ class Session:
         # The last word must be out before its publisher goes.
         self._diagnostics.wait_for_all_acked(Duration(seconds=1))
         self._node.destroy_publisher(self._diagnostics)
+        self._handled.destroy()
         return self._worker.predictor
 
     def frames_come_from(self) -> str:
@@ -88,7 +97,9 @@ class Session:
         Raises:
             InputError: The sensors of this node cannot feed it.
         """
-        self._worker.swap(predictor, stream_config(self._settings, predictor.config))
+        config = stream_config(self._settings, predictor.config)
+        self._worker.swap(predictor, config)
+        self._handled.frames_from(config.anchor)
 
     def report(self) -> None:
         """Publish the diagnostics now."""

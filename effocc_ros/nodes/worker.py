@@ -47,6 +47,7 @@ class Worker:
         on_failure: Called in the worker's thread with a reason and an exception; the worker goes
             on.
         on_drop: Called in the worker's thread after a newest trigger ended without a frame.
+        on_handled: Called with the stamp of each trigger that ended, and whether as a frame.
     """
 
     def __init__(
@@ -56,11 +57,13 @@ class Worker:
         publish: Callable[[SemanticOccupancy], None],
         on_failure: Callable[[str, Exception], None],
         on_drop: Callable[[], None],
+        on_handled: Callable[[int, bool], None] = lambda stamp, published: None,
     ):
         self._stream = stream
         self._predictor = predictor
         self._next: tuple[Predictor, StreamConfig] | None = None
         self._publish, self._on_failure, self._on_drop = publish, on_failure, on_drop
+        self._on_handled = on_handled
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -84,6 +87,7 @@ class Worker:
         """Note that a reference message of this stamp ended before it became a trigger."""
         with self._lock:
             self._handled_until = stamp
+        self._on_handled(stamp, False)
 
     def wake(self) -> None:
         """Say that a message has arrived."""
@@ -139,12 +143,14 @@ class Worker:
         *older, newest = triggers
         for trigger in older:
             self._stream.drop(trigger, "superseded")
+            self._on_handled(trigger.stamp, False)
         with self._lock:
             self._overruns = self._overruns + 1 if older else 0
         published = self._handle(newest)
         with self._lock:
             self._handled_until = newest.stamp
             self._frames_out += published
+        self._on_handled(newest.stamp, published)
         if not published:
             self._on_drop()
 

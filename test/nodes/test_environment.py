@@ -20,6 +20,14 @@ def test_an_ament_prefix_is_a_sourced_ros():
     assert sourced_ros(SOURCED) == "AMENT_PREFIX_PATH=/opt/ros/jazzy"
 
 
+def test_a_prefix_with_ros_libraries_is_a_sourced_ros_and_a_workspace_is_not(tmp_path):
+    prefix = {"AMENT_PREFIX_PATH": str(tmp_path)}
+    assert sourced_ros(prefix) is None
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib/librcl.so").touch()
+    assert sourced_ros(prefix) == f"AMENT_PREFIX_PATH={tmp_path}"
+
+
 def test_a_python_path_into_opt_ros_is_a_sourced_ros():
     path = "/opt/ros/humble/lib/python3.10/site-packages"
     assert sourced_ros({"PYTHONPATH": f"/home/me:{path}"}) == f"PYTHONPATH={path}"

@@ -166,7 +166,7 @@ def test_a_wheel_carries_the_code_and_the_shared_files(repository, tmp_path):
     subprocess.run(command, cwd=repository, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    assert "effocc_ros/nodes/executables.py" in names
+    assert {"effocc_ros/nodes/executables.py", "effocc_ros/py.typed"} <= set(names)
     share = f"effocc_ros-{effocc_ros.__version__}.data/data/share/effocc_ros"
     assert f"{share}/package.xml" in names
     assert f"{share}/msg/SemanticOccupancy.msg" in names

@@ -60,16 +60,22 @@ class Lockstep:
         Returns:
             The stamp of the keyframe to wait for, or None to go on.
         """
-        if stamp is None or (stamp and copy.copy(self._gate).accepts(stamp)):
+        if stamp is None or self._begins(stamp):
             return self._due
         return None
+
+    def _begins(self, stamp: int) -> bool:
+        # After another model took over, an image may have the stamp of the sweep before it.
+        known = not stamp or stamp == self._last_keyframe
+        return not known and copy.copy(self._gate).accepts(stamp)
 
     def sent(self, stamp: int) -> None:
         """Note that the reference sensor's message of this stamp went out."""
         if not stamp:
             return  # nobody stamped it, and the node will not take it
         self._newest = stamp
-        if self._gate.accepts(stamp):
+        if self._begins(stamp):
+            self._gate.accepts(stamp)
             self.keyframes += 1
             self._last_keyframe = self._due = stamp
 

@@ -90,6 +90,17 @@ def test_where_the_node_takes_the_next_sweep_the_keyframes_count_from_there():
     assert lockstep.due_before(None) == 100 * SECOND + 6 * TENTH
 
 
+def test_an_image_with_the_stamp_of_the_sweep_before_it_is_no_keyframe_of_its_own():
+    lockstep = Lockstep(interval=0.0)
+    lockstep.sent(100 * SECOND)
+    assert lockstep.due_before(100 * SECOND) is None
+    lockstep.sent(100 * SECOND)
+    lockstep.handled(100 * SECOND, published=True)
+    lockstep.handled(100 * SECOND, published=True)
+    assert lockstep.due_before(None) is None
+    assert counts(lockstep) == (1, 1, 0, 0)
+
+
 def test_a_message_without_a_stamp_is_not_waited_for():
     lockstep = Lockstep(interval=0.0)
     lockstep.sent(100 * SECOND)

@@ -1,4 +1,4 @@
-# make demo, test, lint, bench, weights, devkit, clean: all in virtual environments, without ROS.
+# make demo, test, lint, bench, weights, devkit, colcon, clean: all in virtual environments, without ROS.
 # With a ROS 2 installation build this package with colcon instead (README).
 
 PYTHON ?= python3
@@ -6,10 +6,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUTPUT ?= output/demo
 RUNS ?= output/weights
+COLCON := build/colcon/venv
 BENCHMARKS := $(filter-out benchmarks/gpu_session.py benchmarks/stages.py,$(wildcard benchmarks/*.py))
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test lint bench weights devkit clean environment machine
+.PHONY: demo test lint bench weights devkit colcon clean environment machine
 .DELETE_ON_ERROR:
 
 demo: environment
@@ -44,6 +45,18 @@ $(VENV)-devkit/created.stamp: setup.cfg | machine
 	$(PYTHON) -m venv $(VENV)-devkit
 	$(VENV)-devkit/bin/python -m pip --disable-pip-version-check install nuscenes-devkit==1.2.0 \
 		"numpy<2" torch==2.13.0 pytest pytest-timeout --editable ".[sim]"
+	touch $@
+
+# The package as a robot builds it, plainly and with --symlink-install: the wheels of ROS 2 bring the
+# cmake files. `make colcon TEST=--test` runs `colcon test` too.
+colcon: $(COLCON)/ros.stamp
+	$(COLCON)/bin/python tools/colcon.py $(TEST)
+
+$(COLCON)/ros.stamp: requirements.txt requirements-ros.txt requirements-colcon.txt constraints.txt | machine
+	$(PYTHON) -m venv $(COLCON)
+	$(COLCON)/bin/python -m pip --disable-pip-version-check install --requirement requirements.txt
+	$(COLCON)/bin/python -m pip --disable-pip-version-check install --no-deps --require-hashes \
+		--requirement requirements-ros.txt --requirement requirements-colcon.txt
 	touch $@
 
 clean:

@@ -36,6 +36,7 @@ VERBS = {
     "nuscenes2bag": Verb(
         "effocc_ros.bags.cli", "write a ROS 2 bag from nuScenes tables and files"
     ),
+    "rig": Verb("effocc_ros.rig_cli", "tell which rig fits a bag, or draft one"),
     "dataset": Verb("effocc_ros.datasets.cli", "tell what of a benchmark's data set is there"),
     "evaluate": Verb("effocc_ros.evaluation.cli", "score a model on a split of a benchmark"),
     "train": Verb("effocc_ros.training.cli", "train a network, or go on with a training"),

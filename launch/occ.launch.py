@@ -1,6 +1,8 @@
-"""Start the occupancy node for a rig, bring it up, and open RViz when asked.
+"""Start the occupancy node for a rig, and RViz when asked; ends when the node ends.
 
 ros2 launch effocc_ros occ.launch.py rig:=nuscenes model:=fusion_r18 rviz:=true
+
+What the node is told, later ones win: the rig, params_file, arguments.
 """
 
 import tempfile
@@ -8,66 +10,58 @@ from pathlib import Path
 
 from launch.actions import (
     DeclareLaunchArgument,
-    EmitEvent,
     OpaqueFunction,
-    RegisterEventHandler,
     SetEnvironmentVariable,
+    Shutdown,
 )
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import LifecycleNode, Node
-from launch_ros.event_handlers import OnStateTransition
-from launch_ros.events.lifecycle import ChangeState, matches_node_name
-from lifecycle_msgs.msg import Transition
+from launch_ros.actions import Node
+from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
+from effocc_ros.nodes.launch_arguments import NODE, given_parameters
 from effocc_ros.nodes.rig_parameters import (
+    parameter_arguments,
     rig_parameters,
     rig_remappings,
     rviz_config,
     rviz_remappings,
+    tf_remappings,
 )
 from effocc_ros.nodes.transport import LARGE_MESSAGES, TRANSPORTS
 from effocc_ros.resources import resource_path
 from effocc_ros.rig import load_rig
 from launch import LaunchDescription
 
-NODE = "occ_node"
+NAME = "occ_node"
 
-# Parameters of the node that may be given on the command line: how to read them, what they are.
-OVERRIDES = {
-    "model": (str, "preset or checkpoint"),
-    "device": (str, "auto, cpu or cuda"),
-    "reliability": (str, "best_effort or reliable"),
-    "trigger_interval": (float, "seconds between frames, at least"),
-}
+# Name, default, description.
+ARGUMENTS = (
+    ("rig", "nuscenes", "rig preset or file"),
+    ("params_file", "", "ROS parameter file; what stands in it wins over the rig"),
+    ("namespace", "", "namespace of the node"),
+    (
+        "sensors_namespace",
+        "",
+        "namespace of the rig's topics and of tf, of one vehicle of several",
+    ),
+    ("rviz", "false", "open RViz"),
+    ("log_level", "info", "debug, info, warn, error or fatal"),
+    ("large_messages", "false", "Fast DDS transports for raw images that are sent best effort"),
+)
 
 
 def generate_launch_description():
+    unset = "empty: as params_file, the rig or the node's default says"
     return LaunchDescription(
         [
-            DeclareLaunchArgument(
-                "rig", default_value="nuscenes", description="rig preset or file"
+            *(
+                DeclareLaunchArgument(name, default_value=default, description=text)
+                for name, default, text in ARGUMENTS
             ),
             *(
-                DeclareLaunchArgument(
-                    name,
-                    default_value="",
-                    description=f"{text}; empty: as the parameter file says",
-                )
-                for name, (_, text) in OVERRIDES.items()
-            ),
-            DeclareLaunchArgument(
-                "params_file",
-                default_value=str(resource_path("config/occ.param.yaml")),
-                description="ROS parameter file",
-            ),
-            DeclareLaunchArgument("use_sim_time", default_value="false"),
-            DeclareLaunchArgument("rviz", default_value="false", description="open RViz"),
-            DeclareLaunchArgument("log_level", default_value="info"),
-            DeclareLaunchArgument(
-                "large_messages",
-                default_value="false",
-                description="true: Fast DDS transports for raw images that are sent best effort",
+                DeclareLaunchArgument(name, default_value="", description=f"{text}; {unset}")
+                for name, (_, text) in NODE.items()
             ),
             SetEnvironmentVariable(
                 TRANSPORTS,
@@ -75,63 +69,57 @@ def generate_launch_description():
                 condition=IfCondition(LaunchConfiguration("large_messages")),
             ),
             OpaqueFunction(function=start_node),
-            OpaqueFunction(function=start_rviz),
+            OpaqueFunction(
+                function=start_rviz, condition=IfCondition(LaunchConfiguration("rviz"))
+            ),
         ]
     )
 
 
 def start_node(context):
-    rig = load_rig(LaunchConfiguration("rig").perform(context))
-    given = {
-        name: convert(LaunchConfiguration(name).perform(context))
-        for name, (convert, _) in OVERRIDES.items()
-        if LaunchConfiguration(name).perform(context)
-    }
-    sim_time = LaunchConfiguration("use_sim_time").perform(context).lower() == "true"
-    node = LifecycleNode(
-        package="effocc_ros",
-        executable="occ_node",
-        name=NODE,
-        namespace="",
-        output="screen",
-        parameters=[
-            LaunchConfiguration("params_file").perform(context),
-            rig_parameters(rig),
-            given,
-            {"autostart": False, "use_sim_time": sim_time},
-        ],
-        remappings=rig_remappings(rig),
-        ros_arguments=["--log-level", LaunchConfiguration("log_level")],
-    )
-    activate_when_configured = RegisterEventHandler(
-        OnStateTransition(
-            target_lifecycle_node=node,
-            start_state="configuring",
-            goal_state="inactive",
-            entities=[change_state(Transition.TRANSITION_ACTIVATE)],
+    texts = context.launch_configurations
+    rig, sensors = load_rig(texts["rig"]), texts["sensors_namespace"]
+    parameters = [given_parameters(NODE, texts)]
+    if texts["params_file"]:
+        parameters.insert(0, texts["params_file"])
+    return [
+        Node(
+            package="effocc_ros",
+            executable="occ_node",
+            name=NAME,
+            namespace=texts["namespace"],
+            output="screen",
+            # The rig goes here and not to `parameters`: a file's section for all nodes (/**)
+            # would lose against parameters that name the node.
+            ros_arguments=[
+                *parameter_arguments(rig_parameters(rig)),
+                "--log-level",
+                texts["log_level"],
+            ],
+            parameters=[each for each in parameters if each],
+            remappings=[*rig_remappings(rig, sensors), *tf_remappings(sensors)],
+            on_exit=Shutdown(reason=f"{NAME} ended"),
         )
-    )
-    return [activate_when_configured, node, change_state(Transition.TRANSITION_CONFIGURE)]
-
-
-def change_state(transition):
-    return EmitEvent(
-        event=ChangeState(
-            lifecycle_node_matcher=matches_node_name(f"/{NODE}"), transition_id=transition
-        )
-    )
+    ]
 
 
 def start_rviz(context):
-    rig = load_rig(LaunchConfiguration("rig").perform(context))
+    texts = context.launch_configurations
+    rig, sensors = load_rig(texts["rig"]), texts["sensors_namespace"]
+    outer = texts.get("ros_namespace", "")
+    node = make_namespace_absolute(prefix_namespace(outer, texts["namespace"])).rstrip("/")
+    node = f"{node}/{NAME}"
     config = Path(tempfile.mkdtemp(prefix="effocc-rviz-")) / "occ.rviz"
-    config.write_text(rviz_config(resource_path("config/rviz/occ.rviz").read_text(), rig))
+    text = resource_path("config/rviz/occ.rviz").read_text()
+    config.write_text(rviz_config(text, rig, node))
+    sim_time = {"use_sim_time": (bool, "")}
+    parameters = given_parameters(sim_time, texts)
     return [
         Node(
             package="rviz2",
             executable="rviz2",
             arguments=["-d", str(config)],
-            remappings=rviz_remappings(rig, f"/{NODE}"),
-            condition=IfCondition(LaunchConfiguration("rviz")),
+            parameters=[parameters] if parameters else [],
+            remappings=[*rviz_remappings(rig, node, sensors), *tf_remappings(sensors)],
         )
     ]

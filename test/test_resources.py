@@ -1,5 +1,7 @@
 """Shipped files are found in a checkout, below a prefix, and through AMENT_PREFIX_PATH."""
 
+from pathlib import Path
+
 import pytest
 
 from effocc_ros import resources
@@ -24,6 +26,8 @@ def shipped(prefix):
 
 
 def test_a_checkout_has_its_own_files(repository):
+    if not Path(resources.__file__).absolute().is_relative_to(repository / "effocc_ros"):
+        pytest.skip("what was installed is tested, not the checkout")
     assert resource_path("msg/SemanticOccupancy.msg") == repository / "msg/SemanticOccupancy.msg"
 
 

@@ -6,18 +6,17 @@ from collections import Counter
 from importlib import import_module
 
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rosbags.interfaces import QosReliability
 from rosgraph_msgs.msg import Clock
+from std_msgs.msg import Header, String
 
 from effocc_ros.bags.reader import BagMessage, BagReader, BagTopic
 from effocc_ros.errors import InputError
-from effocc_ros.msg import SemanticOccupancy
+from effocc_ros.nodes.handled import HANDLED, HANDLED_QOS, REFERENCE, REFERENCE_QOS
 from effocc_ros.nodes.lockstep import Lockstep, header_stamp
 from effocc_ros.nodes.player_parameters import declare_parameters
 from effocc_ros.nodes.stopping import SPIN_SECONDS, ros_until_signal
@@ -26,7 +25,6 @@ from effocc_ros.stamps import NANOSECONDS
 
 CLOCK_STEP = 10_000_000
 """Nanoseconds of bag time between two messages on /clock."""
-
 
 ACKNOWLEDGE_SECONDS = 5
 """How long the end of a bag waits for slow subscribers, per topic."""
@@ -48,7 +46,8 @@ class BagPlayer:
         stop: Ends the playing when set.
 
     Raises:
-        InputError: No such bag, or a lockstep topic that the bag does not have.
+        InputError: No such bag, nobody who listens, or in lockstep a node that makes its frames of
+            a topic that the bag does not have.
     """
 
     def __init__(self, node: Node, stop: threading.Event):
@@ -58,8 +57,10 @@ class BagPlayer:
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(node)
         self._sent: Counter[str] = Counter()
-        self._lockstep: Lockstep | None = None
-        self._clock = self.node.create_publisher(Clock, "/clock", 10)
+        lockstep = self.settings.lockstep
+        self._lockstep = Lockstep(self.settings.trigger_interval) if lockstep else None
+        self._reference = ""
+        self._clock: Publisher | None = None
         self._next_clock = 0
         self._origin: tuple[float, int] = (0.0, 0)
 
@@ -75,9 +76,12 @@ class BagPlayer:
             )
         with BagReader(self.settings.bag) as bag:
             publishers = self._publishers(bag)
-            if self.settings.lockstep:
-                self._listen(bag)
+            if "/clock" not in publishers:  # two clocks would jump against each other
+                self._clock = self.node.create_publisher(Clock, "/clock", 10)
+            if self._lockstep is not None:
+                self._listen()
             self._wait_for_listeners(publishers)
+            self._wait_for_reference(bag, publishers)
             while True:
                 self._play_once(bag, publishers)
                 if not self.settings.loop:
@@ -89,8 +93,7 @@ class BagPlayer:
         """Say what was sent."""
         lines = [f"{count:7d}  {topic}" for topic, count in sorted(self._sent.items())]
         if self._lockstep is not None:
-            answered, keyframes = self._lockstep.answered, self._lockstep.keyframes
-            lines.append(f"{answered} of {keyframes} keyframes answered")
+            lines.append(self._lockstep.summary())
         return "\n".join(lines)
 
     def _publishers(self, bag: BagReader) -> dict[str, Publisher]:
@@ -101,7 +104,7 @@ class BagPlayer:
             try:
                 package, _, name = topic.msgtype.split("/")
                 kind = getattr(import_module(f"{package}.msg"), name)
-                qos = _offered(topic, self.settings.queue_depth, self.settings.lockstep)
+                qos = _offered(topic, self.settings.queue_depth)
                 publishers[topic.name] = self.node.create_publisher(kind, topic.name, qos)
             except Exception as error:  # each missing piece of type support fails its own way
                 reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -110,34 +113,41 @@ class BagPlayer:
                 )
         return publishers
 
-    def _listen(self, bag: BagReader) -> None:
+    def _listen(self) -> None:
+        def changed(message: String) -> None:
+            self._reference = message.data
+
+        def handled(message: Header) -> None:
+            self._lockstep.handled(stamp_of(message.stamp), published=bool(message.frame_id))
+
+        node = self.settings.node
+        self.node.create_subscription(String, f"{node}/{REFERENCE}", changed, REFERENCE_QOS)
+        self.node.create_subscription(Header, f"{node}/{HANDLED}", handled, HANDLED_QOS)
+
+    def _wait_for_reference(self, bag: BagReader, publishers: dict[str, Publisher]) -> None:
+        """In lockstep, wait for the node to tell which topic makes its frames."""
         settings = self.settings
-        if settings.points_topic not in bag.topics:
+        deadline = time.monotonic() + settings.wait_timeout
+        while self._lockstep is not None and not self._reference:
+            if time.monotonic() > deadline:
+                raise InputError(
+                    f"lockstep with {settings.node}",
+                    found=f"no message on {settings.node}/{REFERENCE} "
+                    f"within {settings.wait_timeout} s",
+                    expected="an active occupancy node",
+                    do="Start and activate the node, check parameter node and ROS_DOMAIN_ID",
+                    reason="no_node",
+                )
+            self._spin(SPIN_SECONDS)
+        names = [publisher.topic_name for publisher in publishers.values()]
+        if self._lockstep is not None and self._reference not in names:
             raise InputError(
-                f"points_topic {settings.points_topic}",
-                found=f"no such topic in bag {bag.path}",
-                expected=f"a topic out of {', '.join(bag.topics)}",
-                do="Set points_topic to the topic whose messages make frames",
+                f"lockstep with {settings.node}",
+                found=f"frames made of {self._reference}, which bag {bag.path} does not have",
+                expected=f"one of {', '.join(names)}",
+                do="Start the node with the bag's rig, or with a model for the sensors it has",
                 reason="no_such_topic",
             )
-        self.node.create_subscription(
-            SemanticOccupancy,
-            f"{settings.node}/output/occupancy",
-            self._published,
-            10,
-        )
-        self.node.create_subscription(DiagnosticArray, "/diagnostics", self._diagnosed, 10)
-
-    def _published(self, message: SemanticOccupancy) -> None:
-        if self._lockstep is not None:
-            self._lockstep.published(stamp_of(message.header.stamp))
-
-    def _diagnosed(self, message: DiagnosticArray) -> None:
-        for status in message.status:
-            for pair in status.values:
-                ours = status.name.startswith(self.settings.node)
-                if ours and pair.key == "handled_until" and self._lockstep is not None:
-                    self._lockstep.handled_until(int(pair.value))
 
     def _wait_for_listeners(self, publishers: dict[str, Publisher]) -> None:
         wanted = self.settings.wait_for
@@ -170,47 +180,57 @@ class BagPlayer:
         self._rest(self.settings.start_delay)
 
     def _play_once(self, bag: BagReader, publishers: dict[str, Publisher]) -> None:
-        if self.settings.lockstep:
-            before = self._lockstep
-            self._lockstep = Lockstep(self.settings.trigger_interval, self.settings.slack)
-            if before is not None:
-                self._lockstep.keyframes += before.keyframes
-                self._lockstep.answered += before.answered
+        if self._lockstep is not None:
+            self._lockstep.restart()
         self._origin = (time.monotonic(), bag.start_time)
         self._next_clock = 0
         for message in bag.messages(topics=tuple(publishers)):
-            self._wait_for_answer(message.log_time)
-            self._wait_for_time(message.log_time)
             self._send(message, publishers[message.topic])
-        self._wait_for_answer(None)
+        self._wait_for_answer(None, bag.end_time)
 
     def _send(self, message: BagMessage, publisher: Publisher) -> None:
-        if message.log_time >= self._next_clock:
-            self._clock.publish(Clock(clock=stamp_message(message.log_time)))
-            self._next_clock = message.log_time + CLOCK_STEP
+        lockstep, makes_frames = self._lockstep, publisher.topic_name == self._reference
+        stamp = header_stamp(message.raw) if lockstep is not None and makes_frames else 0
+        self._wait_for_time(message.log_time)
+        if stamp:
+            self._wait_for_answer(stamp, message.log_time)
+        self._tell_time(message.log_time)
         publisher.publish(bytes(message.raw))
         self._sent[message.topic] += 1
-        if self._lockstep is not None and message.topic == self.settings.points_topic:
-            self._lockstep.sent(header_stamp(message.raw), message.log_time)
+        if stamp:
+            lockstep.sent(stamp)
+
+    def _tell_time(self, bag_time: int) -> None:
+        if self._clock is not None and bag_time >= self._next_clock:
+            self._clock.publish(Clock(clock=stamp_message(bag_time)))
+            self._next_clock = bag_time + CLOCK_STEP
 
     def _wait_for_time(self, bag_time: int) -> None:
         start, first = self._origin
         due = start + (bag_time - first) / NANOSECONDS / self.settings.rate
         self._rest(max(due - time.monotonic(), 0.0))
 
-    def _wait_for_answer(self, bag_time: int | None) -> None:
+    def _wait_for_answer(self, stamp: int | None, bag_time: int) -> None:
+        """Wait until the node is done with the last keyframe.
+
+        Args:
+            stamp: Of the reference message to be sent next; None at the end of the bag.
+            bag_time: When it is to be sent.
+        """
         if self._lockstep is None:
             return
         started = time.monotonic()
-        while (stamp := self._lockstep.due(bag_time)) is not None:
-            if time.monotonic() - started > self.settings.timeout:
+        while (due := self._lockstep.due_before(stamp)) is not None:
+            waited = time.monotonic() - started
+            if waited > self.settings.timeout:
                 self.node.get_logger().warning(
-                    f"keyframe {stamp / NANOSECONDS:.3f}: no answer from {self.settings.node} "
+                    f"keyframe {due / NANOSECONDS:.3f}: no answer from {self.settings.node} "
                     f"within {self.settings.timeout} s; going on without it"
                 )
                 self._lockstep.give_up()
-                started = time.monotonic()
-                continue
+                break
+            # A node that waits for a late image in ROS time must see time pass.
+            self._tell_time(bag_time + round(min(waited, self.settings.slack) * NANOSECONDS))
             self._spin(SPIN_SECONDS)
         # Bag time stood still meanwhile.
         start, first = self._origin
@@ -235,18 +255,13 @@ class BagPlayer:
         self._executor.spin_once(timeout_sec=seconds)
 
 
-def _offered(topic: BagTopic, depth: int, lossless: bool) -> QoSProfile:
-    """Offer what the bag's own publishers offered; reliable where it does not say or must be."""
-    best_effort = (
-        not lossless
-        and topic.qos
-        and all(profile.reliability == QosReliability.BEST_EFFORT for profile in topic.qos)
-    )
+def _offered(topic: BagTopic, depth: int) -> QoSProfile:
+    """Offer reliable delivery, which serves every subscriber, and latch what the bag latched."""
     latched = topic.latched or topic.name == "/tf_static"
     return QoSProfile(
         depth=depth,
-        reliability=ReliabilityPolicy.BEST_EFFORT if best_effort else ReliabilityPolicy.RELIABLE,
-        durability=(DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE),
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
     )
 
 

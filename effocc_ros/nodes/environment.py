@@ -21,7 +21,7 @@ def sourced_ros(environment: Mapping[str, str] = os.environ) -> str | None:
         ``NAME=entry`` of the first entry found outside the running Python's own prefix.
     """
     own = Path(sys.prefix)
-    for name, is_ros in (("AMENT_PREFIX_PATH", lambda _: True), ("PYTHONPATH", _has_ros)):
+    for name, is_ros in (("AMENT_PREFIX_PATH", _is_ros), ("PYTHONPATH", _has_rclpy)):
         for entry in filter(None, environment.get(name, "").split(os.pathsep)):
             path = Path(entry)
             if is_ros(path) and path != own and own not in path.parents:
@@ -50,5 +50,10 @@ def check_environment(environment: Mapping[str, str] = os.environ) -> None:
     )
 
 
-def _has_ros(path: Path) -> bool:
+def _is_ros(path: Path) -> bool:
+    # A workspace that was built on the wheels is on the path too, and is no ROS of its own.
+    return path.is_relative_to("/opt/ros") or (path / "lib/librcl.so").exists()
+
+
+def _has_rclpy(path: Path) -> bool:
     return path.is_relative_to("/opt/ros") or (path / "rclpy").is_dir()

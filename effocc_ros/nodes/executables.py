@@ -2,28 +2,30 @@
 
 import importlib
 import sys
+from typing import NoReturn
 
 from effocc_ros.errors import InputError
 from effocc_ros.nodes.environment import check_environment
-from effocc_ros.nodes.leaving import leave
+from effocc_ros.nodes.leaving import leave, leave_on_signal
 
 
-def occ_node() -> int:
+def occ_node() -> NoReturn:
     """Run the occupancy node."""
-    return _run("occ_node")
+    _run("occ_node")
 
 
-def bag_player() -> int:
+def bag_player() -> NoReturn:
     """Run the bag player."""
-    return _run("bag_player")
+    _run("bag_player")
 
 
-def recorder() -> int:
+def recorder() -> NoReturn:
     """Run the recorder."""
-    return _run("recorder")
+    _run("recorder")
 
 
-def _run(name: str) -> int:
+def _run(name: str) -> NoReturn:
+    leave_on_signal()
     try:
         check_environment()
         # Only now: importing rclpy in a wrong environment crashes the interpreter.
@@ -31,4 +33,4 @@ def _run(name: str) -> int:
     except InputError as error:
         print(f"{name}: {error}", file=sys.stderr)
         code = 2
-    return leave(code)
+    leave(code)

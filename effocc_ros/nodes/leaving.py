@@ -1,9 +1,17 @@
-"""The end of a ROS process: orderly where that is safe, at once where it may hang."""
+"""The end of a ROS process: with 0 on a signal, in good order where there is time for it."""
 
 import os
+import signal
 import sys
+import threading
+from typing import NoReturn
 
 from effocc_ros.nodes.transport import TRANSPORTS
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+GRACE_SECONDS = 1.0
+"""How long what is in hand when a signal comes may take; it is given up then."""
 
 
 def teardown_may_hang() -> bool:
@@ -16,20 +24,25 @@ def teardown_may_hang() -> bool:
     return "LARGE_DATA" in os.environ.get(TRANSPORTS, "")
 
 
-def leave(code: int) -> int:
-    """End the process with an exit code, without taking DDS down where that may hang.
-
-    Call it last, with publishers, files and threads closed. Peers notice the end when sockets
-    close and the participant's lease runs out.
+def leave(code: int) -> NoReturn:
+    """End the process now, without the interpreter's own end, which takes PyTorch seconds.
 
     Args:
         code: The exit code.
-
-    Returns:
-        The code, where the process may end as usual.
     """
-    if teardown_may_hang():
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    return code
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def leave_on_signal() -> None:
+    """Let SIGINT and SIGTERM end the process with 0 at once, while there is nothing to finish."""
+    for number in SIGNALS:
+        signal.signal(number, lambda *_: leave(0))
+
+
+def leave_within(seconds: float) -> None:
+    """End the process with 0 after some time, whatever its threads are doing then."""
+    timer = threading.Timer(seconds, leave, args=(0,))
+    timer.daemon = True
+    timer.start()

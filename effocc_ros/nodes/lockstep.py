@@ -1,7 +1,7 @@
 """When a bag player waits for the node, so that a slow machine loses nothing."""
 
+import copy
 import struct
-from collections import deque
 
 from effocc_ros.stamps import NANOSECONDS
 from effocc_ros.stream.trigger import KeyframeGate
@@ -22,72 +22,92 @@ def header_stamp(raw: bytes) -> int:
 
 
 class Lockstep:
-    """Remembers which LiDAR keyframes were sent and which of them the node has answered.
+    """Holds the bag back before the next keyframe until the node is done with the last one.
+
+    A keyframe is a message of the reference sensor that makes a frame. Everything up to the next
+    keyframe goes out before the player waits: images and transforms that come after a keyframe
+    and belong to it are among it.
 
     Args:
         interval: Seconds between keyframes, the node's ``trigger_interval``.
-        slack: Seconds of bag time that play on after a keyframe before the player waits, so that
-            the images that belong to it are out.
+
+    Attributes:
+        keyframes: How many were sent.
+        frames: How many of them the node published.
+        dropped: How many the node was done with without publishing.
+        unanswered: How many the player gave up waiting for.
     """
 
-    def __init__(self, interval: float, slack: float):
+    def __init__(self, interval: float):
         self._interval, self._gate = interval, KeyframeGate(interval)
-        self._slack = round(slack * NANOSECONDS)
-        self._waiting: deque[tuple[int, int]] = deque()
-        self._newest = self._last_keyframe = self._early = 0
-        self.keyframes = self.answered = 0
+        self._due: int | None = None
+        self._newest = self._last_keyframe = 0
+        self.keyframes = self.frames = self.dropped = self.unanswered = 0
 
-    def sent(self, stamp: int, bag_time: int) -> None:
-        """Note that the reference sensor's message of this stamp went out at this bag time."""
-        if not stamp:
-            return  # nobody stamped it, and the node will not take it
-        self._newest = max(self._newest, stamp)
-        if self._gate.accepts(stamp):
-            self.keyframes += 1
-            self._last_keyframe = stamp
-            self._waiting.append((bag_time + self._slack, stamp))
-        if self._early == stamp:
-            self.handled_until(stamp)
+    def restart(self) -> None:
+        """Begin the bag again: answers to the round before say nothing now."""
+        self._gate = KeyframeGate(self._interval)
+        self._due = None
+        self._newest = self._last_keyframe = 0
 
-    def due(self, bag_time: int | None) -> int | None:
+    def due_before(self, stamp: int | None) -> int | None:
         """Say which keyframe must be answered first.
 
         Args:
-            bag_time: When the next message is to go out; None at the end of the bag.
+            stamp: Stamp of the reference sensor's message to be sent next; None at the end of
+                the bag.
 
         Returns:
             The stamp of the keyframe to wait for, or None to go on.
         """
-        if self._waiting and (bag_time is None or self._waiting[0][0] < bag_time):
-            return self._waiting[0][1]
+        if stamp is None or self._begins(stamp):
+            return self._due
         return None
 
-    def handled_until(self, stamp: int) -> None:
-        """Note that the node is done with every keyframe up to this stamp.
+    def _begins(self, stamp: int) -> bool:
+        # After another model took over, an image may have the stamp of the sweep before it.
+        known = not stamp or stamp == self._last_keyframe
+        return not known and copy.copy(self._gate).accepts(stamp)
 
-        A stamp newer than all that was sent is left over from before a jump back in time and
-        says nothing.
+    def sent(self, stamp: int) -> None:
+        """Note that the reference sensor's message of this stamp went out."""
+        if not stamp:
+            return  # nobody stamped it, and the node will not take it
+        self._newest = stamp
+        if self._begins(stamp):
+            self._gate.accepts(stamp)
+            self.keyframes += 1
+            self._last_keyframe = self._due = stamp
+
+    def handled(self, stamp: int, published: bool) -> None:
+        """Note that the node is done with a frame, and so with all before it.
+
+        It may be one that was not waited for: where a keyframe's sweep cannot be used, the node
+        takes the next sweep, and the keyframes to come count from there. A stamp newer than the
+        last one sent is left over from before a jump back in time and says nothing.
         """
         if stamp > self._newest:
             return
-        while self._waiting and self._waiting[0][1] <= stamp:
-            self._waiting.popleft()
-            self.answered += 1
-
-    def published(self, stamp: int) -> None:
-        """Note that the node made a frame of this stamp.
-
-        It may be one that was not waited for: where a keyframe's sweep cannot be used, the node
-        takes the next sweep, and the keyframes to come count from there. It may also be one whose
-        sweep is still to be sent: an anchor camera of the same stamp made the frame.
-        """
-        self._early = stamp if stamp > self._newest else 0
-        self.handled_until(stamp)
-        if self._last_keyframe < stamp <= self._newest:
+        expected = stamp == self._due
+        if self._due is not None and self._due <= stamp:
+            self._due = None
+            self.frames += expected and published
+            self.dropped += not (expected and published)
+        if published and self._last_keyframe < stamp:
             self._last_keyframe = stamp
             self._gate = KeyframeGate(self._interval)
             self._gate.accepts(stamp)
+            self.keyframes += 1
+            self.frames += 1
 
     def give_up(self) -> None:
         """Wait no more for the keyframe that is due."""
-        self._waiting.popleft()
+        self._due = None
+        self.unanswered += 1
+
+    def summary(self) -> str:
+        """Say how the keyframes ended."""
+        return (
+            f"{self.keyframes} keyframes: {self.frames} frames, {self.dropped} dropped, "
+            f"{self.unanswered} without an answer"
+        )

@@ -15,6 +15,7 @@ from rclpy.task import Future
 from effocc_ros.classes import class_list
 from effocc_ros.errors import InputError
 from effocc_ros.nodes.executor import call_soon, cheapest_executor, spin_once
+from effocc_ros.nodes.leaving import teardown_may_hang
 from effocc_ros.nodes.models import ModelLoader, load_model, model_config
 from effocc_ros.nodes.outputs import Outputs, check_outputs
 from effocc_ros.nodes.parameters import declare
@@ -281,4 +282,6 @@ def main(args: list[str] | None = None) -> int:
         finally:
             executor.shutdown()
             node.close()
+            if not teardown_may_hang():
+                node.destroy_node()  # tells the peers
     return 1 if failed.is_set() else 0

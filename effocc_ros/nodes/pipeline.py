@@ -75,6 +75,7 @@ class Pipeline:
         now: Seconds on the node's clock.
         on_failure: Called with a reason and an exception; the pipeline goes on.
         on_drop: Called after a trigger ended without a frame.
+        on_handled: Called with the stamp of each trigger that ended, and whether as a frame.
     """
 
     def __init__(
@@ -85,10 +86,11 @@ class Pipeline:
         now: Callable[[], float],
         on_failure: Callable[[str, Exception], None],
         on_drop: Callable[[], None],
+        on_handled: Callable[[int, bool], None] = lambda stamp, published: None,
     ):
         self._stream, self._predictor = stream, predictor
         self._publish, self._now = publish, now
-        self._on_failure, self._on_drop = on_failure, on_drop
+        self._on_failure, self._on_drop, self._on_handled = on_failure, on_drop, on_handled
         self._triggers: Mailbox[Trigger] = Mailbox()
         self._prepared: Mailbox[_Made] = Mailbox()
         self._occupancies: Mailbox[_Made] = Mailbox()
@@ -143,6 +145,7 @@ class Pipeline:
     def note_handled(self, stamp: int) -> None:
         """Note that a reference message of this stamp ended before it became a trigger."""
         self._progress.end(stamp)
+        self._on_handled(stamp, False)
 
     @property
     def predictor(self) -> Predictor:
@@ -305,6 +308,7 @@ class Pipeline:
         with self._lock:
             self._frames_out += published
         self._progress.end(trigger.stamp)
+        self._on_handled(trigger.stamp, published)
         if not published:
             self._on_drop()
 

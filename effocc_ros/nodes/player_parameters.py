@@ -20,12 +20,11 @@ PARAMETERS = (
         False,
         None,
         None,
-        "Wait for the node's answer to each LiDAR keyframe, so that a slow machine loses nothing.",
+        "Wait for the node's answer to each keyframe, so that a slow machine loses nothing.",
     ),
     ("node", "/occ_node", None, None, "Full name of the occupancy node that answers."),
-    ("points_topic", "/LIDAR_TOP", None, None, "Topic whose messages make the node's frames."),
     ("trigger_interval", 0.0, 0.0, 3600.0, "Seconds between keyframes: the node's own value."),
-    ("slack", 0.02, 0.0, 10.0, "Seconds of bag that play on after a keyframe before waiting."),
+    ("slack", 0.5, 0.0, 10.0, "Seconds that /clock runs on, at most, while the player waits."),
     ("timeout", 60.0, 0.0, 3600.0, "Seconds to wait for an answer before going on."),
 )
 

@@ -69,7 +69,8 @@ def _qos(output: str) -> QoSProfile:
 
 def main(args: list[str] | None = None) -> int:
     """Record until SIGINT or SIGTERM; the bag appears then. 0 when it did, 1 on bad input."""
-    with ros_until_signal(args) as stop:
+    # No hurry at the end: the bag must become whole.
+    with ros_until_signal(args, grace=None) as stop:
         node = rclpy.create_node("recorder")
         node.declare_parameter("output", "occupancy_bag")
         node.declare_parameter("node", "/occ_node")

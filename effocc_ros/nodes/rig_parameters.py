@@ -1,6 +1,9 @@
 """From a rig (which topics a vehicle has) to the occupancy node's parameters and remappings."""
 
+import yaml
+
 from effocc_ros.errors import InputError
+from effocc_ros.nodes.launch_arguments import in_namespace
 from effocc_ros.rig import Rig
 
 
@@ -49,8 +52,13 @@ def _image_transport(rig: Rig) -> str:
     return "compressed" if True in compressed else "raw"
 
 
-def rig_remappings(rig: Rig) -> list[tuple[str, str]]:
-    """Return (name inside ``occ_node``, topic of the vehicle) for every input that the rig has."""
+def rig_remappings(rig: Rig, namespace: str = "") -> list[tuple[str, str]]:
+    """Return (name inside ``occ_node``, topic of the vehicle) for every input that the rig has.
+
+    Args:
+        rig: The vehicle.
+        namespace: Where its topics are, when it is one of several.
+    """
     remappings = []
     for camera in rig.cameras:
         remappings.append((f"~/input/{camera.name}/image", camera.image))
@@ -58,17 +66,30 @@ def rig_remappings(rig: Rig) -> list[tuple[str, str]]:
             remappings.append((f"~/input/{camera.name}/camera_info", camera.camera_info))
     if rig.points:
         remappings.append(("~/input/points", rig.points))
-    return remappings
+    return [(inside, in_namespace(namespace, topic)) for inside, topic in remappings]
+
+
+def tf_remappings(namespace: str) -> list[tuple[str, str]]:
+    """Return (topic, topic below the namespace) for tf; nothing without a namespace."""
+    topics = ("/tf", "/tf_static") if namespace.strip("/") else ()
+    return [(topic, in_namespace(namespace, topic)) for topic in topics]
 
 
 def rig_arguments(rig: Rig) -> list[str]:
-    """Return the same as command-line arguments, to follow ``--ros-args``."""
-    arguments = []
-    for name, value in rig_parameters(rig).items():
-        arguments += ["-p", f"{name}:={_yaml_value(value)}"]
+    """Return parameters and remappings as command-line arguments, to follow ``--ros-args``."""
+    arguments = parameter_arguments(rig_parameters(rig))
     for inside, topic in rig_remappings(rig):
         arguments += ["-r", f"{inside}:={topic}"]
     return arguments
+
+
+def parameter_arguments(parameters: dict) -> list[str]:
+    """Return parameters as command-line arguments, to follow ``--ros-args``."""
+    return [
+        text
+        for name, value in parameters.items()
+        for text in ("-p", f"{name}:={_yaml_value(value)}")
+    ]
 
 
 def _yaml_value(value: str | float | list) -> str:
@@ -77,24 +98,42 @@ def _yaml_value(value: str | float | list) -> str:
     return f"'{value}'" if isinstance(value, str) else repr(value)
 
 
-def rviz_config(text: str, rig: Rig) -> str:
-    """Point the image panels of the shipped RViz file at a rig's transport.
+def rviz_config(text: str, rig: Rig, node: str = "/occ_node") -> str:
+    """Fit the shipped RViz file to a rig: fixed frame, one panel for each camera, node's name.
 
     RViz asks for a compressed image by the suffix ``/compressed`` of the node's input name;
     ``rviz_remappings`` then leads that name to the rig's topic.
 
     Args:
-        text: The shipped file, whose panels ask for compressed images.
+        text: The shipped file.
         rig: The vehicle.
+        node: Full name of the occupancy node.
     """
-    return (
-        text
-        if _image_transport(rig) == "compressed"
-        else text.replace("/image/compressed", "/image")
-    )
+    config = yaml.safe_load(text.replace("/occ_node/", f"{node}/"))
+    manager = config["Visualization Manager"]
+    manager["Global Options"]["Fixed Frame"] = rig.base_frame
+    panels = [each for each in manager["Displays"] if each["Class"].endswith("/Image")]
+    others = [each for each in manager["Displays"] if each not in panels]
+    for panel in panels:
+        config["Window Geometry"].pop(panel["Name"], None)
+    manager["Displays"] = others
+    for (topic, _), camera in zip(rviz_remappings(rig, node), rig.cameras, strict=True):
+        values = {
+            **panels[0],
+            "Name": camera.name,
+            "Topic": {**panels[0]["Topic"], "Value": topic},
+        }
+        manager["Displays"].append(values)
+        config["Window Geometry"][camera.name] = {"collapsed": False}
+    return yaml.safe_dump(config, sort_keys=False)
 
 
-def rviz_remappings(rig: Rig, node: str = "/occ_node") -> list[tuple[str, str]]:
+def rviz_remappings(
+    rig: Rig, node: str = "/occ_node", namespace: str = ""
+) -> list[tuple[str, str]]:
     """Return (name inside RViz, topic of the vehicle) for the image panels."""
     suffix = "/compressed" if _image_transport(rig) == "compressed" else ""
-    return [(f"{node}/input/{camera.name}/image{suffix}", camera.image) for camera in rig.cameras]
+    return [
+        (f"{node}/input/{camera.name}/image{suffix}", in_namespace(namespace, camera.image))
+        for camera in rig.cameras
+    ]

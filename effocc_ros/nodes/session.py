@@ -12,6 +12,7 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 
 from effocc_ros.nodes.diagnostics import Snapshot, diagnostics_message
+from effocc_ros.nodes.handled import Handled
 from effocc_ros.nodes.image_fallback import image_fallback
 from effocc_ros.nodes.inputs import TF_TOPICS, Inputs, Topic, sensor_topics
 from effocc_ros.nodes.models import device_memory
@@ -74,6 +75,7 @@ class Session:
         config = settings.stream_config(predictor.config)
         self._stream = Stream(config, self._on_problem, image_fallback())
         self._inputs = Inputs(node, self._stream, self._received, self._on_useless)
+        self._handled = Handled(node, settings.base_frame)
         self._pipeline = Pipeline(
             self._stream,
             predictor,
@@ -81,6 +83,7 @@ class Session:
             self._inputs.now,
             self._on_failure,
             self._on_drop,
+            self._handled.tell,
         )
         self._since = self._inputs.now()
         self._table_due = time.monotonic() + DISCOVERY_SECONDS
@@ -96,8 +99,10 @@ class Session:
                 self._tick,
                 clock=Clock(clock_type=ClockType.STEADY_TIME),
             )
+            undo.callback(self._handled.destroy)
             undo.pop_all()
         self._pipeline.start()
+        self._handled.frames_from(config.anchor)
 
     def end(self) -> Predictor:
         """Unsubscribe, finish the frames in hand, and give the network back."""
@@ -110,6 +115,7 @@ class Session:
         # Flush the last diagnostics before destroying the publisher.
         self._diagnostics.wait_for_all_acked(Duration(seconds=1))
         self._node.destroy_publisher(self._diagnostics)
+        self._handled.destroy()
         return self._pipeline.predictor
 
     def frames_come_from(self) -> str:
@@ -216,6 +222,7 @@ class Session:
         self._pipeline.swap(
             predictor, config, lambda: self._call_soon(lambda: self._forget_others(topics))
         )
+        self._handled.frames_from(config.anchor)
 
     def _forget_others(self, topics: list[Topic]) -> None:
         if self._next is None:

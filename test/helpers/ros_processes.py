@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import rclpy
+from helpers.environments import code_environment
 from helpers.toy_drive import Sent
 from helpers.waiting import wait_until
 from rcl_interfaces.msg import SetParametersResult
@@ -30,7 +31,6 @@ from effocc_ros.nodes.rig_parameters import rig_arguments
 from effocc_ros.nodes.transport import TRANSPORTS, ros_environment
 from effocc_ros.rig import load_rig
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 START = "import sys; from effocc_ros.nodes.executables import {0}; sys.exit({0}())"
 
 
@@ -54,21 +54,19 @@ def _locked(file: IO) -> bool:
 
 
 class RosProcess:
-    """One node in a process of its own, with a clean environment and a log file."""
+    """A process with a log file, in the test's environment and a ROS domain of its own."""
 
-    def __init__(self, name: str, domain: int, arguments: list[str], log: Path):
-        ours = ros_environment(domain)
-        kept = ("PATH", "HOME", "ROS_", "RMW_", TRANSPORTS)
-        environment = {name: ours[name] for name in ours if name.startswith(kept)}
-        environment |= {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+    def __init__(self, command: list[str], domain: int, log: Path, **variables: str):
         self.log = log
+        environment = code_environment({**ros_environment(domain), "OMP_NUM_THREADS": "1"})
         with log.open("wb") as sink:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", START.format(name), "--ros-args", *arguments],
-                env=environment,
+                command,
+                env={**environment, **variables},
                 stdout=sink,
                 stderr=subprocess.STDOUT,
                 cwd=log.parent,
+                start_new_session=True,
             )
 
     @property
@@ -98,9 +96,9 @@ class RosProcess:
         return self.process.wait(seconds)
 
     def kill(self) -> None:
-        """End it, however it feels about it."""
+        """End it and what it has started, however they feel about it."""
         if self.process.poll() is None:
-            self.process.kill()
+            os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
 
@@ -180,7 +178,12 @@ class Stage:
 
     def _start(self, name: str, arguments: list[str]) -> RosProcess:
         log = self._folder / f"{name}-{len(self._processes)}.log"
-        process = RosProcess(name, self.domain, arguments, log)
+        command = [sys.executable, "-c", START.format(name), "--ros-args", *arguments]
+        return self.run(command, log)
+
+    def run(self, command: list[str], log: Path, **variables: str) -> RosProcess:
+        """Start a command in this domain, with more environment variables."""
+        process = RosProcess(command, self.domain, log, **variables)
         self._processes.append(process)
         return process
 

@@ -77,7 +77,7 @@ def test_the_model_changes_while_a_bag_is_played_and_no_frame_is_lost(
     assert str(node.log) in refused.reason
 
     assert player.wait(120) == 0, player.text
-    assert f"{moments} of {moments} keyframes answered" in player.text
+    assert "0 without an answer" in player.text
     stamps = {stamp_of(message.header.stamp) for message in occupancies}
     assert stamps == {START + number * PERIOD for number in range(moments)}
     modes = [mode for mode, _ in groupby(message.mode for message in occupancies)]

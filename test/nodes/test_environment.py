@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from helpers.environments import code_environment
 
 from effocc_ros.errors import InputError
 from effocc_ros.nodes.environment import WHEELS, check_environment, sourced_ros
@@ -18,6 +19,14 @@ def test_a_plain_shell_has_no_ros():
 
 def test_an_ament_prefix_is_a_sourced_ros():
     assert sourced_ros(SOURCED) == "AMENT_PREFIX_PATH=/opt/ros/jazzy"
+
+
+def test_a_prefix_with_ros_libraries_is_a_sourced_ros_and_a_workspace_is_not(tmp_path):
+    prefix = {"AMENT_PREFIX_PATH": str(tmp_path)}
+    assert sourced_ros(prefix) is None
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib/librcl.so").touch()
+    assert sourced_ros(prefix) == f"AMENT_PREFIX_PATH={tmp_path}"
 
 
 def test_a_python_path_into_opt_ros_is_a_sourced_ros():
@@ -52,7 +61,8 @@ def test_a_sourced_ros_alone_is_welcome(monkeypatch):
 def test_a_node_started_in_such_a_shell_says_so_in_one_line(node):
     code = f"import sys; from effocc_ros.nodes.executables import {node}; sys.exit({node}())"
     command = [sys.executable, "-c", code]
-    run = subprocess.run(command, env=SOURCED, capture_output=True, text=True)
+    environment = SOURCED | {"PYTHONPATH": code_environment()["PYTHONPATH"]}
+    run = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert run.returncode == 2
     assert run.stderr.startswith(f"{node}: environment: found a sourced ROS 2")
     assert run.stderr.count("\n") == 1

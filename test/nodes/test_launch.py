@@ -1,16 +1,16 @@
 """Launch files and the RViz file, as far as they can be looked at without launch and RViz."""
 
 import ast
-from dataclasses import fields
 
 import pytest
 import yaml
 
 pytest.importorskip("rclpy", reason="rclpy absent: neither ROS 2 nor its wheels are here")
 
+from effocc_ros.errors import InputError
 from effocc_ros.frame import NUSCENES_CAMERAS
+from effocc_ros.nodes.launch_arguments import NODE, PLAYER, given_parameters, in_namespace
 from effocc_ros.nodes.player_parameters import PARAMETERS as PLAYER_PARAMETERS
-from effocc_ros.nodes.settings import NodeSettings
 
 
 @pytest.fixture
@@ -19,14 +19,6 @@ def displays(repository):
     manager = yaml.safe_load(text)["Visualization Manager"]
     assert manager["Global Options"]["Fixed Frame"] == "base_link"
     return {display["Name"]: display for display in manager["Displays"]}
-
-
-def constant(path, name):
-    """Return a module's constant without importing the module."""
-    for node in ast.parse(path.read_text()).body:
-        if isinstance(node, ast.Assign) and node.targets[0].id == name:
-            return node.value
-    raise AssertionError(f"{path} has no {name}")
 
 
 @pytest.mark.parametrize("name", ["occ", "replay"])
@@ -38,18 +30,35 @@ def test_a_launch_file_compiles_and_has_its_entry(repository, name):
     assert "generate_launch_description" in functions
 
 
-def test_what_the_launch_file_overrides_are_parameters_of_the_node(repository):
-    overrides = constant(repository / "launch" / "occ.launch.py", "OVERRIDES")
-    names = {key.value for key in overrides.keys}
-    assert names
-    assert names <= {each.name for each in fields(NodeSettings)}
+def test_launch_arguments_are_parameters_of_the_nodes_with_their_types(repository):
+    text = (repository / "config" / "occ.param.yaml").read_text()
+    defaults = yaml.safe_load(text)["/**"]["ros__parameters"]
+    player = {name: default for name, default, *_ in PLAYER_PARAMETERS}
+    for table, known in ((NODE, {**defaults, "use_sim_time": False}), (PLAYER, player)):
+        for name, (kind, _) in table.items():
+            assert type(known[name]) is kind, name
 
 
-def test_what_the_replay_gives_are_parameters_of_the_player(repository):
-    given = ast.unparse(constant(repository / "launch" / "replay.launch.py", "PLAYER"))
-    names = {row.elts[0].value for row in ast.parse(given).body[0].value.elts}
-    assert names
-    assert names <= {name for name, *_ in PLAYER_PARAMETERS}
+def test_texts_become_values_of_the_right_type():
+    texts = {"tolerance": "1", "threads": " 2 ", "autostart": "False", "use_sim_time": "1"}
+    assert given_parameters(NODE, {**texts, "device": "", "rig": "nuscenes"}) == {
+        "tolerance": 1.0,
+        "threads": 2,
+        "autostart": False,
+        "use_sim_time": True,
+    }
+
+
+@pytest.mark.parametrize(("name", "text"), [("autostart", "maybe"), ("threads", "1.5")])
+def test_a_text_of_another_type_is_refused_by_the_argument_s_name(name, text):
+    with pytest.raises(InputError, match=f"launch argument {name}: found '{text}'"):
+        given_parameters(NODE, {name: text})
+
+
+@pytest.mark.parametrize("namespace", ["car1", "/car1", "/car1/"])
+def test_a_topic_moves_below_a_namespace(namespace):
+    assert in_namespace(namespace, "/tf") == "/car1/tf"
+    assert in_namespace("", "/tf") == "/tf"
 
 
 def test_rviz_shows_the_cloud_as_boxes_of_a_voxel(displays):

@@ -1,30 +1,74 @@
-"""Where DDS may hang at its end, a process ends without it."""
+"""A signal ends a process with 0 at any moment, in good order where there is time for it."""
 
+import signal
 import subprocess
 import sys
 
 import pytest
+from helpers.environments import code_environment
 
-CODE = """
+LEAVE = """
 import atexit, sys
 from effocc_ros.nodes.leaving import leave
 atexit.register(print, "taken down")
 print("said before")
-sys.exit(leave({code}))
+leave(7)
+"""
+
+IMPORTING = """
+import time
+from effocc_ros.nodes.leaving import leave_on_signal
+leave_on_signal()
+print("importing", flush=True)
+time.sleep(600)
+"""
+
+AT_WORK = """
+import time
+import effocc_ros.nodes.stopping as stopping
+with stopping.ros_until_signal([], grace={grace}) as stop:
+    print("at work", flush=True)
+    while not stop.is_set():
+        time.sleep(0.01)
+    {last}
+print("in good order", flush=True)
 """
 
 
+def run(code, number=None):
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env=code_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    first = process.stdout.readline()
+    if number is not None:
+        process.send_signal(number)
+    rest, _ = process.communicate(timeout=120)
+    return process.returncode, first + rest
+
+
+def test_leaving_says_what_was_said_and_takes_nothing_down():
+    assert run(LEAVE) == (7, "said before\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_during_imports_ends_with_0(number):
+    assert run(IMPORTING, number) == (0, "importing\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
-    ("transport", "expected"),
+    ("grace", "last", "expected"),
     [
-        ("LARGE_DATA?max_msg_size=1MB", "said before\n"),
-        ("DEFAULT", "said before\ntaken down\n"),
-        ("", "said before\ntaken down\n"),
+        ("60.0", "pass", "at work\nin good order\n"),
+        ("0.2", "time.sleep(600)", "at work\n"),
+        ("None", "time.sleep(0.5)", "at work\nin good order\n"),
     ],
 )
-def test_only_over_tcp_the_end_comes_at_once(transport, expected, repository, monkeypatch):
-    monkeypatch.setenv("FASTDDS_BUILTIN_TRANSPORTS", transport)
-    monkeypatch.setenv("PYTHONPATH", str(repository))
-    command = [sys.executable, "-c", CODE.format(code=7)]
-    run = subprocess.run(command, capture_output=True, text=True)
-    assert (run.returncode, run.stdout) == (7, expected)
+def test_what_is_in_hand_may_take_the_grace_and_no_longer(number, grace, last, expected):
+    pytest.importorskip("rclpy", reason="rclpy absent: neither ROS 2 nor its wheels are here")
+    code = AT_WORK.format(grace=grace, last=last)
+    assert run(code, number) == (0, expected)

@@ -3,6 +3,7 @@
 import shlex
 
 import pytest
+import yaml
 
 from effocc_ros.errors import InputError
 from effocc_ros.nodes.rig_parameters import (
@@ -11,6 +12,7 @@ from effocc_ros.nodes.rig_parameters import (
     rig_remappings,
     rviz_config,
     rviz_remappings,
+    tf_remappings,
 )
 from effocc_ros.rig import CameraTopics, Rig, load_rig
 
@@ -64,15 +66,44 @@ def test_arguments_survive_the_shell_and_name_everything():
     assert shlex.split(shlex.join(arguments)) == arguments
 
 
-def test_the_image_panels_show_the_transport_that_the_rig_has(repository):
+def test_a_rig_moves_below_the_namespace_of_its_vehicle():
+    remapped = dict(rig_remappings(small_rig(), "car1") + tf_remappings("car1"))
+    assert remapped["~/input/points"] == "/car1/lidar"
+    assert remapped["/tf"] == "/car1/tf"
+    assert tf_remappings("") == []
+
+
+def displays(text):
+    config = yaml.safe_load(text)
+    manager = config["Visualization Manager"]
+    return manager["Global Options"]["Fixed Frame"], manager["Displays"], config["Window Geometry"]
+
+
+def test_rviz_shows_the_rig_s_cameras_in_the_rig_s_frame(repository):
+    shipped = (repository / "config" / "rviz" / "occ.rviz").read_text()
+    frame, shown, windows = displays(rviz_config(shipped, small_rig(), "/car1/occ_node"))
+    images = {each["Name"]: each["Topic"]["Value"] for each in shown if "Image" in each["Class"]}
+    assert frame == "base"
+    assert images == {
+        "CAM_FRONT": "/car1/occ_node/input/CAM_FRONT/image/compressed",
+        "CAM_BACK": "/car1/occ_node/input/CAM_BACK/image/compressed",
+    }
+    assert set(images) < set(windows)
+    assert "CAM_FRONT_LEFT" not in windows
+    (cloud,) = (each for each in shown if each["Name"] == "Occupancy")
+    assert cloud["Topic"]["Value"] == "/car1/occ_node/output/points"
+
+
+def test_rviz_asks_for_raw_images_where_the_rig_has_those(repository):
     shipped = (repository / "config" / "rviz" / "occ.rviz").read_text()
     raw = CameraTopics("CAM_FRONT", "/front/raw", "", False, 0.0)
-    assert rviz_config(shipped, small_rig()) == shipped
     assert "/compressed" not in rviz_config(shipped, small_rig(cameras=(raw,)))
 
 
-def test_the_shipped_panels_are_the_nuscenes_rig_s(repository):
+def test_the_shipped_rviz_file_is_the_nuscenes_rig_s(repository):
     shipped = (repository / "config" / "rviz" / "occ.rviz").read_text()
-    for name, topic in rviz_remappings(load_rig("nuscenes")):
-        assert f"Value: {name}\n" in shipped
-        assert topic.startswith("/CAM_")
+    rig = load_rig("nuscenes")
+    assert yaml.safe_load(rviz_config(shipped, rig)) == yaml.safe_load(shipped)
+    topics = dict(rviz_remappings(rig, "/occ_node", "car1"))
+    image = "/occ_node/input/CAM_FRONT/image/compressed"
+    assert topics[image] == "/car1/CAM_FRONT/image_rect_compressed"

@@ -1,0 +1,111 @@
+"""Which rig fits a bag, and what is missing where none does."""
+
+from dataclasses import dataclass
+from itertools import islice, pairwise
+from statistics import median
+
+from effocc_ros.bags.reader import BagReader
+from effocc_ros.rig import Rig
+from effocc_ros.stamps import NANOSECONDS
+
+POINTS = "sensor_msgs/msg/PointCloud2"
+CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+IMAGE = "sensor_msgs/msg/Image"
+COMPRESSED = "sensor_msgs/msg/CompressedImage"
+
+TF_MESSAGES = 5000
+"""How many messages of /tf are looked at: bags of hours need not be read to their end."""
+
+
+@dataclass(frozen=True)
+class BagContents:
+    """What of a bag a rig depends on.
+
+    Attributes:
+        types: Topic -> message type, of the topics that have messages.
+        parents: tf frame -> its parent.
+        periods: Frame whose transform comes again and again -> median seconds between two.
+    """
+
+    types: dict[str, str]
+    parents: dict[str, str]
+    periods: dict[str, float]
+
+    def chain(self, frame: str) -> list[str]:
+        """Return a frame, its parent, and so on to the root of its tree."""
+        frames = [frame]
+        while (parent := self.parents.get(frames[-1])) and parent not in frames:
+            frames.append(parent)
+        return frames
+
+
+def bag_contents(bag: BagReader) -> BagContents:
+    """Read topics and the tf tree of an open bag."""
+    types = {topic.name: topic.msgtype for topic in bag.topics.values() if topic.count}
+    parents: dict[str, str] = {}
+    stamps: dict[str, list[int]] = {}
+    for topic in {"/tf", "/tf_static"} & set(types):
+        for message in islice(bag.messages(topics=(topic,)), TF_MESSAGES):
+            for transform in message.decode().transforms:
+                child = transform.child_frame_id.lstrip("/")
+                parents[child] = transform.header.frame_id.lstrip("/")
+                stamp = transform.header.stamp
+                stamps.setdefault(child, []).append(stamp.sec * NANOSECONDS + stamp.nanosec)
+    periods = {
+        child: median(b - a for a, b in pairwise(times)) / NANOSECONDS
+        for child, times in ((child, sorted(set(times))) for child, times in stamps.items())
+        if len(times) > 1
+    }
+    return BagContents(types, parents, periods)
+
+
+def problems(rig: Rig, contents: BagContents) -> list[str]:
+    """Say what a rig asks for and a bag does not have; nothing where the rig fits."""
+    wanted = []
+    for camera in rig.cameras:
+        image = COMPRESSED if camera.compressed else IMAGE
+        wanted.append((f"images of {camera.name}", camera.image, image))
+        if camera.camera_info:
+            wanted.append((f"CameraInfo of {camera.name}", camera.camera_info, CAMERA_INFO))
+    if rig.points:
+        wanted.append((f"points of {rig.lidar}", rig.points, POINTS))
+    found = []
+    for what, topic, expected in wanted:
+        there = contents.types.get(topic)
+        if there is None:
+            found.append(f"{what}: no messages on {topic}")
+        elif there != expected:
+            found.append(f"{what}: {topic} has {there}, expected {expected}")
+    return found + _tf_problems(rig, contents)
+
+
+def _tf_problems(rig: Rig, contents: BagContents) -> list[str]:
+    if not contents.parents:
+        return [] if rig.calibration and not rig.fixed_frame else ["tf: no transforms"]
+    known = {*contents.parents, *contents.parents.values()}
+    if rig.base_frame not in known:
+        return [f"base_frame: no {rig.base_frame} in tf, which has {_listed(known)}"]
+    chain = contents.chain(rig.base_frame)
+    if rig.fixed_frame and rig.fixed_frame not in chain:
+        above = f"has {_listed(chain[1:])} above it" if chain[1:] else "has nothing above it"
+        return [f"fixed_frame: no {rig.fixed_frame} in tf; {rig.base_frame} {above}"]
+    moving = chain[: chain.index(rig.fixed_frame)] if rig.fixed_frame else []
+    slowest = max((contents.periods.get(frame, 0.0) for frame in moving), default=0.0)
+    if slowest > 1.5 * rig.max_extrapolation_s:
+        return [
+            f"max_extrapolation_s: {rig.max_extrapolation_s:g} s, but the ego pose comes every "
+            f"{slowest:.2f} s"
+        ]
+    return []
+
+
+def _listed(names: object) -> str:
+    return ", ".join(sorted(names)[:12])
+
+
+def best_rig(rigs: list[Rig], contents: BagContents) -> tuple[Rig, list[str]]:
+    """Return the rig with the fewest problems, and those; of equals the one that guesses least."""
+    return min(
+        ((rig, problems(rig, contents)) for rig in rigs),
+        key=lambda fit: (len(fit[1]), fit[0].max_extrapolation_s),
+    )

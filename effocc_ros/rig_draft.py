@@ -1,0 +1,86 @@
+"""A rig file for a bag that no known rig fits: what can be read off its topics and its tf."""
+
+import re
+from pathlib import PurePosixPath
+
+import yaml
+
+from effocc_ros.errors import InputError
+from effocc_ros.frame import NUSCENES_CAMERAS
+from effocc_ros.rig_check import CAMERA_INFO, COMPRESSED, IMAGE, POINTS, BagContents
+
+BASE_FRAMES = ("base_link", "base_footprint", "base", "ego_vehicle", "ego", "vehicle")
+FIXED_FRAMES = ("map", "odom", "world", "earth")
+
+HEADER = """# Drafted from {bag}. Look through it before use:
+# - names of cameras and the LiDAR are those of the networks (CAM_FRONT, ..., LIDAR_TOP)
+# - offset_s: by how much a camera's stamps lie after the LiDAR's, in seconds
+# - intensity_scale brings the LiDAR's intensity to 0..255
+"""
+
+
+def draft_rig(contents: BagContents, bag: str) -> str:
+    """Return the text of a rig file.
+
+    Args:
+        contents: What the bag has.
+        bag: Its name, for the comment.
+
+    Raises:
+        InputError: The bag has neither images nor points.
+    """
+    cameras = _cameras(contents.types)
+    clouds = [topic for topic, kind in contents.types.items() if kind == POINTS]
+    if not cameras and not clouds:
+        raise InputError(
+            f"bag {bag}",
+            found=f"topics of {', '.join(sorted(set(contents.types.values()))) or 'nothing'}",
+            expected=f"some of {IMAGE}, {COMPRESSED}, {POINTS}",
+            reason="no_sensor",
+        )
+    values: dict = {"cameras": cameras}
+    if clouds:
+        # The shortest name is the driver's; what processing made of it is below that name.
+        values |= {"points": min(clouds, key=lambda name: (len(name), name)), "lidar": "LIDAR_TOP"}
+    frames = [*contents.parents, *contents.parents.values()]
+    base = next((name for name in BASE_FRAMES if name in frames), "base_link")
+    above = contents.chain(base)[1:]
+    fixed = next((name for name in FIXED_FRAMES if name in above), above[-1] if above else "")
+    moving = contents.chain(base)[: above.index(fixed) + 1] if fixed else []
+    slowest = max((contents.periods.get(frame, 0.0) for frame in moving), default=0.0)
+    values |= {
+        "base_frame": base,
+        "fixed_frame": fixed,
+        "max_extrapolation_s": round(max(0.1, 1.2 * slowest), 2),
+    }
+    return HEADER.format(bag=bag) + yaml.safe_dump(values, sort_keys=False)
+
+
+def _cameras(types: dict[str, str]) -> dict[str, dict]:
+    """Return the cameras of a rig file; the transport that more topics have wins."""
+    images = {topic for topic, kind in types.items() if kind in (IMAGE, COMPRESSED)}
+    images = {topic for topic in images if not re.search("depth|disparity|label|mask", topic)}
+    compressed = [topic for topic in images if types[topic] == COMPRESSED]
+    jpeg = 2 * len(compressed) >= len(images)
+    chosen = compressed if jpeg else [topic for topic in images if types[topic] == IMAGE]
+    cameras: dict[str, dict] = {}
+    for topic in sorted(chosen):
+        camera = {"image": topic, "compressed": jpeg, "offset_s": 0.0}
+        folders = PurePosixPath(topic).parents
+        infos = [f"{folder}/camera_info" for folder in folders if str(folder) != "/"]
+        info = next((name for name in infos if types.get(name) == CAMERA_INFO), None)
+        if info:
+            camera = {"image": topic, "camera_info": info, "compressed": jpeg, "offset_s": 0.0}
+        cameras.setdefault(_camera_name(topic), camera)
+    order = {name: number for number, name in enumerate(NUSCENES_CAMERAS)}
+    return dict(sorted(cameras.items(), key=lambda item: (order.get(item[0], 99), item[0])))
+
+
+def _camera_name(topic: str) -> str:
+    """Return the network's name of a camera whose topic tells its place, else one of the topic."""
+    words = re.sub(r"[^a-z]+", "_", topic.lower().replace("rear", "back"))
+    for name in sorted(NUSCENES_CAMERAS, key=len, reverse=True):
+        if re.search(rf"(^|_){name.removeprefix('CAM_').lower()}(_|$)", words):
+            return name
+    parts = [part for part in topic.split("/") if part]
+    return parts[0 if len(parts) < 3 else -2].upper()

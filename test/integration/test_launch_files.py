@@ -1,0 +1,133 @@
+"""The launch files, run by the real launch and launch_ros, where those are installed."""
+
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("launch_ros", reason="launch_ros absent: it is not among the wheels of PyPI")
+
+from ament_index_python import PackageNotFoundError, get_package_prefix
+from helpers.environments import REPOSITORY
+from helpers.ros_processes import Stage
+from helpers.toy_drive import make_toy_bag
+from lifecycle_msgs.msg import State
+from lifecycle_msgs.srv import GetState
+from rcl_interfaces.srv import GetParameters
+
+pytestmark = pytest.mark.integration
+
+LAUNCH = """
+import sys
+from launch import LaunchDescription, LaunchService
+from launch.actions import IncludeLaunchDescription, GroupAction
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch_ros.actions import PushRosNamespace
+
+file, outer, *given = sys.argv[1:]
+include = IncludeLaunchDescription(
+    PythonLaunchDescriptionSource(file),
+    launch_arguments=[tuple(each.split(":=")) for each in given],
+)
+service = LaunchService()
+actions = [PushRosNamespace(outer), include] if outer else [include]
+service.include_launch_description(LaunchDescription([GroupAction(actions)]))
+sys.exit(service.run())
+"""
+
+
+@pytest.fixture
+def launch(stage: Stage, tmp_path: Path):
+    """Give a function that runs a launch file with arguments."""
+    variables = {"TMPDIR": str(tmp_path)}
+    try:
+        get_package_prefix("effocc_ros")
+    except (PackageNotFoundError, OSError):  # OSError: AMENT_PREFIX_PATH is not set
+        variables["AMENT_PREFIX_PATH"] = str(made_up_prefix(tmp_path / "prefix"))
+
+    def run(name: str, outer: str = "", **arguments):
+        file = REPOSITORY / "launch" / f"{name}.launch.py"
+        given = [f"{key}:={value}" for key, value in {"device": "cpu", **arguments}.items()]
+        command = [sys.executable, "-c", LAUNCH, str(file), outer, *given]
+        return stage.run(command, tmp_path / f"{name}-{outer}.log", **variables)
+
+    return run
+
+
+def made_up_prefix(prefix: Path) -> Path:
+    """Make what ros2 launch needs of an installed package: its executables and its marker."""
+    marker = prefix / "share/ament_index/resource_index/packages/effocc_ros"
+    marker.parent.mkdir(parents=True)
+    marker.touch()
+    programs = prefix / "lib/effocc_ros"
+    programs.mkdir(parents=True)
+    for name in ("occ_node", "bag_player"):
+        start = f'#!/bin/sh\nexec {sys.executable} {REPOSITORY}/scripts/{name} "$@"\n'
+        (programs / name).write_text(start)
+        (programs / name).chmod(0o755)
+    return prefix
+
+
+def parameters(stage, node, *names):
+    request = GetParameters.Request(names=list(names))
+    values = stage.peer.ask(GetParameters, f"{node}/get_parameters", request).values
+    return [(value.string_value or value.double_value or value.bool_value) for value in values]
+
+
+def test_a_node_in_two_namespaces_comes_up_and_ctrl_c_ends_the_launch(launch, stage, tiny_models):
+    run = launch("occ", outer="fleet", namespace="car1", model=tiny_models["lidar"])
+    run.wait_for_text("active:", 120)
+    state = stage.peer.ask(GetState, "/fleet/car1/occ_node/get_state", GetState.Request())
+    assert state.current_state.id == State.PRIMARY_STATE_ACTIVE
+    assert run.signal(signal.SIGINT) == 0
+    assert "process has finished cleanly" in run.text
+    assert not list(Path(run.log.parent).glob("effocc-rviz-*"))
+
+
+@pytest.mark.parametrize("section", ["/**", "/car1/occ_node"])
+def test_the_file_wins_over_the_rig_and_arguments_over_both(
+    launch, stage, tmp_path, tiny_models, section
+):
+    file = tmp_path / "mine.param.yaml"
+    file.write_text(
+        f"{section}:\n  ros__parameters:\n    base_frame: rear_axle\n    max_wait: 0.3\n"
+        "    tolerance: 0.4\n"
+    )
+    run = launch(
+        "occ",
+        params_file=file,
+        namespace="car1",
+        sensors_namespace="car1",
+        model=tiny_models["lidar"],
+        tolerance="1",
+        use_sim_time="1",
+        autostart="false",
+    )
+    names = ["base_frame", "fixed_frame", "max_wait", "tolerance", "use_sim_time"]
+    values = parameters(stage, "/car1/occ_node", *names)
+    assert values == ["rear_axle", "map", 0.3, 1.0, True]
+    state = stage.peer.ask(GetState, "/car1/occ_node/get_state", GetState.Request())
+    assert state.current_state.id == State.PRIMARY_STATE_UNCONFIGURED
+    assert run.signal(signal.SIGINT) == 0
+
+
+def test_a_node_that_cannot_start_ends_the_launch(launch):
+    run = launch("occ", model="nonsense_r99")
+    run.wait(120)
+    assert "nonsense_r99" in run.text
+    assert "occ_node ended" in run.text or "process has died" in run.text
+
+
+def test_a_replay_of_one_vehicle_of_several_ends_when_the_bag_does(launch, tmp_path, tiny_models):
+    bag = make_toy_bag(tmp_path / "drive", 3)
+    run = launch(
+        "replay",
+        bag=bag,
+        lockstep="true",
+        namespace="car1",
+        sensors_namespace="car1",
+        model=tiny_models["vision"],
+    )
+    assert run.wait(180) == 0, run.text
+    assert "3 keyframes: 3 frames, 0 dropped" in run.text

@@ -1,0 +1,112 @@
+"""The right rig is found for a bag, and what is missing is said."""
+
+import pytest
+import yaml
+from helpers.toy_drive import make_toy_bag
+
+from effocc_ros.bags.reader import BagReader
+from effocc_ros.bags.writer import BagWriter
+from effocc_ros.cli import main
+from effocc_ros.errors import InputError
+from effocc_ros.frame import NUSCENES_CAMERAS
+from effocc_ros.rig import load_rig, rig_names
+from effocc_ros.rig_check import BagContents, bag_contents, best_rig, problems
+from effocc_ros.rig_draft import draft_rig
+
+PARENTS = {"base_link": "odom", "odom": "map", "CAM_FRONT": "base_link"}
+ODD = {
+    "/sensing/camera/front/image_raw": "sensor_msgs/msg/Image",
+    "/sensing/camera/front/camera_info": "sensor_msgs/msg/CameraInfo",
+    "/sensing/camera/rear_left/image_raw": "sensor_msgs/msg/Image",
+    "/sensing/camera/front/depth": "sensor_msgs/msg/Image",
+    "/velodyne_points": "sensor_msgs/msg/PointCloud2",
+    "/velodyne_points/filtered": "sensor_msgs/msg/PointCloud2",
+}
+
+
+def nuscenes_contents(**changes):
+    rig = load_rig("nuscenes")
+    types = {rig.points: "sensor_msgs/msg/PointCloud2"}
+    for camera in rig.cameras:
+        types[camera.image] = "sensor_msgs/msg/CompressedImage"
+        types[camera.camera_info] = "sensor_msgs/msg/CameraInfo"
+    fields = {"types": types, "parents": {"base_link": "map"}, "periods": {"base_link": 0.02}}
+    return BagContents(**{**fields, **changes})
+
+
+def test_a_bag_of_our_own_has_the_rig_nuscenes(tmp_path):
+    with BagReader(make_toy_bag(tmp_path / "drive", 3)) as bag:
+        contents = bag_contents(bag)
+    assert contents.periods["base_link"] == pytest.approx(0.1)
+    rig, found = best_rig([load_rig(name) for name in rig_names()], contents)
+    assert (rig.name, found) == ("nuscenes", [])
+
+
+def test_of_two_rigs_with_the_same_topics_the_rate_of_the_pose_decides():
+    rigs = [load_rig(name) for name in rig_names()]
+    assert best_rig(rigs, nuscenes_contents())[0].name == "nuscenes"
+    slow = nuscenes_contents(periods={"base_link": 0.5})
+    assert best_rig(rigs, slow) == (load_rig("watonomous"), [])
+    assert "the ego pose comes every 0.50 s" in problems(load_rig("nuscenes"), slow)[0]
+
+
+def test_what_is_missing_and_what_is_of_another_type_is_named():
+    contents = nuscenes_contents()
+    del contents.types["/LIDAR_TOP"]
+    contents.types["/CAM_BACK/image_rect_compressed"] = "sensor_msgs/msg/Image"
+    assert problems(load_rig("nuscenes"), contents) == [
+        "images of CAM_BACK: /CAM_BACK/image_rect_compressed has sensor_msgs/msg/Image, "
+        "expected sensor_msgs/msg/CompressedImage",
+        "points of LIDAR_TOP: no messages on /LIDAR_TOP",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("parents", "text"),
+    [
+        ({}, "tf: no transforms"),
+        ({"rear_axle": "map"}, "base_frame: no base_link in tf, which has map, rear_axle"),
+        ({"base_link": "odom"}, "fixed_frame: no map in tf; base_link has odom above it"),
+    ],
+)
+def test_frames_that_tf_lacks_are_named(parents, text):
+    assert problems(load_rig("nuscenes"), nuscenes_contents(parents=parents)) == [text]
+
+
+def test_a_drafted_rig_fits_its_bag(tmp_path):
+    contents = BagContents(ODD, PARENTS, {"base_link": 0.5})
+    text = draft_rig(contents, "drive")
+    values = yaml.safe_load(text)
+    assert list(values["cameras"]) == ["CAM_FRONT", "CAM_BACK_LEFT"]
+    assert set(values["cameras"]) < set(NUSCENES_CAMERAS)
+    assert values["cameras"]["CAM_FRONT"]["camera_info"] == "/sensing/camera/front/camera_info"
+    assert "camera_info" not in values["cameras"]["CAM_BACK_LEFT"]
+    assert values["points"] == "/velodyne_points"
+    assert (values["base_frame"], values["fixed_frame"]) == ("base_link", "map")
+    file = tmp_path / "rig.yaml"
+    file.write_text(text)
+    assert problems(load_rig(file), contents) == []
+
+
+def test_a_bag_without_sensors_makes_no_rig():
+    with pytest.raises(InputError, match="found topics of std_msgs/msg/String"):
+        draft_rig(BagContents({"/chatter": "std_msgs/msg/String"}, {}, {}), "chat")
+
+
+def test_the_verb_tells_the_rig_and_drafts_one_where_none_fits(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    bag = str(make_toy_bag(tmp_path / "drive", 2))
+    assert main(["rig", "check", bag]) == 0
+    assert "rig nuscenes fits: 6 cameras, LiDAR, map" in capsys.readouterr().out
+    assert main(["rig", "check", bag, "clynamen"]) == 1
+    assert "no messages on /lidar_top" in capsys.readouterr().out
+    assert not (tmp_path / "rig.yaml").exists()
+    with BagReader(bag) as reader, BagWriter(tmp_path / "odd") as writer:
+        for message in reader.messages(topics=("/LIDAR_TOP", "/tf", "/tf_static")):
+            topic = message.topic.replace("/LIDAR_TOP", "/velodyne_points")
+            writer.write_raw(topic, message.msgtype, bytes(message.raw), message.log_time)
+    assert main(["rig", "check", str(tmp_path / "odd")]) == 1
+    assert "wrote rig.yaml" in capsys.readouterr().out
+    assert load_rig("rig.yaml").points == "/velodyne_points"
+    assert main(["rig", "check", str(tmp_path / "odd")]) == 2
+    assert "rig file rig.yaml: found a file of that name" in capsys.readouterr().err

@@ -25,7 +25,7 @@ from effocc_ros.classes import OCC3D_NUSCENES
 from effocc_ros.geometry import OCC3D_GRID
 from effocc_ros.nodes.markers import MarkerWriter
 from effocc_ros.nodes.outputs import Outputs
-from effocc_ros.nodes.parameters import declare_parameters, read_parameters
+from effocc_ros.nodes.settings import NodeSettings
 from effocc_ros.nodes.to_message import BUILDER
 from effocc_ros.occupancy import SemanticOccupancy
 from effocc_ros.occupancy_views import cubes_per_class, labelled_points, navigation_grid
@@ -90,9 +90,7 @@ def time_publishing(occupancy: SemanticOccupancy, repeat: int) -> tuple[float, f
     """Return CPU and wall milliseconds of publishing, and how many had no views."""
     rclpy.init()
     node = LifecycleNode("views")
-    declare_parameters(node)
-    settings = read_parameters(node)
-    outputs = Outputs(node, lambda: settings)
+    outputs = Outputs(node, NodeSettings)
     node.trigger_configure()
     node.trigger_activate()
     subscriber = subprocess.Popen([sys.executable, "-c", SUBSCRIBER], stderr=subprocess.DEVNULL)

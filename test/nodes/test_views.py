@@ -1,7 +1,6 @@
 """The legend, and what parameters mean for views."""
 
 import json
-from types import SimpleNamespace
 
 import pytest
 
@@ -10,15 +9,13 @@ pytest.importorskip("rclpy", reason="rclpy absent: neither ROS 2 nor its wheels 
 from effocc_ros.classes import OCC3D_NUSCENES, OCC3D_WAYMO
 from effocc_ros.errors import InputError
 from effocc_ros.nodes.outputs import check_outputs
-from effocc_ros.nodes.parameters import PARAMETERS, check_values, plain_value
+from effocc_ros.nodes.settings import NodeSettings
 from effocc_ros.nodes.views import legend, view_filter
 from effocc_ros.occupancy_views import ViewFilter
 
-DEFAULTS = {spec.name: plain_value(spec.default) for spec in PARAMETERS}
 
-
-def settings(**changes) -> SimpleNamespace:
-    return SimpleNamespace(**{**DEFAULTS, **changes})
+def settings(**changes) -> NodeSettings:
+    return NodeSettings().changed(changes)
 
 
 def test_the_legend_has_id_name_and_colour_of_each_class():
@@ -54,5 +51,5 @@ def test_names_that_the_models_classes_lack_are_refused(changes, said):
 
 def test_a_threshold_without_confidence_is_refused():
     with pytest.raises(InputError, match=r"min_confidence: found 0\.5 with confidence false"):
-        check_values({**DEFAULTS, "min_confidence": 0.5})
-    check_values({**DEFAULTS, "min_confidence": 0.5, "confidence": True})
+        settings(min_confidence=0.5)
+    assert settings(min_confidence=0.5, confidence=True).min_confidence == 0.5

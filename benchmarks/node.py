@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+from array import array
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -116,12 +117,11 @@ class Car:
         from sensor_msgs.msg import CameraInfo, CompressedImage, PointCloud2, PointField
         from tf2_msgs.msg import TFMessage
 
-        from effocc_ros.nodes.to_message import byte_field
-
         random = np.random.default_rng(0)
         noise = random.integers(0, 255, (225, 400, 3), np.uint8)
         picture = cv2.resize(noise, (1600, 900), interpolation=cv2.INTER_CUBIC)
-        data = byte_field(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 50])[1])
+        jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 50])[1]
+        data = array("B", jpeg.tobytes())
         matrix = [1260.0, 0.0, 800.0, 0.0, 1260.0, 450.0, 0.0, 0.0, 1.0]
         projection = [1260.0, 0.0, 800.0, 0.0, 0.0, 1260.0, 450.0, 0.0, 0.0, 0.0, 1.0, 0.0]
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -146,7 +146,7 @@ class Car:
             PointField(name=name, offset=4 * i, datatype=PointField.FLOAT32, count=1)
             for i, name in enumerate(names)
         ]
-        cloud.data, cloud.is_dense = byte_field(points), True
+        cloud.data, cloud.is_dense = array("B", points.tobytes()), True
         cloud.header.frame_id = "LIDAR_TOP"
         self.cloud = (publisher(PointCloud2, self.rig.points, 10), cloud)
         for child in ("LIDAR_TOP", *(camera.name for camera in self.rig.cameras)):

@@ -90,8 +90,7 @@ def time_publishing(occupancy: SemanticOccupancy, repeat: int) -> tuple[float, f
     """Return CPU and wall milliseconds of publishing, and how many had no views."""
     rclpy.init()
     node = LifecycleNode("views")
-    settings = NodeSettings()
-    outputs = Outputs(node, lambda: settings)
+    outputs = Outputs(node, NodeSettings)
     node.trigger_configure()
     node.trigger_activate()
     subscriber = subprocess.Popen([sys.executable, "-c", SUBSCRIBER], stderr=subprocess.DEVNULL)

@@ -2,7 +2,6 @@
 
 import json
 import threading
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -34,7 +33,6 @@ COSTMAP = QoSProfile(
 )
 """What Nav2's StaticLayer subscribes with."""
 GRID = VoxelGrid(lower=(-1.0, 2.0, -1.0), voxel_size=(0.4, 0.4, 0.4), shape=(5, 4, 8))
-SETTINGS = NodeSettings()
 
 
 def occupancy(stamp: int) -> Occupancy:
@@ -61,10 +59,10 @@ def matched(node: LifecycleNode) -> list[int]:
 def test_occupancies_go_out_while_the_views_of_an_earlier_one_are_stuck(stage):
     stuck, go_on = threading.Event(), threading.Event()
 
-    def settings() -> SimpleNamespace:
+    def settings() -> NodeSettings:
         stuck.set()
         assert go_on.wait(60)
-        return SETTINGS
+        return NodeSettings()
 
     occupancies = stage.peer.listen(SemanticOccupancy, "/maker/output/occupancy")
     clouds = stage.peer.listen(PointCloud2, "/maker/output/points")

@@ -14,6 +14,10 @@ from effocc_ros.nodes.views import legend, view_filter
 from effocc_ros.occupancy_views import ViewFilter
 
 
+def settings(**changes) -> NodeSettings:
+    return NodeSettings().changed(changes)
+
+
 def test_the_legend_has_id_name_and_colour_of_each_class():
     content = json.loads(legend(OCC3D_WAYMO))
     assert (content["class_list"], content["free"]) == ("occ3d_waymo", 15)
@@ -22,8 +26,8 @@ def test_the_legend_has_id_name_and_colour_of_each_class():
 
 
 def test_each_view_has_its_own_filter():
-    given = NodeSettings(
-        points_classes=("car",), markers_max_height=2.0, min_confidence=0.5, confidence=True
+    given = settings(
+        points_classes=["car"], markers_max_height=2.0, min_confidence=0.5, confidence=True
     )
     assert view_filter(given, "points") == ViewFilter(("car",), -100.0, 100.0, 0.5)
     assert view_filter(given, "markers") == ViewFilter((), -100.0, 2.0, 0.5)
@@ -40,12 +44,12 @@ def test_each_view_has_its_own_filter():
     ],
 )
 def test_names_that_the_models_classes_lack_are_refused(changes, said):
-    check_outputs(NodeSettings(), OCC3D_NUSCENES)
+    check_outputs(settings(), OCC3D_NUSCENES)
     with pytest.raises(InputError, match=said):
-        check_outputs(NodeSettings().changed(changes), OCC3D_NUSCENES)
+        check_outputs(settings(**changes), OCC3D_NUSCENES)
 
 
 def test_a_threshold_without_confidence_is_refused():
     with pytest.raises(InputError, match=r"min_confidence: found 0\.5 with confidence false"):
-        NodeSettings(min_confidence=0.5)
-    NodeSettings(min_confidence=0.5, confidence=True)
+        settings(min_confidence=0.5)
+    assert settings(min_confidence=0.5, confidence=True).min_confidence == 0.5

@@ -112,6 +112,8 @@ def _inputs(snapshot: Snapshot) -> tuple[bytes, str, dict]:
             silent.append(name)
     rejected = snapshot.statistics.rejected
     values |= {f"rejected.{what}": count for what, count in sorted(rejected.items())}
+    noted = snapshot.statistics.noted
+    values |= {f"noted.{what}": count for what, count in sorted(noted.items())}
     if silent:
         all_of_them = len(silent) == len(snapshot.expected)
         level = DiagnosticStatus.ERROR if all_of_them else DiagnosticStatus.WARN

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -19,7 +20,7 @@ from effocc_ros.nodes.stream_settings import stream_config
 from effocc_ros.nodes.throttle import Throttle
 from effocc_ros.nodes.worker import Worker
 from effocc_ros.predictor import Predictor
-from effocc_ros.stream import Problem, Stream
+from effocc_ros.stream import Problem, Stream, StreamConfig, rectified_cameras
 
 QUIET_SECONDS = 5.0
 """A complaint about the same source for the same reason is not repeated sooner."""
@@ -46,9 +47,7 @@ class Session:
         self._report_throttle = Throttle(REPORT_SECONDS)
         self._lock = threading.Lock()
         self._problems: dict[str, None] = {}
-        self._stream = Stream(
-            stream_config(settings, predictor.config), self._on_problem, image_fallback()
-        )
+        self._stream = Stream(self._config(predictor), self._on_problem, image_fallback())
         self._worker = Worker(
             self._stream, predictor, outputs.publish, self._on_failure, self._on_drop
         )
@@ -88,7 +87,13 @@ class Session:
         Raises:
             InputError: The sensors of this node cannot feed it.
         """
-        self._worker.swap(predictor, stream_config(self._settings, predictor.config))
+        self._worker.swap(predictor, self._config(predictor))
+
+    def _config(self, predictor: Predictor) -> StreamConfig:
+        name = self._node.resolve_topic_name
+        topics = {each: name(f"~/input/{each}/image") for each in self._settings.cameras}
+        config = stream_config(self._settings, predictor.config)
+        return replace(config, rectified=rectified_cameras(topics))
 
     def report(self) -> None:
         """Publish the diagnostics now."""

@@ -1,6 +1,6 @@
 """From sensor messages to Frames, without ROS."""
 
-from effocc_ros.stream.config import StreamConfig
+from effocc_ros.stream.config import StreamConfig, rectified_cameras
 from effocc_ros.stream.problem import Problem
 from effocc_ros.stream.statistics import InputStatistics, StreamStatistics
 from effocc_ros.stream.stream import Stream
@@ -14,4 +14,5 @@ __all__ = [
     "StreamStatistics",
     "SyncConfig",
     "Trigger",
+    "rectified_cameras",
 ]

@@ -2,7 +2,7 @@
 
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 REMEMBERED = 20
 """Arrivals from which a rate is computed."""
@@ -36,6 +36,7 @@ class StreamStatistics:
         drops: Reason -> reference messages that did not become a frame.
         rejected: ``source.reason`` -> messages that could not be used; for ``no_image`` frames
             that went on without that camera.
+        noted: ``source.reason`` -> messages that were used, but not without a remark.
     """
 
     inputs: Mapping[str, InputStatistics]
@@ -43,6 +44,7 @@ class StreamStatistics:
     frames_out: int
     drops: Mapping[str, int]
     rejected: Mapping[str, int]
+    noted: Mapping[str, int] = field(default_factory=dict)
 
 
 class InputCounter:

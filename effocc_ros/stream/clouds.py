@@ -69,10 +69,11 @@ class CloudReader:
         for place, name in enumerate("xyz"):
             points[:, place] = columns[name]
         kept, not_finite, no_return = _returns(points, source)
-        intensity, learned = self._intensity.scaled([columns[name] for name in names])
-        points[:, 3] = intensity
+        intensity = [columns[name] for name in names]
         if kept is not None:
-            points = points.take(np.flatnonzero(kept), axis=0)  # faster than points[kept]
+            points = points.take(kept, axis=0)
+            intensity = [each.take(kept) for each in intensity]
+        points[:, 3], learned = self._intensity.scaled(intensity)
         left_out = _left_out(source, count, not_finite, no_return)
         return DecodedCloud(points, not_finite, no_return, (*remarks, *left_out, *learned))
 
@@ -86,7 +87,7 @@ def decode_cloud(message: Any, source: str, intensity_scale: float = 1.0) -> Dec
     return CloudReader(source, intensity_scale).read(message)
 
 
-def _returns(points: NDArray, source: str) -> tuple[NDArray[np.bool_] | None, int, int]:
+def _returns(points: NDArray, source: str) -> tuple[NDArray[np.intp] | None, int, int]:
     """Return which points are returns (None: all), and how many are not, for either reason."""
     x, y, z = np.abs(points[:, :3].T)
     furthest = np.maximum(np.maximum(x, y, out=x), z, out=x)  # keeps NaN
@@ -96,7 +97,7 @@ def _returns(points: NDArray, source: str) -> tuple[NDArray[np.bool_] | None, in
         return None, 0, 0
     not_finite = len(points) - int(np.count_nonzero(np.isfinite(furthest)))
     if lost < len(points):
-        return kept, not_finite, lost - not_finite
+        return np.flatnonzero(kept), not_finite, lost - not_finite
     if not_finite == lost:
         raise _bad(source, f"{lost} points, none of them finite", "finite x, y, z", "nan_cloud")
     found = f"{lost} points, all at the sensor itself, out of range or not finite"

@@ -91,9 +91,7 @@ def _sensor(path: Path, name: str, values: Any) -> SensorCalibration:
     if "size" in arrays:
         size = int(arrays["size"][0]), int(arrays["size"][1])
     lens = _lens(path, name, values)
-    return SensorCalibration(
-        arrays.get("intrinsics"), size, pose, lens, values.get("rectified")
-    )
+    return SensorCalibration(arrays.get("intrinsics"), size, pose, lens, values.get("rectified"))
 
 
 def _lens(path: Path, name: str, values: dict[str, Any]) -> Lens | None:

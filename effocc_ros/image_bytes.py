@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 JPEG, PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
 """First bytes of the two kinds that cameras send."""
 
-KINDS = "a JPEG, PNG, WebP or BMP"
+KINDS = "a JPEG, PNG, TIFF, WebP or BMP"
 """Kinds whose size can be told from the header; no other is decoded."""
 
 MOST_PIXELS = 100_000_000
@@ -75,6 +75,8 @@ def read_header(data: bytes | memoryview) -> ImageHeader | None:
             return ImageHeader((abs(width), abs(height)))
         if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
             return _webp_header(start)
+        if start[:4] in (b"II*\x00", b"MM\x00*"):
+            return _tiff_header(data, "<" if start.startswith(b"II") else ">")
     except (struct.error, IndexError):
         pass
     return None
@@ -89,10 +91,7 @@ def decode_bytes(data: NDArray[np.uint8], header: ImageHeader) -> NDArray | None
         (H, W, 3) R, G, B, or (H, W) where it is grey; uint8, or uint16 of deep images. None where
         it cannot be decoded.
     """
-    if header.channels == 1:
-        flags = cv2.IMREAD_GRAYSCALE
-    else:
-        flags = cv2.IMREAD_COLOR
+    flags = cv2.IMREAD_GRAYSCALE if header.channels == 1 else cv2.IMREAD_COLOR
     if header.depth > 8:
         flags |= cv2.IMREAD_ANYDEPTH
     try:
@@ -132,6 +131,25 @@ def _jpeg_header(data: bytes | memoryview) -> ImageHeader | None:
             return None
         else:
             place += 2 + struct.unpack_from(">H", data, place + 2)[0]
+
+
+def _tiff_header(data: bytes | memoryview, order: str) -> ImageHeader | None:
+    """Read the first directory of a TIFF (TIFF 6.0, section 2)."""
+    (place,) = struct.unpack_from(f"{order}I", data, 4)
+    (count,) = struct.unpack_from(f"{order}H", data, place)
+    values = {}
+    for entry in range(place + 2, place + 2 + 12 * min(count, 100), 12):
+        tag, kind, number = struct.unpack_from(f"{order}HHI", data, entry)
+        code = {3: "H", 4: "I"}.get(kind)
+        if code and tag in (256, 257, 258, 277):
+            at = entry + 8
+            if number * struct.calcsize(code) > 4:
+                (at,) = struct.unpack_from(f"{order}I", data, at)
+            (values[tag],) = struct.unpack_from(f"{order}{code}", data, at)
+    if 256 not in values or 257 not in values:
+        return None
+    channels = 1 if values.get(277, 1) < 3 else 3
+    return ImageHeader((values[256], values[257]), values.get(258, 8), channels)
 
 
 def _webp_header(start: bytes) -> ImageHeader | None:

@@ -5,12 +5,16 @@ that it is for; images come cropped, binned or shrunk. Pixel centres have whole 
 that the corner of an image lies at (-1/2, -1/2) at every scale: u' + 1/2 = s (u + 1/2).
 """
 
+import logging
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from effocc_ros.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 Size = tuple[int, int]
 """(width, height) in pixels; a 0 means that nobody said."""
@@ -122,6 +126,8 @@ def intrinsics_of_image(
 ) -> NDArray[np.float64]:
     """Return the pinhole matrix in pixels of an image that may be shrunk.
 
+    What contradicts itself, but can be used, is logged once.
+
     Args:
         matrix: (3, 3) for images of ``size``.
         size: (width, height) that the matrix is for.
@@ -132,7 +138,15 @@ def intrinsics_of_image(
         InputError: The matrix is none of a camera, or not of this image.
     """
     matrix = check_pinhole(matrix, what)
-    return place_image(ImageArea(size), image, matrix, what).matrix @ matrix
+    placement = place_image(ImageArea(size), image, matrix, what)
+    if placement.remark:
+        _log_once(placement.remark)
+    return placement.matrix @ matrix
+
+
+@lru_cache(maxsize=256)
+def _log_once(text: str) -> None:
+    logger.warning("%s", text)
 
 
 def _placement(area: ImageArea, image: Size, matrix: NDArray, what: str) -> Placement:
@@ -219,6 +233,7 @@ def _check_view(matrix: NDArray, image: Size, what: str, *, whole: bool, fisheye
             do="Give the intrinsics of this resolution; the camera is left out",
             reason="size_mismatch",
         )
+
 
 def _overruled(what: str, found: str, done: str) -> str:
     return (

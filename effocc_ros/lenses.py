@@ -21,8 +21,10 @@ FAMILIES = {
         *("modified_brown_conrady", "none", "pinhole", "perspective", "rectilinear"),
         *("no_distortion", "undistorted", "rational"),
     ),
-    FISHEYE: ("equidistant", "fisheye", "equi", "opencv_fisheye", "kannala_brandt")
-    + ("kannala_brandt4", "kb4"),
+    FISHEYE: (
+        *("equidistant", "fisheye", "equi", "opencv_fisheye"),
+        *("kannala_brandt", "kannala_brandt4", "kb4"),
+    ),
 }
 """Family of lens -> what drivers write as distortion_model for it."""
 

@@ -21,11 +21,24 @@ def encoded(suffix, picture=PICTURE, *options) -> bytes:
         (encoded(".jpg", PICTURE[..., 0]), ImageHeader((50, 30), 8, 1)),
         (encoded(".png"), ImageHeader((50, 30))),
         (encoded(".png", PICTURE[..., 0].astype(np.uint16)), ImageHeader((50, 30), 16, 1)),
+        (encoded(".tiff"), ImageHeader((50, 30))),
+        (encoded(".tiff", PICTURE[..., 0].astype(np.uint16)), ImageHeader((50, 30), 16, 1)),
         (encoded(".bmp"), ImageHeader((50, 30))),
         (encoded(".webp", PICTURE, cv2.IMWRITE_WEBP_QUALITY, 80), ImageHeader((50, 30))),
         (encoded(".webp", PICTURE, cv2.IMWRITE_WEBP_QUALITY, 101), ImageHeader((50, 30))),
     ],
-    ids=["jpeg", "progressive", "grey", "png", "deep", "bmp", "webp", "lossless_webp"],
+    ids=[
+        "jpeg",
+        "progressive",
+        "grey",
+        "png",
+        "deep",
+        "tiff",
+        "deep_tiff",
+        "bmp",
+        "webp",
+        "lossless_webp",
+    ],
 )
 def test_the_size_is_read(data, header):
     assert read_header(data) == header
@@ -40,7 +53,7 @@ def test_a_header_that_is_cut_off_is_none(length):
 
 
 def test_other_kinds_are_not_known():
-    assert read_header(encoded(".tiff")) is None
+    assert read_header(encoded(".ppm")) is None
     assert read_header(b"") is None
 
 

@@ -86,7 +86,7 @@ def test_a_principal_point_far_from_the_middle_is_used_and_said():
 @pytest.mark.parametrize("focal", [1.0, 500_000.0])
 def test_focal_lengths_that_no_camera_has_are_refused(focal):
     matrix = np.array([[focal, 0, 511.5], [0, focal, 383.5], [0, 0, 1]])
-    with pytest.raises(InputError, match="which sees .* degrees") as caught:
+    with pytest.raises(InputError, match=r"which sees .* degrees") as caught:
         intrinsics_of_image(matrix, SIZE, SIZE, "CAM")
     assert caught.value.reason == "no_intrinsics"
 

@@ -135,7 +135,7 @@ def test_a_lens_that_cannot_be_undone_is_refused(name, d, reason):
 
 def test_coefficients_that_fold_the_middle_of_the_image_are_refused():
     lens = read_lens("plumb_bob", np.array([-15.0, 2.0, 0, 0, 0]), "CAM")
-    with pytest.raises(InputError, match="by which the image ends .* beside a size of 320x240"):
+    with pytest.raises(InputError, match=r"by which the image ends .* beside a size of 320x240"):
         check_turning(lens, K, SIZE, "CAM")
     for good in LENSES.values():
         check_turning(good, K, SIZE, "CAM")

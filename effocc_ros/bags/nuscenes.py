@@ -217,7 +217,7 @@ def _check_size(record: SensorRecord, data: bytes) -> None:
     """Refuse what the stream would leave out: an image that its intrinsics are not of."""
     header = read_header(data)
     if header is not None and record.intrinsics is not None:
-        what = f"calibration of {record.sensor}, {record.file}"
+        what = f"calibration of {record.sensor} in {record.scene}"
         intrinsics_of_image(record.intrinsics, record.size[::-1], header.size, what)
 
 

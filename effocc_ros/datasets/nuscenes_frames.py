@@ -110,7 +110,7 @@ def _camera(record: SensorRecord) -> Camera:
             reason="no_intrinsics",
         )
     image = read_image(record.file)
-    size, what = record.size[::-1], f"calibration of {record.sensor}, {record.file}"
+    size, what = record.size[::-1], f"calibration of {record.sensor} in {record.scene}"
     return Camera(
         name=record.sensor,
         image=image,

@@ -159,7 +159,7 @@ class Occ3dWaymoDataset(Dataset[Sample]):
     def _camera(self, row: int, number: int, name: str, stamp: int) -> Camera:
         file = self._image_file(IMAGE_FOLDERS[number], name)
         image, matrix = read_image(file), self._cameras.intrinsics[row, number]
-        what = f"calibration of {CAMERAS[number]}, {file}"
+        what = f"calibration of {CAMERAS[number]}"
         return Camera(
             name=CAMERAS[number],
             image=image,

@@ -158,7 +158,8 @@ class Assembler:
             name=name,
             image=message,
             intrinsics=model.intrinsics,
-            sensor2ego=self._sensor2ego(name, stamp, frame_id) @ self._in_frame(name, model, stamp),
+            sensor2ego=self._sensor2ego(name, stamp, frame_id)
+            @ self._in_frame(name, model, stamp),
             ego2global=self._ego2global(stamp),
             stamp=stamp,
         )

@@ -47,6 +47,7 @@ class CameraModel:
         lens: What must be undone; None where images are as a pinhole sees them.
         area: Size, region of interest and binning that the matrices go with.
         frame_id: tf frame of the camera; may be empty.
+        said_by: Where this is from, for errors.
         rotation: (3, 3) camera frame to the frame of the images once rectified (R).
         first_camera: (3,) metres, from P: where the stereo pair's first camera is, in the frame of
             the rectified images; zero for a camera of its own.
@@ -56,8 +57,9 @@ class CameraModel:
     intrinsics: NDArray[np.float64]
     raw_intrinsics: NDArray[np.float64]
     lens: Lens | None = None
-    area: ImageArea = ImageArea()
+    area: ImageArea = ImageArea()  # noqa: RUF009 (frozen)
     frame_id: str = ""
+    said_by: str = "CameraInfo"
     rotation: NDArray[np.float64] = field(default_factory=lambda: np.eye(3))
     first_camera: NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
     remarks: tuple[Remark, ...] = ()
@@ -68,7 +70,7 @@ class CameraModel:
         Raises:
             InputError: The image is not of this camera, by its size.
         """
-        size, what = (image.shape[1], image.shape[0]), f"CameraInfo of {source}"
+        size, what = (image.shape[1], image.shape[0]), f"{self.said_by} of {source}"
         fisheye = self.lens is not None and self.lens.family == FISHEYE
         placed = place_image(self.area, size, self.raw_intrinsics, what, fisheye=fisheye)
         intrinsics = placed.matrix @ self.intrinsics
@@ -149,14 +151,14 @@ def camera_model(message: Any, source: str, rectified: bool = False) -> CameraMo
     what, remarks = f"CameraInfo of {source}", []
     model = _base(message, what)
     raw, left = np.reshape(message.k, (3, 3)), np.reshape(message.p, (3, 4)).astype(np.float64)
-    projection = _projection(left, what, remarks)
+    projection = _projection(left, model.area, what, remarks)
     empty = not np.any(raw) or np.array_equal(raw, np.eye(3))
     if empty and projection is not None:
         rectified = True  # P alone is what a stream of rectified images needs
     if rectified:
         if projection is None:
             lens = read_lens(message.distortion_model, message.d, what)
-            if lens.family == FISHEYE:
+            if lens.family == FISHEYE or (remarks and not lens.is_pinhole):
                 raise _no_projection(what, lens)
             projection = check_pinhole(raw, what)
         model = replace(model, intrinsics=projection, raw_intrinsics=projection)
@@ -188,7 +190,7 @@ def filed_model(known: SensorCalibration, source: str) -> CameraModel:
         lens = None
     if lens is not None and known.size:
         check_turning(lens, known.intrinsics, known.size, f"calibration of {source}")
-    return CameraModel(known.intrinsics, known.intrinsics, lens, area)
+    return CameraModel(known.intrinsics, known.intrinsics, lens, area, said_by="calibration")
 
 
 def _base(message: Any, what: str) -> CameraModel:
@@ -211,16 +213,22 @@ def _base(message: Any, what: str) -> CameraModel:
     return CameraModel(nothing, nothing, area=area, frame_id=message.header.frame_id.lstrip("/"))
 
 
-def _projection(left: NDArray, what: str, remarks: list[Remark]) -> NDArray | None:
+def _projection(
+    left: NDArray, area: ImageArea, what: str, remarks: list[Remark]
+) -> NDArray | None:
     """Return the (3, 3) left of P, None where P is empty or cannot be a projection."""
     matrix = left[:, :3]
     if not matrix[:2].any() or np.array_equal(matrix, np.eye(3)):
         return None
     try:
-        return check_pinhole(matrix, what, "the left of P")
+        matrix = check_pinhole(matrix, what, "the left of P")
+        if 0 not in area.size:
+            place_image(ImageArea(area.size), area.size, matrix, f"{what}, P")
     except InputError as error:
-        remarks.append(_doubt(f"{what}: found {error.found}; expected a projection", "P"))
+        said = f"{what}: found {error.found}; expected P to be the matrix of rectified images"
+        remarks.append(_doubt(said, "P"))
         return None
+    return matrix
 
 
 def _in_pair(
@@ -283,7 +291,7 @@ def _doubt(said: str, thing: str) -> Remark:
 def _no_projection(what: str, lens: Lens) -> InputError:
     return InputError(
         what,
-        found=f"{lens.name} and no P beside images that are called rectified",
+        found=f"{lens.name} and no P that can be, beside images that are called rectified",
         expected="P, the matrix of the rectified images",
         do="Use the raw topic, which is rectified here, or fill P in",
         reason="no_intrinsics",

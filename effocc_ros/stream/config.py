@@ -57,7 +57,7 @@ class StreamConfig:
 
 
 def rectified_cameras(topics: Mapping[str, str]) -> frozenset[str]:
-    """Return the cameras whose topic's name says that the images are rectified, as image_proc's do.
+    """Return the cameras whose topics are called rectified, as image_proc calls its own.
 
     Args:
         topics: Camera -> topic of its images.

@@ -43,9 +43,7 @@ def image_size(message: Any) -> tuple[int, int] | None:
     return None if header is None else header.size
 
 
-def check_image(
-    message: Any, source: str, fallback: Fallback | None = None
-) -> tuple[Remark, ...]:
+def check_image(message: Any, source: str, fallback: Fallback | None = None) -> tuple[Remark, ...]:
     """Look at an image's description, without decoding it.
 
     Returns:

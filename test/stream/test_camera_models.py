@@ -113,7 +113,7 @@ def test_a_fisheye_is_undone_though_its_coefficients_are_zero():
 
 def test_a_rectified_fisheye_without_p_is_refused():
     info = camera_info(distortion_model="fisheye", d=np.zeros(0), p=NO_P)
-    with pytest.raises(InputError, match="fisheye.* no P beside images that are called rectified"):
+    with pytest.raises(InputError, match=r"fisheye.* no P that can be, beside images that are"):
         camera_model(info, "CAM", rectified=True)
 
 
@@ -147,6 +147,7 @@ def test_a_mounting_pose_in_r_is_no_rectification():
     [
         ({"r": np.full(9, 0.5)}, "found R = "),
         ({"p": p_of(fx=-90.0)}, "found the left of P = "),
+        ({"p": p_of(cx=300.0)}, "found the principal point at (300.0, 20.0)"),
         ({"p": p_of(shift=4e4)}, "found P with a fourth column"),
     ],
 )
@@ -155,6 +156,12 @@ def test_parts_that_cannot_be_are_said_and_left_out(changes, said):
     assert any(said in remark.text for remark in model.remarks)
     assert np.array_equal(view(model).intrinsics, INTRINSICS)
     assert np.array_equal(model.pose(), np.eye(4))
+
+
+def test_a_p_of_another_resolution_is_no_target_for_raw_images():
+    model = camera_model(camera_info(d=BARREL, p=p_of(fx=900.0, cx=300.0)), "CAM")
+    assert np.array_equal(view(model).intrinsics, INTRINSICS)
+    assert reasons(model) == ["contradicting_camera_info", "lens_undone"]
 
 
 def test_p_other_than_k_without_distortion_is_said():

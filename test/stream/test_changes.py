@@ -14,9 +14,10 @@ def test_the_same_again_is_no_remark():
 
 def test_one_change_is_told_from_two_publishers_that_take_turns():
     assert reasons(ChangeWatch(), "a", "a", "b", "b") == ["frame_id_changed"]
-    assert reasons(ChangeWatch(), "a", "b", "a", "b") == ["frame_id_changed"] + [
-        "frame_id_alternates"
-    ] * 2
+    assert (
+        reasons(ChangeWatch(), "a", "b", "a", "b")
+        == ["frame_id_changed"] + ["frame_id_alternates"] * 2
+    )
 
 
 def test_both_values_are_said():

@@ -52,7 +52,6 @@ IMAGES = {
 CLOUDS = {
     "no_x": ("cloud_without_xyz", replace(cloud(), fields=cloud().fields[1:])),
     "empty": ("empty_cloud", cloud(points=np.empty((0, 4)))),
-    "big_endian": ("big_endian_cloud", cloud(is_bigendian=True)),
     "all_nan": ("nan_cloud", cloud(points=nan_points(0, 1, 2))),
     "short": ("short_cloud", replace(cloud(), data=cloud().data[:-4])),
     "zero_stamp": ("zero_stamp", without_stamp(cloud())),

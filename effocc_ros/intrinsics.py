@@ -153,17 +153,11 @@ def _placement(area: ImageArea, image: Size, matrix: NDArray, what: str) -> Plac
     if 0 in area.size and area.region is None:
         return Placement(np.eye(3))
     region = area.region
-    if region is not None and _alike(region[2:], area.binning, image):
-        return Placement(_onto(region, image))
-    if 0 not in area.size and _alike(area.size, area.binning, image):
-        whole = _onto((0, 0, *area.size), image)
-        if region is not None:
-            said = f"a region of interest of {_dims(region[2:])} beside {_dims(image)} images"
-            return Placement(whole, _overruled(what, said, "the whole image is taken"))
-        if image != area.size and _is_of_image(whole @ matrix, matrix, image):
-            said = f"a matrix of {_dims(image)} images beside a size of {_dims(area.size)}"
-            return Placement(np.eye(3), _overruled(what, said, "the matrix is used as it is"))
-        return Placement(whole)
+    for fits in (_is_binned, _is_scaled):
+        if region is not None and fits(region[2:], area.binning, image):
+            return Placement(_onto(region, image))
+        if 0 not in area.size and fits(area.size, area.binning, image):
+            return _whole(area, image, matrix, what)
     if _is_central(matrix, image):
         said = f"a size of {_dims(area.size)} beside {_dims(image)} images"
         why = "the matrix, which has its middle in theirs, is used as it is"
@@ -178,12 +172,27 @@ def _placement(area: ImageArea, image: Size, matrix: NDArray, what: str) -> Plac
     )
 
 
-def _alike(size: Size, binning: tuple[int, int], image: Size) -> bool:
-    """Return whether an image is ``size``, binned or scaled alike, to a pixel."""
-    (width, height), (across, down) = size, binning
-    binned = abs(image[0] - width / across) <= 1 and abs(image[1] - height / down) <= 1
-    skew = abs(image[0] * height - image[1] * width)
-    return binned or skew <= max(*size, *image)
+def _whole(area: ImageArea, image: Size, matrix: NDArray, what: str) -> Placement:
+    whole = _onto((0, 0, *area.size), image)
+    if area.region is not None:
+        said = f"a region of interest of {_dims(area.region[2:])} beside {_dims(image)} images"
+        return Placement(whole, _overruled(what, said, "the whole image is taken"))
+    if image != area.size and _is_of_image(whole @ matrix, matrix, image):
+        said = f"a matrix of {_dims(image)} images beside a size of {_dims(area.size)}"
+        return Placement(np.eye(3), _overruled(what, said, "the matrix is used as it is"))
+    return Placement(whole)
+
+
+def _is_binned(size: Size, binning: tuple[int, int], image: Size) -> bool:
+    """Return whether an image is ``size``, binned as it is said, to a pixel."""
+    wanted = np.array(size) / binning
+    return bool((np.abs(wanted - image) <= (np.array(binning) > 1)).all())
+
+
+def _is_scaled(size: Size, binning: tuple[int, int], image: Size) -> bool:
+    """Return whether an image is ``size`` scaled alike in width and height, to a pixel."""
+    skew = abs(image[0] * size[1] - image[1] * size[0])
+    return skew <= max(*size, *image)
 
 
 def _onto(region: tuple[int, int, int, int], image: Size) -> NDArray[np.float64]:

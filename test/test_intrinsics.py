@@ -57,6 +57,22 @@ def test_a_whole_image_beside_a_region_is_taken_as_whole_and_said():
     assert "region of interest of 400x200 beside 512x384 images" in remark
 
 
+def test_a_region_of_the_same_shape_as_the_sensor_is_told_by_its_size():
+    area = ImageArea(SIZE, (512, 384, 512, 384))
+    seen, remark = placed(area, SIZE)
+    assert np.array_equal(seen, K)
+    assert "region of interest of 512x384 beside 1024x768" in remark
+    seen, remark = placed(area, (512, 384))
+    assert np.allclose(seen[:2, 2], [-0.5, -0.5])
+    assert not remark
+
+
+def test_binning_tells_a_whole_binned_image_from_a_region_that_is_said_in_its_pixels():
+    seen, remark = placed(ImageArea(SIZE, (0, 0, 512, 384), (2, 2)), (512, 384))
+    assert np.isclose(seen[0, 2], 255.5)
+    assert "the whole image is taken" in remark
+
+
 def test_a_matrix_of_the_small_image_beside_the_size_of_the_large_one_is_not_scaled_again():
     small = np.array([[200.0, 0, 127.5], [0, 200.0, 95.5], [0, 0, 1]])
     seen, remark = placed(ImageArea(SIZE, binning=(4, 4)), (256, 192), small)

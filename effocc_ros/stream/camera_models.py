@@ -166,9 +166,12 @@ def camera_model(message: Any, source: str, rectified: bool = False) -> CameraMo
     raw = check_pinhole(raw, what)
     lens = read_lens(message.distortion_model, message.d, what)
     if lens.is_pinhole:
-        _check_unused(raw, projection, what, remarks)
+        # A driver that rectifies sends P as K too: then R is of these images.
+        same = projection is not None and np.allclose(projection, raw, rtol=0.01, atol=1.0)
+        if projection is not None and not same:
+            remarks.append(_projection_unused(what))
         model = replace(model, intrinsics=raw, raw_intrinsics=raw)
-        return _in_pair(model, message, left, what, remarks, turned=False)
+        return _in_pair(model, message, left, what, remarks, turned=same)
     if 0 not in model.area.size:
         check_turning(lens, raw, model.area.size, what)
     text = (
@@ -270,18 +273,13 @@ def _rotation(matrix: NDArray, what: str, remarks: list[Remark]) -> NDArray[np.f
     return np.eye(3)
 
 
-def _check_unused(
-    raw: NDArray, projection: NDArray | None, what: str, remarks: list[Remark]
-) -> None:
-    """Remark that K is used where P differs, though there is no lens between the two."""
-    if projection is None or np.allclose(projection, raw, rtol=0.01, atol=1.0):
-        return
+def _projection_unused(what: str) -> Remark:
     text = (
         f"{what}: found P other than K, without distortion; the images are taken as raw, by K. If "
         "they are rectified, use a topic whose name has `rect` in it, or write `rectified: true` "
         "in the calibration file."
     )
-    remarks.append(Remark("projection_unused", text))
+    return Remark("projection_unused", text)
 
 
 def _doubt(said: str, thing: str) -> Remark:

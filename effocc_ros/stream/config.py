@@ -21,7 +21,7 @@ class StreamConfig:
             and earlier sweeps are not used.
         sweeps: Earlier sweeps per frame.
         max_extrapolation: Seconds beyond the known ego poses, at most.
-        intensity_scale: Factor that brings the LiDAR's intensity to 0..255.
+        intensity_scale: Factor that brings the LiDAR's intensity to 0..255; 1 learns it.
         calibration: Sensor name -> what a file says of it; it takes precedence over CameraInfo
             and tf.
         rectified: Cameras whose images are rectified already, by the names of their topics.

@@ -164,6 +164,12 @@ def test_a_p_of_another_resolution_is_no_target_for_raw_images():
     assert reasons(model) == ["contradicting_camera_info", "lens_undone"]
 
 
+def test_a_driver_that_rectifies_and_says_p_as_k_means_r_too():
+    model = camera_model(camera_info(r=TURN.ravel()), "CAM")
+    assert np.allclose(model.pose()[:3, :3], TURN.T)
+    assert not model.remarks
+
+
 def test_p_other_than_k_without_distortion_is_said():
     model = camera_model(camera_info(p=p_of()), "CAM")
     assert np.array_equal(view(model).intrinsics, INTRINSICS)

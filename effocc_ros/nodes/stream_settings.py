@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from effocc_ros.calibration import load_calibration
 from effocc_ros.errors import InputError
 from effocc_ros.networks.config import ModelConfig
-from effocc_ros.stream import StreamConfig, SyncConfig
+from effocc_ros.stream import INTENSITY, StreamConfig, SyncConfig
 
 
 def stream_config(settings: SimpleNamespace, model: ModelConfig) -> StreamConfig:
@@ -48,6 +48,7 @@ def stream_config(settings: SimpleNamespace, model: ModelConfig) -> StreamConfig
         sweeps=model.sweeps if settings.sweeps < 0 else settings.sweeps,
         max_extrapolation=settings.max_extrapolation,
         intensity_scale=settings.intensity_scale,
+        learn_intensity=INTENSITY not in model.tanh_columns,
         calibration=load_calibration(settings.calibration) if settings.calibration else {},
     )
 

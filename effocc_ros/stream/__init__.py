@@ -1,12 +1,13 @@
 """From sensor messages to Frames, without ROS."""
 
-from effocc_ros.stream.config import StreamConfig, rectified_cameras
+from effocc_ros.stream.config import INTENSITY, StreamConfig, rectified_cameras
 from effocc_ros.stream.problem import Problem
 from effocc_ros.stream.statistics import InputStatistics, StreamStatistics
 from effocc_ros.stream.stream import Stream
 from effocc_ros.stream.synchronizer import SyncConfig, Trigger
 
 __all__ = [
+    "INTENSITY",
     "InputStatistics",
     "Problem",
     "Stream",

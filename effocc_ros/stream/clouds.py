@@ -46,15 +46,19 @@ class CloudReader:
 
     Args:
         source: The LiDAR's name, for errors.
-        intensity_scale: Factor that brings the intensity to 0..255; 1 learns it from the values.
+        intensity_scale: Factor that brings the intensity to 0..255; 1 may be learned from it.
     """
 
     def __init__(self, source: str, intensity_scale: float = 1.0):
         self._source = source
         self._intensity = IntensityRange(source, intensity_scale)
 
-    def read(self, message: Any) -> DecodedCloud:
+    def read(self, message: Any, learn: bool = True) -> DecodedCloud:
         """Read a PointCloud2 of any layout.
+
+        Args:
+            message: sensor_msgs PointCloud2.
+            learn: Whether to learn the scale of its intensity.
 
         Raises:
             InputError: x, y or z is missing, the data are too few, or no point is left.
@@ -78,7 +82,7 @@ class CloudReader:
         if kept is not None:
             points = points.take(kept, axis=0)
             intensity = [each.take(kept) for each in intensity]
-        points[:, 3], learned = self._intensity.scaled(intensity)
+        points[:, 3], learned = self._intensity.scaled(intensity, learn)
         left_out = _left_out(source, count, not_finite, no_return)
         return DecodedCloud(points, not_finite, no_return, (*remarks, *left_out, *learned))
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field, replace
 from effocc_ros.calibration import SensorCalibration
 from effocc_ros.stream.synchronizer import SyncConfig
 
+INTENSITY = 3
+"""Column of a cloud's points."""
+
 
 @dataclass(frozen=True)
 class StreamConfig:
@@ -21,7 +24,9 @@ class StreamConfig:
             and earlier sweeps are not used.
         sweeps: Earlier sweeps per frame.
         max_extrapolation: Seconds beyond the known ego poses, at most.
-        intensity_scale: Factor that brings the LiDAR's intensity to 0..255; 1 learns it.
+        intensity_scale: Factor that brings the LiDAR's intensity to 0..255.
+        learn_intensity: Whether a factor of 1 is learned from the values. Networks that squash
+            intensity themselves (Waymo's) want it as the sensor gives it.
         calibration: Sensor name -> what a file says of it; it takes precedence over CameraInfo
             and tf.
         rectified: Cameras whose images are rectified already, by the names of their topics.
@@ -35,6 +40,7 @@ class StreamConfig:
     sweeps: int = 9
     max_extrapolation: float = 0.1
     intensity_scale: float = 1.0
+    learn_intensity: bool = True
     calibration: Mapping[str, SensorCalibration] = field(default_factory=dict)
     rectified: frozenset[str] = frozenset()
 

@@ -25,7 +25,7 @@ class IntensityRange:
 
     Args:
         source: The LiDAR's name, for remarks.
-        scale: Factor to use whatever the values are; 1 learns.
+        scale: Factor to use whatever the values are; 1 may be learned.
     """
 
     def __init__(self, source: str, scale: float = 1.0):
@@ -35,19 +35,21 @@ class IntensityRange:
         self._said = WANTED
 
     def scaled(
-        self, columns: Sequence[NDArray]
+        self, columns: Sequence[NDArray], learn: bool = True
     ) -> tuple[NDArray[np.float32] | float, list[Remark]]:
         """Return (N,) intensities 0..255 and, where the scale is a new one, what to say of it.
 
         Args:
             columns: Fields with intensity of some kind, the preferred one first; may be empty.
+            learn: Whether a scale of 1 is learned; otherwise values pass as they are.
         """
         if not columns:
             return 0.0, []
-        values = np.array(columns[self._calibrated and len(columns) > 1], np.float32)
+        chosen = columns[learn and self._calibrated and len(columns) > 1]
+        values = np.array(chosen, np.float32)
         if not np.isfinite(values.sum()):
             np.nan_to_num(values, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-        if self._fixed != 1.0:
+        if not learn or self._fixed != 1.0:
             return values * np.float32(self._fixed), []
         if self._widen(values, integers=columns[0].dtype.kind in "iu"):
             other = columns[1] if len(columns) > 1 and not self._calibrated else None

@@ -127,7 +127,7 @@ class Stream:
             filed = self.config.calibration.get(lidar)
             if not frame_id and (filed is None or filed.sensor2base is None):
                 raise no_frame_id(lidar)
-            cloud = self._clouds.read(message)
+            cloud = self._clouds.read(message, self.config.learn_intensity)
         except InputError as error:
             self._report(Problem.of(lidar, error))
             return False

@@ -81,6 +81,12 @@ def test_a_factor_of_ones_own_is_used_whatever_the_values():
     assert said == []
 
 
+def test_networks_that_squash_intensity_get_it_as_it_is():
+    values, said = IntensityRange("LIDAR").scaled([ramp(0.5), ramp(9)], learn=False)
+    assert np.array_equal(values, ramp(0.5))
+    assert said == []
+
+
 def test_values_that_are_not_finite_count_as_none():
     (values,), said = learned(np.array([np.nan, np.inf, 30.0]))
     assert values.tolist() == [0, 0, 30]

@@ -74,7 +74,7 @@ class Assembler:
         self._images = ImageDecoder(fallback)
 
     def has_model(self, camera: str) -> bool:
-        """Return whether a camera's intrinsics are known."""
+        """Return whether all that is told of a camera's intrinsics has come."""
         filed = self.config.calibration.get(camera, SensorCalibration())
         return filed.intrinsics is not None or camera in self.models
 

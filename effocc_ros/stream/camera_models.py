@@ -101,9 +101,11 @@ class CameraModels:
     def __init__(self):
         self._known: dict[str, deque[tuple[int, CameraModel]]] = {}
         self._messages: dict[str, tuple] = {}
+        self._refused: dict[str, InputError] = {}
 
     def __contains__(self, camera: str) -> bool:
-        return camera in self._known
+        """Whether a CameraInfo has come, good or bad."""
+        return camera in self._known or camera in self._refused
 
     def add(self, camera: str, message: Any, rectified: bool) -> CameraModel | None:
         """Add a CameraInfo; return its model, None where nothing has changed.
@@ -114,7 +116,11 @@ class CameraModels:
         content = (*_content(message), rectified)
         if self._messages.get(camera) == content:
             return None
-        model = camera_model(message, camera, rectified)
+        try:
+            model = camera_model(message, camera, rectified)
+        except InputError as error:
+            self._refused[camera] = error
+            raise
         self._messages[camera] = content
         stamp = int(message.header.stamp.sec) * 1_000_000_000 + int(message.header.stamp.nanosec)
         history = self._known.setdefault(camera, deque(maxlen=REMEMBERED))
@@ -128,7 +134,10 @@ class CameraModels:
 
         Raises:
             KeyError: No CameraInfo of that camera has come.
+            InputError: None of them could be used.
         """
+        if camera not in self._known and camera in self._refused:
+            raise self._refused[camera]
         history = self._known[camera]
         return next((model for since, model in reversed(history) if since <= stamp), history[0][1])
 

@@ -195,7 +195,8 @@ def _byte_order(
     sample = min(count, 1000)
     for order in "><":
         columns = [_column(data, fields[name], sample, step, order) for name in "xyz"]
-        furthest = np.max([np.abs(each.astype(np.float64)) for each in columns], axis=0)
+        with np.errstate(all="ignore"):  # bytes in the wrong order are any number
+            furthest = np.max([np.abs(each.astype(np.float64)) for each in columns], axis=0)
         likely[order] = np.count_nonzero((furthest > AT_SENSOR) & (furthest < OUT_OF_RANGE))
     if likely[">"] >= likely["<"]:
         return ">", []

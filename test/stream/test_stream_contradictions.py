@@ -9,6 +9,7 @@ from helpers.sensor_messages import (
     cloud,
     jpeg,
     jpeg_bytes,
+    mounts,
     picture,
     raw_image,
     transforms,
@@ -125,3 +126,17 @@ def test_a_picture_that_claims_a_huge_size_is_refused_on_arrival():
     data[place : place + 4] = (30_000).to_bytes(2, "big") * 2
     assert not vehicle.stream.add_image("CAM", jpeg(data=bytes(data)), 0.0)
     assert vehicle.reasons == ["absurd_size"]
+
+
+def test_frames_do_not_wait_for_a_camera_whose_camera_info_is_refused():
+    vehicle = Vehicle(("CAM", "OTHER"), ready=False)
+    vehicle.stream.add_transforms(mounts(), static=True)
+    vehicle.drive(-1.0, 1.0)
+    vehicle.stream.add_camera_info("CAM", camera_info())
+    vehicle.stream.add_camera_info("OTHER", camera_info(distortion_model="mei", d=np.ones(5)))
+    for name in ("CAM", "OTHER"):
+        vehicle.stream.add_image(name, jpeg(), 0.0)
+    vehicle.stream.add_points(cloud(), 0.0)
+    (frame,) = vehicle.frames(0.0)
+    assert frame.inputs == ("CAM", "LIDAR_TOP")
+    assert set(vehicle.reasons) == {"unknown_lens"}

@@ -19,9 +19,6 @@ FEW_PIXELS = 16_000_000
 PIXELS_PER_BYTE = 1_000
 """Above FEW_PIXELS no camera's image is compressed better than this."""
 
-_ENDS = {JPEG: (b"\xff\xda", b"\xff\xd9"), PNG[:2]: (b"IDAT", b"IEND")}
-"""First bytes of a JPEG and of a PNG -> what the pixels begin with and what the file ends with."""
-
 _FRAME_MARKERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 """Second bytes of the JPEG markers that a frame header follows (ITU-T T.81, table B.1)."""
 
@@ -55,10 +52,20 @@ def is_cut(data: bytes) -> bool:
     Args:
         data: A JPEG or PNG. Of other kinds only emptiness is noticed.
     """
-    if data[:2] not in _ENDS:
-        return not data
-    begin, end = _ENDS[data[:2]]
-    return data.rfind(end) <= data.rfind(begin)
+    if data.startswith(JPEG):
+        return data.rfind(b"\xff\xd9") <= data.rfind(b"\xff\xda")
+    return not _has_all_chunks(data) if data.startswith(PNG[:2]) else not data
+
+
+def _has_all_chunks(data: bytes) -> bool:
+    """Return whether a PNG's chunks reach to IEND: OpenCV makes room for what a length claims."""
+    place = len(PNG)
+    while place + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, place)
+        if kind == b"IEND":
+            return True
+        place += 12 + length
+    return False
 
 
 def read_header(data: bytes | memoryview) -> ImageHeader | None:

@@ -31,6 +31,9 @@ FAMILIES = {
 COUNTS = {PINHOLE: (4, 5, 8, 12, 14), FISHEYE: (4,)}
 """Numbers of coefficients that OpenCV knows."""
 
+LARGEST = 1e6
+"""No calibration gives a coefficient like this."""
+
 STEPS = 512
 """Radii at which a lens is looked at for a place where it turns back."""
 
@@ -87,7 +90,7 @@ def read_lens(model: str, coefficients: NDArray, what: str) -> Lens:
         values = values[:4]
     if not values.any():
         return Lens(family)
-    if not np.isfinite(values).all() or len(values) not in COUNTS[family]:
+    if not np.abs(values).max() < LARGEST or len(values) not in COUNTS[family]:
         counts = ", ".join(map(str, COUNTS[family]))
         found = f"distortion_model '{model}' with D = {values.tolist()}"
         raise _bad(what, found, f"{counts} finite coefficients", "bad_lens")

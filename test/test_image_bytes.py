@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from effocc_ros.image_bytes import ImageHeader, eight_bits, read_header, used_bits
+from effocc_ros.image_bytes import ImageHeader, eight_bits, is_cut, read_header, used_bits
 
 PICTURE = np.random.default_rng(0).integers(0, 255, (30, 50, 3), np.uint8)
 
@@ -79,3 +79,12 @@ def test_bits_come_in_pairs_from_eight_on():
 
 def test_pixels_are_rounded_to_eight_bits():
     assert eight_bits(np.array([[0, 2048, 4095]], np.uint16), 12).tolist() == [[0, 128, 255]]
+
+
+def test_a_png_whose_chunk_claims_more_than_there_is_counts_as_cut():
+    data = bytearray(encoded(".png"))
+    assert not is_cut(bytes(data))
+    assert not is_cut(bytes(data) + bytes(99))
+    place = data.index(b"IDAT") - 4
+    data[place] = 0x40  # a gigabyte
+    assert is_cut(bytes(data))

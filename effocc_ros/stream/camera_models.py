@@ -272,6 +272,10 @@ def _in_pair(
 def _rotation(matrix: NDArray, what: str, remarks: list[Remark]) -> NDArray[np.float64]:
     if not matrix.any():
         return np.eye(3)
+    if not np.abs(matrix).max() <= 1.001:
+        said = f"{what}: found R = {matrix.ravel().tolist()}; expected a rotation"
+        remarks.append(_doubt(said, "R"))
+        return np.eye(3)
     turn = np.degrees(np.arccos(np.clip((np.trace(matrix) - 1) / 2, -1, 1)))
     right = np.allclose(matrix @ matrix.T, np.eye(3), atol=1e-3) and np.linalg.det(matrix) > 0
     if right and turn <= STEEPEST:

@@ -75,8 +75,9 @@ class CloudReader:
         }
         remarks += [*overruled, *said]
         points = np.empty((count, 4), np.float32)
-        for place, name in enumerate("xyz"):
-            points[:, place] = columns[name]
+        with np.errstate(over="ignore"):  # float64 may hold what float32 cannot
+            for place, name in enumerate("xyz"):
+                points[:, place] = columns[name]
         kept, not_finite, no_return = _returns(points, source)
         intensity = [columns[name] for name in names]
         if kept is not None:

@@ -68,5 +68,5 @@ def rectified_cameras(topics: Mapping[str, str]) -> frozenset[str]:
     Args:
         topics: Camera -> topic of its images.
     """
-    pattern = re.compile(r"(^|[/_])rect(ified)?([/_]|$)")
+    pattern = re.compile(r"(^|[/_])(rect(ified)?|undist(orted)?)([/_]|$)")
     return frozenset(camera for camera, topic in topics.items() if pattern.search(topic.lower()))

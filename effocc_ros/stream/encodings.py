@@ -89,6 +89,8 @@ def layout(message: Any, encoding: Encoding) -> tuple[int, int] | None:
     if encoding.planes != "packed" and height % 3 == 0:
         heights.append(height * 2 // 3)
     for each in heights:
+        if encoding.planes != "packed" and (width % 2 or each % 2):
+            continue  # colours at half resolution need even sizes
         rows = encoding.byte_rows(each)
         if size == rows * row:
             return each, row

@@ -46,8 +46,10 @@ class IntensityRange:
         if not columns:
             return 0.0, []
         chosen = columns[learn and self._calibrated and len(columns) > 1]
-        values = np.array(chosen, np.float32)
-        if not np.isfinite(values.sum()):
+        with np.errstate(over="ignore", invalid="ignore"):  # bytes may be any number
+            values = np.array(chosen, np.float32)
+            finite = np.isfinite(values.sum())
+        if not finite:
             np.nan_to_num(values, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
         if not learn or self._fixed != 1.0:
             return values * np.float32(self._fixed), []
@@ -58,6 +60,7 @@ class IntensityRange:
                 self._top = self._said = WANTED
                 return other.astype(np.float32), [self._remark("reflectivity is used instead")]
         if self._top != WANTED and values.any():
+            np.clip(values, 0.0, self._top, out=values)
             values *= np.float32(WANTED / self._top)
         remarks = []
         if self._top != self._said and values.any():

@@ -247,7 +247,7 @@ def test_the_name_of_a_topic_tells_rectified_images():
     topics = {
         "A": "/CAM_FRONT/image_rect_compressed",
         "B": "/left/image_rect/compressed",
-        "C": "/zed/left/rectified",
+        "C": "/zed/left/undistorted",
         "D": "/cam/image_raw",
         "E": "/direct/rectangle/image",
     }

@@ -5,6 +5,7 @@ import gc
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from effocc_ros.loaded_model import LoadedModel, load_model
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.networks.effocc import EffOcc
 from effocc_ros.occupancy import SemanticOccupancy
-from effocc_ros.preprocess import preprocess
+from effocc_ros.preprocess import Inputs, preprocess
 
 PRECISIONS = {
     "float32": torch.float32,
@@ -25,6 +26,23 @@ PRECISIONS = {
     "float16": torch.float16,
 }
 """Names that ``precision`` may have."""
+
+
+@dataclass(frozen=True)
+class PreparedFrame:
+    """A Frame as the network takes it.
+
+    Attributes:
+        frame: What it was made of.
+        inputs: Names of the sensors that the network sees.
+        tensors: On the network's device.
+        milliseconds: How long that took.
+    """
+
+    frame: Frame
+    inputs: tuple[str, ...]
+    tensors: Inputs
+    milliseconds: float
 
 
 class Predictor:
@@ -118,13 +136,30 @@ class Predictor:
         Raises:
             InputError: The Frame holds nothing that the network can use.
         """
+        return self.run(self.prepare(frame))
+
+    def prepare(self, frame: Frame) -> PreparedFrame:
+        """Do the first half of :meth:`predict`: resize, normalise, sort points.
+
+        It may run in one thread while another runs the network on an earlier frame.
+
+        Raises:
+            InputError: The Frame holds nothing that the network can use.
+        """
+        inputs = usable_inputs(frame, self.config)
+        started = time.perf_counter()
+        with torch.inference_mode():
+            tensors = preprocess(frame, self.config, self.device)
+            self._synchronize()
+        return PreparedFrame(frame, inputs, tensors, 1e3 * (time.perf_counter() - started))
+
+    def run(self, prepared: PreparedFrame) -> SemanticOccupancy:
+        """Do the second half of :meth:`predict`: run the network."""
         if self._network is None:
             raise RuntimeError(f"predictor of {self.name} was closed")
-        inputs = usable_inputs(frame, self.config)
-        self.timings = {}
+        frame, keywords = prepared.frame, prepared.tensors.keywords()
+        self.timings = {"preprocess": prepared.milliseconds}
         with torch.inference_mode():
-            with self._stage("preprocess"):
-                keywords = preprocess(frame, self.config, self.device).keywords()
             with self._stage("network"), self._arithmetic():
                 tensors = self._network.predict_labels(confidence=self.confidence, **keywords)
             with self._stage("output"):
@@ -139,8 +174,8 @@ class Predictor:
             confidence=confidence,
             model=self.name,
             trained=self.trained,
-            mode=self.config.modality,
-            inputs=inputs,
+            mode=mode_of(prepared.inputs, frame),
+            inputs=prepared.inputs,
             flow=flow,
             above_base=float(frame.cloud.sensor2ego[2, 3]) if in_lidar_frame else 0.0,
         )
@@ -162,9 +197,12 @@ class Predictor:
     def _stage(self, name: str) -> Iterator[None]:
         started = time.perf_counter()
         yield
+        self._synchronize()
+        self.timings[name] = 1e3 * (time.perf_counter() - started)
+
+    def _synchronize(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-        self.timings[name] = 1e3 * (time.perf_counter() - started)
 
     def _arithmetic(self) -> AbstractContextManager[None]:
         if self._dtype == torch.float32:
@@ -212,6 +250,13 @@ def usable_inputs(frame: Frame, config: ModelConfig) -> tuple[str, ...]:
             reason="no_usable_input",
         )
     return usable
+
+
+def mode_of(inputs: tuple[str, ...], frame: Frame) -> str:
+    """Return ``fusion``, ``vision`` or ``lidar``: what the sensors that took part are."""
+    lidar = frame.cloud is not None and frame.cloud.name in inputs
+    cameras = len(inputs) > lidar
+    return "fusion" if lidar and cameras else "lidar" if lidar else "vision"
 
 
 def choose_device(name: str) -> torch.device:

@@ -125,6 +125,8 @@ def config_from_mapping(values: Mapping[str, Any], what: str) -> ModelConfig:
             raise bad_field(what, name, getattr(config, name), expected)
     if config.bev_encoder == "resnet" and config.modality != "vision":
         raise bad_field(what, "bev_encoder", "resnet", "second: only cameras have the other one")
+    if config.point_grid and config.modality == "vision":
+        raise bad_field(what, "point_grid", True, "false, for this is a vision network")
     return config
 
 

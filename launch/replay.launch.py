@@ -5,7 +5,7 @@ ros2 launch effocc_ros replay.launch.py bag:=drive.mcap rig:=nuscenes lockstep:=
 
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration
+from launch.substitutions import LaunchConfiguration, PythonExpression
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
@@ -36,7 +36,11 @@ def generate_launch_description():
     node = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(str(resource_path("launch/occ.launch.py"))),
         launch_arguments={
-            "use_sim_time": "true",
+            # In lockstep bag time stands still while the player waits for the node, whose own
+            # waits must not stand still with it.
+            "use_sim_time": PythonExpression(
+                ["str('", LaunchConfiguration("lockstep"), "'.lower() != 'true')"]
+            ),
             "reliability": "reliable",
             "trigger_interval": LaunchConfiguration("trigger_interval"),
         }.items(),

@@ -121,16 +121,16 @@ def test_every_stage_is_timed(fusion):
 
 
 @pytest.mark.parametrize(
-    ("cameras", "lidar", "inputs"),
+    ("cameras", "lidar", "mode", "inputs"),
     [
-        (NUSCENES_CAMERAS, False, NUSCENES_CAMERAS),
-        ((), True, ("LIDAR_TOP",)),
-        (("CAM_BACK", "CAM_DRIVER"), True, ("CAM_BACK", "LIDAR_TOP")),
+        (NUSCENES_CAMERAS, False, "vision", NUSCENES_CAMERAS),
+        ((), True, "lidar", ("LIDAR_TOP",)),
+        (("CAM_BACK", "CAM_DRIVER"), True, "fusion", ("CAM_BACK", "LIDAR_TOP")),
     ],
 )
-def test_fusion_runs_on_what_there_is(fusion, cameras, lidar, inputs):
+def test_fusion_runs_on_what_there_is_and_says_so(fusion, cameras, lidar, mode, inputs):
     result = fusion.predict(frame(cameras, lidar))
-    assert (result.mode, result.inputs) == ("fusion", inputs)
+    assert (result.mode, result.inputs) == (mode, inputs)
     assert (result.labels != fusion.predict(frame()).labels).any()
 
 

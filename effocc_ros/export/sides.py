@@ -7,9 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from effocc_ros.networks.config import ModelConfig
 from effocc_ros.networks.effocc import EffOcc
-from effocc_ros.networks.sparse_encoder import bev_channels
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ def _bev_side(network: EffOcc, logits: bool) -> Side:
         width, height, layers = config.bev.shape
         inputs["camera_bev"] = (1, config.bev_channels * layers, height, width)
     if config.modality != "vision":
-        inputs["lidar_bev"] = (1, _lidar_channels(config), *config.trunk_size)
+        inputs["lidar_bev"] = (1, config.lidar_channels, *config.trunk_size)
     shape = (1, *config.grid.shape)
     outputs = {"labels": shape}
     if logits:
@@ -107,8 +105,3 @@ def _classify(
     outputs = (scores.argmax(dim=-1).to(torch.uint8),)
     outputs += (scores,) if logits else ()
     return outputs if flow is None else (*outputs, flow)
-
-
-def _lidar_channels(config: ModelConfig) -> int:
-    # The encoder has one empty layer of voxels more than the cloud.
-    return bev_channels(config.voxel_widths, config.voxels.shape[2] + 1)

@@ -61,6 +61,7 @@ class ModelConfig:
         encoder_channels: Channels of the camera BEV neck (``resnet``).
         upsample_channels: Channels after the trunk's features are doubled in size for the head;
             0 where the trunk works at the size of ``grid``.
+        point_grid: The head also sees which voxels of ``grid`` hold points.
         head_channels: Channels of the head's convolution.
         head_hidden: Hidden units of the head's perceptron.
     """
@@ -102,6 +103,7 @@ class ModelConfig:
     encoder_widths: tuple[int, int, int] = (128, 256, 512)
     encoder_channels: int = 256
     upsample_channels: int = 0
+    point_grid: bool = False
     head_channels: int = 256
     head_hidden: int = 512
 
@@ -109,5 +111,24 @@ class ModelConfig:
     def trunk_size(self) -> tuple[int, int]:
         """Height and width (y, x) in cells of the maps that the trunk works on."""
         width, height, _ = self.grid.shape
-        step = 2 if self.upsample_channels else 1
-        return height // step, width // step
+        return height // self.trunk_step, width // self.trunk_step
+
+    @property
+    def trunk_step(self) -> int:
+        """Voxels of ``grid`` to a cell of these maps, along x and along y."""
+        return 2 if self.upsample_channels else 1
+
+    @property
+    def sparse_channels(self) -> int:
+        """Channels of the BEV that the sparse encoder gives."""
+        layers = self.voxels.shape[2] + 1  # one empty layer more than the cloud
+        for stage in range(1, len(self.voxel_widths)):
+            last = stage + 1 == len(self.voxel_widths)
+            layers = (layers - 3 + (0 if last else 2)) // 2 + 1
+        return self.voxel_widths[-1] * ((layers - 3) // 2 + 1)
+
+    @property
+    def lidar_channels(self) -> int:
+        """Channels of the LiDAR BEV."""
+        points = self.grid.shape[2] * self.trunk_step**2 if self.point_grid else 0
+        return self.sparse_channels + points

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from effocc_ros.networks.bev_trunk import BevFuser, Second, SecondNeck, Upsample
@@ -10,8 +11,9 @@ from effocc_ros.networks.fusing import fold_batch_norm, put_channels_last
 from effocc_ros.networks.lift_splat import LiftSplat
 from effocc_ros.networks.necks import ConcatNeck, FeaturePyramid
 from effocc_ros.networks.occupancy_head import OccupancyHead
+from effocc_ros.networks.point_grid import PointGrid, count_points
 from effocc_ros.networks.resnet import BevResNet, ResNet
-from effocc_ros.networks.sparse_encoder import SparseEncoder, bev_channels
+from effocc_ros.networks.sparse_encoder import SparseEncoder
 from effocc_ros.networks.swin import swin_b
 from effocc_ros.networks.voxelize import voxelize
 
@@ -29,6 +31,7 @@ class Outputs(NamedTuple):
         flow: (B, Dx, Dy, Dz, 2) or (K, Dz, 2), velocity (x, y) in m/s, or None.
         depth: (B * N, D, h, w) float32 logits of the depth bins; None for a LiDAR network.
         context: (B * N, Cc, h, w) image features that are splatted; None for a LiDAR network.
+        lidar_bev: (B, Cl, Ht, Wt) the LiDAR BEV; None for a vision network.
     """
 
     camera_bev: Tensor | None
@@ -38,6 +41,7 @@ class Outputs(NamedTuple):
     flow: Tensor | None = None
     depth: Tensor | None = None
     context: Tensor | None = None
+    lidar_bev: Tensor | None = None
 
 
 class EffOcc(nn.Module):
@@ -64,7 +68,7 @@ class EffOcc(nn.Module):
             self.pts_middle_encoder = SparseEncoder(
                 POINT_FEATURES, config.voxel_widths, config.voxel_blocks
             )
-            lidar_channels = bev_channels(config.voxel_widths, config.voxels.shape[2] + 1)
+            lidar_channels = config.sparse_channels
         if config.modality != "lidar":
             camera_channels = config.bev_channels * config.bev.shape[2]
         # The order of the children is that of official state dicts.
@@ -85,6 +89,9 @@ class EffOcc(nn.Module):
         if config.upsample_channels:
             self.bev_upsample = Upsample(features, config.upsample_channels)
             features = config.upsample_channels
+        self.point_grid = None
+        if config.point_grid:
+            self.point_grid = PointGrid(features, config.grid.shape[2], config.trunk_step)
         self.occ_head = OccupancyHead(
             in_channels=features,
             channels=config.head_channels,
@@ -147,13 +154,18 @@ class EffOcc(nn.Module):
         return self.img_view_transformer(features, depth, camera_mask, matrices)
 
     def lidar_bev(self, points: list[Tensor]) -> Tensor:
-        """Clouds to the LiDAR BEV (B, C, Dy, Dx)."""
+        """Clouds to the LiDAR BEV (B, C, Dy, Dx); the head sees its last channels."""
         config = self.config
         voxels = voxelize(points, config.voxels, config.max_voxels, config.max_points_per_voxel)
-        return self.pts_middle_encoder(voxels.features, voxels.sites)
+        bev = self.pts_middle_encoder(voxels.features, voxels.sites)
+        if self.point_grid is None:
+            return bev
+        return torch.cat([bev, count_points(points, config.grid, config.trunk_step)], dim=1)
 
     def fuse(self, camera_bev: Tensor | None, lidar_bev: Tensor | None) -> Tensor:
         """Camera and LiDAR BEV, where the network has them, to what enters the trunk."""
+        if self.point_grid is not None:
+            lidar_bev = lidar_bev[:, : -self.point_grid.channels]
         bevs = [self._laid_out(bev) for bev in (camera_bev, lidar_bev) if bev is not None]
         if self.config.modality == "lidar" or self.config.bev_encoder == "resnet":
             return bevs[0]
@@ -167,7 +179,14 @@ class EffOcc(nn.Module):
 
     def merge(self, camera_bev: Tensor | None, lidar_bev: Tensor | None) -> Tensor:
         """Camera and LiDAR BEV to BEV features (B, C, Dy, Dx), what the head sees."""
-        return self.bev_upsample(self.trunk(self.fuse(camera_bev, lidar_bev)))
+        return self.for_head(self.trunk(self.fuse(camera_bev, lidar_bev)), lidar_bev)
+
+    def for_head(self, features: Tensor, lidar_bev: Tensor | None) -> Tensor:
+        """(B, C, Ht, Wt) what the trunk gives to what the head sees, (B, C, Dy, Dx)."""
+        bev = self.bev_upsample(features)
+        if self.point_grid is None:
+            return bev
+        return self.point_grid(bev, lidar_bev[:, -self.point_grid.channels :])
 
     def bevs(
         self, points: list[Tensor] | None = None, **cameras: Tensor | None
@@ -190,8 +209,8 @@ class EffOcc(nn.Module):
         camera_bev, lidar_bev, depth, context = self.bevs(**inputs)
         fused_bev = self.fuse(camera_bev, lidar_bev)
         features = self.trunk(fused_bev)
-        logits, flow = self.occ_head(self.bev_upsample(features), columns)
-        return Outputs(camera_bev, fused_bev, features, logits, flow, depth, context)
+        logits, flow = self.occ_head(self.for_head(features, lidar_bev), columns)
+        return Outputs(camera_bev, fused_bev, features, logits, flow, depth, context, lidar_bev)
 
     def predict_labels(
         self, confidence: bool = False, **inputs

@@ -29,10 +29,8 @@ def dense_macs(network: EffOcc) -> dict[str, int]:
         if config.modality != "lidar":
             camera_bev = _camera_side(network)
         if config.modality != "vision":
-            channels = _input_channels(network.pts_backbone.blocks[0])
-            if config.modality == "fusion":
-                channels = _input_channels(network.occ_fuser.occ_enc) - camera_bev.shape[1]
-            lidar_bev = torch.empty(1, channels, *config.trunk_size, device="meta")
+            shape = (1, config.lidar_channels, *config.trunk_size)
+            lidar_bev = torch.empty(shape, device="meta")
         network.occ_head(network.merge(camera_bev, lidar_bev))
     finally:
         for handle in handles:
@@ -49,10 +47,6 @@ def _camera_side(network: EffOcc) -> Tensor:
     view.depth_and_context(network.image_features(images).flatten(0, 1), depth)
     width, height, layers = config.bev.shape
     return torch.empty(1, config.bev_channels * layers, height, width, device="meta")
-
-
-def _input_channels(layers: nn.Sequential) -> int:
-    return layers[0].in_channels
 
 
 def _counter(counts: dict[str, int], name: str):

@@ -146,13 +146,6 @@ class SparseEncoder(nn.Module):
         return to_bev(self.conv_out(x, rulebook), sites)
 
 
-def bev_channels(widths: Sequence[int], layers: int) -> int:
-    """Return the channels of an encoder's BEV, given the layers of voxels along z."""
-    for stage in range(1, len(widths)):
-        layers = (layers - 3 + (0 if stage + 1 == len(widths) else 2)) // 2 + 1
-    return widths[-1] * ((layers - 3) // 2 + 1)
-
-
 def to_bev(features: Tensor, sites: Sites) -> Tensor:
     """Write site features (M, C) into a BEV (B, C * Dz, Dy, Dx), zero where no site is active."""
     depth, height, width = sites.shape

@@ -32,6 +32,10 @@ ACKNOWLEDGE_SECONDS = 5
 """How long the end of a bag waits for slow subscribers, per topic."""
 
 
+SETTLED_SECONDS = 2.0
+"""After so long without a new subscriber, those that are there are all."""
+
+
 class Stopped(Exception):
     """The player was told to end."""
 
@@ -140,20 +144,25 @@ class BagPlayer:
         absent = [name for name in wanted if name not in publishers]
         if absent:
             self.node.get_logger().warning(f"not in the bag, not waited for: {', '.join(absent)}")
-        deadline = time.monotonic() + self.settings.wait_timeout
+        changed, before = time.monotonic(), wanted
+        deadline = changed + self.settings.wait_timeout
         while True:
             lonely = [
                 name
                 for name in wanted
                 if name in publishers and not publishers[name].get_subscription_count()
             ]
-            if not lonely:
+            if lonely != before:
+                changed, before = time.monotonic(), lonely
+            # The node subscribes only to what its model uses.
+            settled = len(lonely) < len(wanted) and time.monotonic() > changed + SETTLED_SECONDS
+            if not lonely or settled:
                 break
             if time.monotonic() > deadline:
                 raise InputError(
                     f"listeners of {', '.join(lonely)}",
                     found=f"none within {self.settings.wait_timeout} s",
-                    expected="a subscriber on each topic of wait_for",
+                    expected="subscribers on topics of wait_for",
                     do="Start the node, check its remappings and ROS_DOMAIN_ID",
                     reason="no_listener",
                 )

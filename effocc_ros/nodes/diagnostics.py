@@ -1,21 +1,34 @@
 """What the node tells /diagnostics about itself."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
+from effocc_ros.nodes.pipeline import PipelineReport
 from effocc_ros.nodes.to_message import header_message
-from effocc_ros.nodes.worker import WorkerReport
 from effocc_ros.stream import InputStatistics, StreamStatistics
+
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
 OVERRUNS_TO_WARN = 3
 OVERRUNS_TO_FAIL = 30
-"""Frames in a row for which older triggers were thrown away."""
+"""Frames in a row that replaced an older one."""
+
+DROPS_TO_WARN = 0.5
+"""Share of the frames since the last minute that were dropped."""
 
 SILENT_SECONDS = 1.0
 SILENT_PERIODS = 5.0
-"""An input counts as silent when it is older than a second and than five of its periods."""
+"""An input, or the output, is late when it is older than a second and than five periods."""
+
+DEAD_SECONDS = 10.0
+DEAD_PERIODS = 30.0
+"""The output counts as dead when it is older than this."""
+
+PLAUSIBLE_MS = 3_600_000.0
+"""Latencies beyond this are those of a recording played on today's clock."""
 
 
 @dataclass(frozen=True)
@@ -24,38 +37,52 @@ class Snapshot:
 
     Attributes:
         statistics: Of the stream.
-        worker: Of the worker.
+        pipeline: Of the pipeline.
         model: Name of the network, whether trained, device and so on, in words.
+        trained: False when the weights are random.
         memory: MiB by name.
         expected: Inputs that should come.
-        now: Monotonic seconds.
-        problems: Bad messages and failures since the last diagnostics, source and reason.
+        now: Seconds on the node's clock.
+        since: When the node became active.
+        interval: Seconds between frames that were asked for; 0: as many as there are.
+        drop_ratio: Share of the frames of the last minute that were dropped.
+        lost: Messages that the middleware lost, by input.
+        problems: Bad messages since the last diagnostics: source -> reasons.
+        clock_stands: Simulated time was asked for, and no clock has come.
     """
 
     statistics: StreamStatistics
-    worker: WorkerReport
+    pipeline: PipelineReport
     model: dict[str, str]
+    trained: bool
     memory: dict[str, float]
     expected: tuple[str, ...]
     now: float
-    problems: tuple[str, ...] = ()
+    since: float = 0.0
+    interval: float = 0.0
+    drop_ratio: float = 0.0
+    lost: Mapping[str, int] = field(default_factory=dict)
+    problems: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    clock_stands: bool = False
 
 
 def diagnostics_message(snapshot: Snapshot, node: str, stamp: int) -> DiagnosticArray:
-    """Write a snapshot as a DiagnosticArray of four statuses: frames, inputs, stages, device.
+    """Write a snapshot: statuses ``output``, ``input <name>`` for each, ``stages``, ``device``.
 
     Args:
         snapshot: What is to be told.
         node: Full name of the node; each status name begins with it.
         stamp: Nanoseconds since the epoch.
     """
-    stages = {f"{name}_ms": f"{ms:.1f}" for name, ms in (snapshot.worker.stages or {}).items()}
+    stages = {f"{name}_ms": f"{ms:.1f}" for name, ms in snapshot.pipeline.stages.items()}
     memory = {name: f"{mib:.0f}" for name, mib in snapshot.memory.items()}
+    names = dict.fromkeys((*snapshot.expected, *snapshot.statistics.inputs))
     statuses = [
-        _status(node, "frames", *_frames(snapshot)),
-        _status(node, "inputs", *_inputs(snapshot)),
-        _status(node, "stages", *_ok("median of the last frames", stages)),
-        _status(node, "device", *_ok(snapshot.model.get("device", ""), memory)),
+        _status(node, "output", *_output(snapshot)),
+        *(_status(node, f"input {name}", *_input(snapshot, name)) for name in names),
+        _status(node, "input tf", *_tf(snapshot)),
+        _status(node, "stages", OK, "median of the last frames", stages),
+        _status(node, "device", OK, snapshot.model.get("device", ""), memory),
     ]
     return DiagnosticArray(header=header_message(stamp, ""), status=statuses)
 
@@ -70,59 +97,122 @@ def _status(node: str, part: str, level: bytes, text: str, values: dict) -> Diag
     )
 
 
-def _ok(text: str, values: dict) -> tuple[bytes, str, dict]:
-    return DiagnosticStatus.OK, text, values
+def _worst(findings: list[tuple[bytes, str]], fine: str) -> tuple[bytes, str]:
+    if not findings:
+        return OK, fine
+    return max(level for level, _ in findings), "; ".join(text for _, text in findings)
 
 
-def _frames(snapshot: Snapshot) -> tuple[bytes, str, dict]:
-    worker, statistics = snapshot.worker, snapshot.statistics
+def _output(snapshot: Snapshot) -> tuple[bytes, str, dict]:
+    pipeline, statistics = snapshot.pipeline, snapshot.statistics
+    period = output_period(snapshot)
+    age = snapshot.now - max(pipeline.last_published, snapshot.since)
+    findings = []
+    if pipeline.last_failure:
+        findings.append((ERROR, pipeline.last_failure))
+    if snapshot.clock_stands:
+        findings.append((WARN, "use_sim_time is set and no /clock has come"))
+    verb = "nothing published" if pipeline.frames_out else "nothing published yet"
+    late = f"{verb} for {age:.1f} s{_waiting(snapshot)}"
+    if age > max(DEAD_SECONDS, DEAD_PERIODS * period):
+        findings.append((ERROR, late))
+    elif age > max(SILENT_SECONDS, SILENT_PERIODS * period) or not pipeline.frames_out:
+        findings.append((WARN, late))
+    if pipeline.consecutive_overruns >= OVERRUNS_TO_WARN:
+        level = ERROR if pipeline.consecutive_overruns >= OVERRUNS_TO_FAIL else WARN
+        text = f"too slow: {pipeline.consecutive_overruns} frames in a row replaced an older one"
+        findings.append((level, text))
+    elif snapshot.drop_ratio > DROPS_TO_WARN:
+        findings.append((WARN, f"{100 * snapshot.drop_ratio:.0f} % of the frames were dropped"))
+    if not snapshot.trained:
+        findings.append((WARN, "the model is UNTRAINED: its labels mean nothing"))
+    level, text = _worst(findings, "publishing")
     values = {
         **snapshot.model,
         "frames_in": statistics.frames_in,
-        "frames_out": worker.frames_out,
-        "handled_until": worker.handled_until,
-        "consecutive_overruns": worker.consecutive_overruns,
+        "frames_out": pipeline.frames_out,
+        "handled_until": pipeline.handled_until,
+        "consecutive_overruns": pipeline.consecutive_overruns,
+        "drop_ratio": f"{snapshot.drop_ratio:.2f}",
+        "output_age_s": f"{age:.3f}",
+        "expected_period_s": f"{period:.3f}",
+        "frames_waiting": statistics.waiting,
+        **_latency(pipeline),
         **{f"drop.{reason}": count for reason, count in sorted(statistics.drops.items())},
     }
-    if worker.last_failure:
-        return DiagnosticStatus.ERROR, worker.last_failure, values
-    if worker.consecutive_overruns >= OVERRUNS_TO_FAIL:
-        text = f"too slow: {worker.consecutive_overruns} frames in a row cost an older one"
-        return DiagnosticStatus.ERROR, text, values
-    if worker.consecutive_overruns >= OVERRUNS_TO_WARN:
-        text = f"slow: {worker.consecutive_overruns} frames in a row cost an older one"
-        return DiagnosticStatus.WARN, text, values
-    if not worker.frames_out:
-        return DiagnosticStatus.WARN, "no frame yet", values
-    return DiagnosticStatus.OK, "frames go out", values
+    return level, text, values
 
 
-def _inputs(snapshot: Snapshot) -> tuple[bytes, str, dict]:
-    values, silent = {}, []
-    inputs = snapshot.statistics.inputs
-    for name in dict.fromkeys((*snapshot.expected, *inputs)):
-        known = inputs.get(name)
-        values[f"{name}.count"] = known.count if known else 0
-        age = math.inf
-        if known and known.count:
-            age = snapshot.now - known.last_arrival
-            values[f"{name}.rate_hz"] = f"{known.rate:.2f}"
-            values[f"{name}.age_s"] = f"{age:.3f}"
-        if name in snapshot.expected and age > _patience(known):
-            silent.append(name)
-    rejected = snapshot.statistics.rejected
-    values |= {f"rejected.{what}": count for what, count in sorted(rejected.items())}
-    noted = snapshot.statistics.noted
-    values |= {f"noted.{what}": count for what, count in sorted(noted.items())}
-    if silent:
-        all_of_them = len(silent) == len(snapshot.expected)
-        level = DiagnosticStatus.ERROR if all_of_them else DiagnosticStatus.WARN
-        return level, f"silent: {', '.join(silent)}", values
-    if snapshot.problems:
-        return DiagnosticStatus.WARN, "; ".join(snapshot.problems), values
-    return DiagnosticStatus.OK, "all inputs come", values
+def output_period(snapshot: Snapshot) -> float:
+    """Return the seconds after which the next frame is expected."""
+    stages = snapshot.pipeline.stages
+    network = sum(stages.get(name, 0.0) for name in ("network", "output")) / 1e3
+    return max(snapshot.statistics.reference_period, snapshot.interval, network)
 
 
-def _patience(known: InputStatistics | None) -> float:
-    rate = known.rate if known else 0.0
-    return max(SILENT_SECONDS, SILENT_PERIODS / rate if rate else 0.0)
+def _waiting(snapshot: Snapshot) -> str:
+    statistics = snapshot.statistics
+    if not statistics.waiting:
+        return ""
+    what = "tf" if statistics.waiting_for_tf else "images"
+    seconds = snapshot.now - statistics.waiting_since
+    return f": a frame has waited {seconds:.1f} s for {what}"
+
+
+def _latency(pipeline: PipelineReport) -> dict[str, str]:
+    told = {"latency_p50_ms": pipeline.latency_p50, "latency_p95_ms": pipeline.latency_p95}
+    return {
+        name: f"{value:.1f}"
+        for name, value in told.items()
+        if value is not None and abs(value) < PLAUSIBLE_MS
+    }
+
+
+def _input(snapshot: Snapshot, name: str) -> tuple[bytes, str, dict]:
+    known = snapshot.statistics.inputs.get(name)
+    values = {"count": known.count if known else 0}
+    age = math.inf
+    if known and known.count:
+        age = snapshot.now - known.last_arrival
+        values |= {"rate_hz": f"{known.rate:.2f}", "age_s": f"{age:.3f}"}
+    if known and known.distance is not None:
+        values |= {
+            "distance_ms": f"{1e3 * known.distance:.1f}",
+            "worst_distance_ms": f"{1e3 * known.worst_distance:.1f}",
+        }
+    values |= _counts(snapshot, name)
+    if name not in snapshot.expected:
+        return OK, "not used", values
+    if math.isinf(age):
+        silent = snapshot.now - snapshot.since
+        return (ERROR if silent > DEAD_SECONDS else WARN), "silent: nothing has come", values
+    if age > _patience(known):
+        level = ERROR if age > max(DEAD_SECONDS, DEAD_PERIODS * known.period) else WARN
+        return level, f"silent for {age:.1f} s", values
+    problems = snapshot.problems.get(name, ())
+    if problems:
+        return WARN, ", ".join(problems), values
+    return OK, "receiving", values
+
+
+def _tf(snapshot: Snapshot) -> tuple[bytes, str, dict]:
+    problems = snapshot.problems.get("tf", ())
+    if snapshot.statistics.waiting_for_tf:
+        problems = (*problems, _waiting(snapshot).removeprefix(": "))
+    level = WARN if problems else OK
+    return level, ", ".join(problems) or "no complaint", _counts(snapshot, "tf")
+
+
+def _counts(snapshot: Snapshot, name: str) -> dict[str, int]:
+    statistics = snapshot.statistics
+    rejected = {
+        f"{kind}.{what}": count
+        for kind, counts in (("rejected", statistics.rejected), ("noted", statistics.noted))
+        for what, count in sorted(counts.items())
+        if what.startswith((f"{name}.", f"{name} "))
+    }
+    return {**rejected, "lost": snapshot.lost[name]} if snapshot.lost.get(name) else rejected
+
+
+def _patience(known: InputStatistics) -> float:
+    return max(SILENT_SECONDS, SILENT_PERIODS * known.period)

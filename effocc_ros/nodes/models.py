@@ -1,35 +1,85 @@
-"""From the node's ``model`` parameter to a network that is ready to run."""
+"""From the node's settings to a network that is ready to run, loaded in a thread of its own."""
 
+import json
 import resource
-from types import SimpleNamespace
+import threading
+from collections.abc import Callable
+from pathlib import Path
 
 import torch
+from safetensors import SafetensorError, safe_open
 
+from effocc_ros.checkpoints import CARD_KEY
+from effocc_ros.errors import InputError
+from effocc_ros.networks.config import ModelConfig
+from effocc_ros.nodes.settings import NodeSettings
 from effocc_ros.predictor import Predictor
-
-KINDS = ("fusion", "vision", "lidar")
-
-
-def model_of(value: str, settings: SimpleNamespace) -> str:
-    """Return the preset or checkpoint that a value of the ``model`` parameter means."""
-    return getattr(settings, f"{value}_model") if value in KINDS else value
+from effocc_ros.presets import config_from_mapping, load_preset, preset_names
 
 
-def load_model(value: str, settings: SimpleNamespace) -> Predictor:
-    """Load the network that a value of the ``model`` parameter means.
-
-    Args:
-        value: A preset, the path of a checkpoint, or ``fusion``, ``vision``, ``lidar``.
-        settings: The node's parameters.
+def load_model(settings: NodeSettings) -> Predictor:
+    """Load the network that the settings ask for.
 
     Raises:
-        InputError: No such preset, or a file that is no checkpoint of a known model.
+        InputError: No such preset, a file that is no checkpoint of a known model, or sensors that
+            cannot feed it.
     """
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
-    return Predictor(
-        model_of(value, settings), settings.device, settings.precision, settings.confidence
+    settings.stream_config(model_config(settings))  # before the slow part
+    model, device, precision, confidence, threads = settings.network
+    if threads:
+        torch.set_num_threads(threads)
+    return Predictor(model, device, precision, confidence)
+
+
+def model_config(settings: NodeSettings) -> ModelConfig:
+    """Return what the network looks like, without loading it; quick.
+
+    Raises:
+        InputError: No such preset, or a file that is no checkpoint.
+    """
+    model = settings.network[0]
+    if model in preset_names():
+        return load_preset(model)
+    found = f"'{model}'"
+    if Path(model).is_file():
+        try:
+            with safe_open(model, framework="pt") as file:
+                card = json.loads((file.metadata() or {})[CARD_KEY])
+            return config_from_mapping(card["config"], what=f"card of {model}")
+        except (SafetensorError, OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+            found = f"'{model}', no checkpoint with a model card ({error})"
+    raise InputError(
+        "parameter model",
+        found=found,
+        expected=f"the path of a checkpoint, or a preset: {', '.join(preset_names())}",
+        do="See `effocc models`",
+        reason="unknown_model",
     )
+
+
+class ModelLoader:
+    """Loads networks, one at a time, while the node goes on."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+
+    def load(self, settings: NodeSettings, done: Callable[[Predictor | Exception], None]) -> None:
+        """Load the network of the settings.
+
+        Args:
+            settings: The node's settings.
+            done: Called in the loading thread with the network, or with what went wrong.
+        """
+
+        def run() -> None:
+            with self._lock:
+                try:
+                    result = load_model(settings)
+                except Exception as error:  # a broken driver raises anything
+                    result = error
+            done(result)
+
+        threading.Thread(target=run, name="model-loader", daemon=True).start()
 
 
 def device_memory(predictor: Predictor) -> dict[str, float]:

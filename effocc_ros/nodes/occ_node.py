@@ -1,29 +1,55 @@
 """``occ_node``: the lifecycle node around the stream and the network."""
 
-from types import SimpleNamespace
+import threading
+from collections.abc import Callable
+from dataclasses import fields
+from functools import wraps
 
+from lifecycle_msgs.msg import Transition
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.exceptions import ParameterException
-from rclpy.executors import MultiThreadedExecutor
+from rclpy.executors import Executor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
+from rclpy.task import Future
 
 from effocc_ros.errors import InputError
-from effocc_ros.nodes.models import load_model
+from effocc_ros.nodes.executor import call_soon, cheapest_executor, spin_once
+from effocc_ros.nodes.models import ModelLoader, load_model, model_config
 from effocc_ros.nodes.outputs import Outputs
-from effocc_ros.nodes.parameters import check_values, declare_parameters, read_parameters
-from effocc_ros.nodes.session import QUIET_SECONDS, Session
+from effocc_ros.nodes.parameters import declare
+from effocc_ros.nodes.session import Session
+from effocc_ros.nodes.settings import NodeSettings
 from effocc_ros.nodes.stopping import SPIN_SECONDS, ros_until_signal
-from effocc_ros.nodes.stream_settings import stream_config
 from effocc_ros.predictor import Predictor
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+DYNAMIC = {each.name for each in fields(NodeSettings) if each.metadata["dynamic"]}
+
+
+def _logged(transition: Callable) -> Callable:
+    """Log what a lifecycle callback raises, and fail: rclpy swallows it without a trace."""
+
+    @wraps(transition)
+    def run(self: "OccNode", state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            return transition(self, state)
+        except Exception as error:  # a broken driver raises anything
+            name = transition.__name__.removeprefix("on_")
+            is_ours = isinstance(error, InputError)
+            text = str(error) if is_ours else f"{type(error).__name__}: {error}"
+            self.get_logger().error(f"{name} failed: {text}")
+            return FAILURE
+
+    return run
 
 
 class OccNode(LifecycleNode):
     """Semantic occupancy from camera images and LiDAR points, over ROS.
 
     Configured, it has a network and publishers; active, it subscribes and publishes.
+
+    Args:
+        executor: Runs the node; networks load beside it, in a thread of their own.
 
     Attributes:
         settings: The parameters as they are now.
@@ -32,68 +58,128 @@ class OccNode(LifecycleNode):
         InputError: A parameter's value is not one of those allowed.
     """
 
-    def __init__(self):
+    def __init__(self, executor: Executor):
         super().__init__("occ_node")
-        declare_parameters(self)
-        self.settings = read_parameters(self)
-        check_values(vars(self.settings))
+        self.settings, unknown = declare(self, NodeSettings)
+        for line in unknown:
+            self.get_logger().warning(line)
+        self._executor_of_node, self._loader = executor, ModelLoader()
+        self._loaded: tuple[NodeSettings, Predictor | Exception] | None = None
         self._predictor: Predictor | None = None
         self._outputs: Outputs | None = None
         self._session: Session | None = None
         self.add_on_set_parameters_callback(self._on_set_parameters)
+        self._let_requests_wait_for_the_network()
+        executor.add_node(self)
 
+    @_logged
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the network and make the publishers."""
         try:
-            self._predictor = load_model(self.settings.model, self.settings)
-            stream_config(self.settings, self._predictor.config)
-        except Exception as error:  # rclpy swallows it; a broken driver raises anything
-            self.get_logger().error(f"not configured: {error}")
+            self._predictor = self._take_loaded()
+            self.settings.stream_config(self._predictor.config)
+            self._outputs = Outputs(self, lambda: self.settings)
+        except Exception:
             self._release()
-            return FAILURE
+            raise
         self._announce(self._predictor)
-        self._outputs = Outputs(self, lambda: self.settings)
         return super().on_configure(state)
 
+    @_logged
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe and begin to predict."""
-        enabled = super().on_activate(state)
+        self._session = Session(
+            self, self.settings, self._predictor, self._outputs, self._call_soon
+        )
         try:
-            self._session = Session(self, self.settings, self._predictor, self._outputs)
-        except Exception as error:
-            self.get_logger().error(f"not activated: {error}")
+            enabled = super().on_activate(state)
+        except Exception:
+            self._end_session()
             super().on_deactivate(state)
-            return FAILURE
+            raise
         self.get_logger().info(f"active: {self._session.frames_come_from()}")
         return enabled
 
+    @_logged
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Finish the frame in hand and unsubscribe."""
         self._end_session()
         return super().on_deactivate(state)
 
+    @_logged
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Let the network and the publishers go."""
+        """Release the network and the publishers."""
         self._release()
         return SUCCESS
 
+    @_logged
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """End everything, from whatever state."""
         self._release()
         return SUCCESS
 
+    @_logged
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Go back to unconfigured."""
         self._release()
         return SUCCESS
 
-    def bring_up(self) -> bool:
-        """Configure and activate; False when either failed."""
-        return self.trigger_configure() == SUCCESS and self.trigger_activate() == SUCCESS
+    def bring_up(self, failed: Callable[[], None]) -> None:
+        """Load the network, then configure and activate; services answer meanwhile."""
+
+        def go_on(_: Future) -> None:
+            if not (self.trigger_configure() == SUCCESS and self.trigger_activate() == SUCCESS):
+                failed()
+
+        self._load_ahead().add_done_callback(go_on)
 
     def close(self) -> None:
-        """End the worker, take publishers and subscriptions away and free the network."""
+        """End the session, destroy publishers and subscriptions and free the network."""
         self._release()
+
+    def _call_soon(self, function: Callable[[], None]) -> None:
+        call_soon(self._executor_of_node, function)
+
+    def _let_requests_wait_for_the_network(self) -> None:
+        """Load the network before a requested transition, not in it: other requests go on."""
+        service = self._service_change_state
+        change_state = service.callback
+
+        async def answer(request, response):
+            transition = request.transition
+            configure = transition.id == Transition.TRANSITION_CONFIGURE and not transition.label
+            if (configure or transition.label == "configure") and self._predictor is None:
+                await self._load_ahead()
+            return change_state(request, response)
+
+        service.callback = answer
+
+    def _load_ahead(self) -> Future:
+        """Begin to load the network that a configuration will want."""
+        future = Future(executor=self._executor_of_node)
+        settings = self.settings
+
+        def done(result: Predictor | Exception) -> None:
+            def keep() -> None:
+                self._loaded = (settings, result)
+                future.set_result(None)
+
+            self._call_soon(keep)
+
+        self._loader.load(settings, done)
+        return future
+
+    def _take_loaded(self) -> Predictor:
+        loaded, self._loaded = self._loaded, None
+        if loaded is not None:
+            settings, result = loaded
+            if settings.network == self.settings.network:
+                if isinstance(result, Exception):
+                    raise result
+                return result
+            if isinstance(result, Predictor):
+                result.close()
+        return load_model(self.settings)
 
     def _end_session(self) -> None:
         if self._session is not None:
@@ -110,32 +196,55 @@ class OccNode(LifecycleNode):
             self._predictor = None
 
     def _on_set_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
-        """Check new values; load a new model while the old one goes on."""
-        changed = {parameter.name: parameter.value for parameter in parameters}
-        settings = SimpleNamespace(**{**vars(self.settings), **changed})
+        """Check new values; begin to load a new network while the old one goes on."""
+        values = {parameter.name: parameter.value for parameter in parameters}
         try:
-            check_values(vars(settings))
-            if settings.model != self.settings.model:
-                self._change_model(settings)
+            settings = self.settings.changed(values)
+            names = {each.name for each in fields(NodeSettings)}
+            changed = {n for n in names if getattr(settings, n) != getattr(self.settings, n)}
+            if self._session is not None and changed - DYNAMIC:
+                raise InputError(
+                    f"parameter {', '.join(sorted(changed - DYNAMIC))}",
+                    found="a new value while the node is active",
+                    expected="the node unconfigured or inactive",
+                    do="Deactivate it first: ros2 lifecycle set",
+                    reason="not_dynamic",
+                )
+            other_network = settings.network != self.settings.network
+            if other_network:
+                settings.stream_config(model_config(settings))
         except Exception as error:  # whatever is wrong with a model must not end the node
             return SetParametersResult(successful=False, reason=str(error))
-        self.settings = settings
+        previous, self.settings = self.settings, settings
+        if other_network and self._predictor is not None:
+            self._change_network(previous)
         return SetParametersResult(successful=True)
 
-    def _change_model(self, settings: SimpleNamespace) -> None:
-        predictor = load_model(settings.model, settings)
-        try:
-            stream_config(settings, predictor.config)
-        except InputError:
-            predictor.close()
-            raise
+    def _change_network(self, previous: NodeSettings) -> None:
+        settings = self.settings
+
+        def done(result: Predictor | Exception) -> None:
+            self._call_soon(lambda: self._use_network(settings, previous, result))
+
+        self._loader.load(settings, done)
+
+    def _use_network(
+        self, settings: NodeSettings, previous: NodeSettings, result: Predictor | Exception
+    ) -> None:
+        if isinstance(result, Exception):
+            self.get_logger().error(f"model {settings.model} was not loaded: {result}")
+            if settings.network == self.settings.network:
+                self.set_parameters([Parameter("model", value=previous.model)])
+            return
+        if self._predictor is None or settings.network != self.settings.network:
+            result.close()  # overtaken by a newer choice, or by a clean-up
+            return
         if self._session is not None:
-            self._session.swap(predictor)
+            self._session.swap(result)
         else:
-            replaced = self._predictor
-            self._predictor = predictor if replaced is not None else None
-            (replaced or predictor).close()
-        self._announce(predictor)
+            self._predictor.close()
+        self._predictor = result
+        self._announce(result)
 
     def _announce(self, predictor: Predictor) -> None:
         text = f"{predictor.name} ({predictor.config.modality}) on {predictor.device}"
@@ -143,37 +252,27 @@ class OccNode(LifecycleNode):
             self.get_logger().info(f"model {text}")
         else:
             self.get_logger().warning(f"model {text} is UNTRAINED: its labels mean nothing")
-
-
-def _spin(node: OccNode, executor: MultiThreadedExecutor) -> None:
-    """Wait for messages and hand them on; one that cannot even be taken ends nothing."""
-    try:
-        executor.spin_once(timeout_sec=SPIN_SECONDS)
-    except Exception as error:  # rclpy raises here what a callback or a broken message raised
-        text = f"a message was lost: {type(error).__name__}: {error}"
-        node.get_logger().error(text, throttle_duration_sec=QUIET_SECONDS)
+        unknown = self.settings.unknown_cameras(predictor.config)
+        if unknown:
+            known = ", ".join(predictor.config.cameras)
+            self.get_logger().warning(
+                f"cameras {', '.join(unknown)}: {predictor.name} does not know these names and "
+                f"does without them; it knows {known}"
+            )
 
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; return 0, or 1 when it could not start."""
     with ros_until_signal(args) as stop:
+        executor = cheapest_executor()
+        node = OccNode(executor)
+        failed = threading.Event()
         try:
-            node = OccNode()
-        except ParameterException as error:
-            raise InputError(
-                "parameters of occ_node",
-                found=str(error),
-                expected="values as config/occ.param.yaml describes them",
-                reason="bad_parameter",
-            ) from error
-        executor = MultiThreadedExecutor(num_threads=2)
-        executor.add_node(node)
-        try:
-            if node.settings.autostart and not node.bring_up():
-                return 1
-            while not stop.is_set():
-                _spin(node, executor)
+            if node.settings.autostart:
+                node.bring_up(failed.set)
+            while not (stop.is_set() or failed.is_set()):
+                spin_once(executor, node, SPIN_SECONDS)
         finally:
             executor.shutdown()
             node.close()
-    return 0
+    return 1 if failed.is_set() else 0

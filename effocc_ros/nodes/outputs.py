@@ -1,7 +1,6 @@
 """The node's four outputs, each made only when somebody listens."""
 
 from collections.abc import Callable
-from types import SimpleNamespace
 
 from nav_msgs.msg import OccupancyGrid
 from rclpy.lifecycle import LifecycleNode
@@ -10,6 +9,7 @@ from sensor_msgs.msg import PointCloud2
 from visualization_msgs.msg import MarkerArray
 
 from effocc_ros.msg import SemanticOccupancy as SemanticOccupancyMessage
+from effocc_ros.nodes.settings import NodeSettings
 from effocc_ros.nodes.to_message import (
     cloud_message,
     grid_message,
@@ -37,7 +37,7 @@ class Outputs:
         settings: Gives the node's parameters as they are now: ``grid_min_height`` and so on.
     """
 
-    def __init__(self, node: LifecycleNode, settings: Callable[[], SimpleNamespace]):
+    def __init__(self, node: LifecycleNode, settings: Callable[[], NodeSettings]):
         self._node = node
         self._settings = settings
         create = node.create_lifecycle_publisher

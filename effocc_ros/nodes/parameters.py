@@ -1,303 +1,191 @@
-"""The occupancy node's parameters: one table that declares, checks and documents them."""
+"""ROS parameters from a frozen dataclass whose fields say what each of them is."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from types import SimpleNamespace
+from dataclasses import Field, field, fields
+from difflib import get_close_matches
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 
 from effocc_ros.errors import InputError
-from effocc_ros.frame import NUSCENES_CAMERAS
-from effocc_ros.occupancy_views import FLAT_CLASSES
 
-Value = bool | int | float | str | list[str] | list[float]
+FOREIGN = ("use_sim_time", "start_type_description_service", "qos_overrides.")
+"""Parameters that rclpy declares itself."""
+
+WORDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    tuple[str, ...]: "a list of texts",
+    tuple[float, ...]: "a list of numbers",
+}
 
 
-@dataclass(frozen=True)
-class ParameterSpec:
-    """One parameter of the node.
+def setting(
+    default: Any,
+    description: str,
+    lower: float | None = None,
+    upper: float | None = None,
+    choices: tuple[str, ...] = (),
+    dynamic: bool = False,
+) -> Any:
+    """Make a dataclass field that is a parameter.
 
-    Attributes:
-        name: Its name.
-        default: Its default; the type of the default is the type of the parameter.
+    Args:
+        default: Its default.
         description: One sentence for people, with the unit.
         lower: Smallest number allowed, or None.
         upper: Largest number allowed, or None.
         choices: The texts allowed, or empty for any.
-        dynamic: True when it may change while the node runs.
+        dynamic: True when it may change while the node is active.
     """
-
-    name: str
-    default: Value
-    description: str
-    lower: float | None = None
-    upper: float | None = None
-    choices: tuple[str, ...] = ()
-    dynamic: bool = False
-
-    @property
-    def constraint(self) -> str:
-        """What values are allowed, in words; empty when any value of the type is."""
-        if self.choices:
-            return f"one of: {', '.join(self.choices)}"
-        return "" if self.lower is None else f"{self.lower} to {self.upper}"
-
-    def descriptor(self) -> ParameterDescriptor:
-        """Build the descriptor that ``ros2 param describe`` shows and rclpy enforces."""
-        descriptor = ParameterDescriptor(
-            description=self.description,
-            additional_constraints=self.constraint if self.choices else "",
-            read_only=not self.dynamic,
-        )
-        if self.lower is not None and isinstance(self.default, int):
-            limits = IntegerRange(from_value=int(self.lower), to_value=int(self.upper), step=1)
-            descriptor.integer_range = [limits]
-        elif self.lower is not None:
-            limits = FloatingPointRange(from_value=float(self.lower), to_value=float(self.upper))
-            descriptor.floating_point_range = [limits]
-        return descriptor
+    metadata = {
+        "description": description,
+        "lower": lower,
+        "upper": upper,
+        "choices": choices,
+        "dynamic": dynamic,
+    }
+    return field(default=default, metadata=metadata)
 
 
-def _table() -> tuple[ParameterSpec, ...]:
-    spec = ParameterSpec
-    return (
-        spec(
-            "autostart",
-            True,
-            "Configure and activate at start; false leaves that to a launch file or a manager.",
-        ),
-        spec(
-            "model",
-            "fusion_r18",
-            "Network to run: a preset, the path of a checkpoint, or fusion, vision, lidar for the "
-            "preset of that kind. Changing it loads the new network, then swaps between frames.",
-            dynamic=True,
-        ),
-        spec("fusion_model", "fusion_r18", "What model:=fusion means: a preset or a checkpoint."),
-        spec("vision_model", "vision_r50", "What model:=vision means: a preset or a checkpoint."),
-        spec("lidar_model", "lidar", "What model:=lidar means: a preset or a checkpoint."),
-        spec("device", "auto", "Where the network runs: auto, cpu, cuda or cuda:<index>."),
-        spec(
-            "precision",
-            "float32",
-            "Arithmetic of the network.",
-            choices=("float32", "float16", "bfloat16"),
-        ),
-        spec("confidence", False, "Send the probability of each voxel's class as well."),
-        spec("threads", 0, "CPU threads of the network; 0 lets PyTorch decide.", 0, 256),
-        spec(
-            "cameras",
-            list(NUSCENES_CAMERAS),
-            "Camera names; camera X is read from ~/input/X/image and ~/input/X/camera_info. One "
-            "empty name means that there is none.",
-        ),
-        spec("lidar", "LIDAR_TOP", "Name of the LiDAR that is read from ~/input/points."),
-        spec(
-            "image_transport",
-            "compressed",
-            "Type of the image topics: sensor_msgs/Image or sensor_msgs/CompressedImage.",
-            choices=("raw", "compressed"),
-        ),
-        spec(
-            "reliability",
-            "best_effort",
-            "Reliability that the sensor subscriptions ask for.",
-            choices=("best_effort", "reliable"),
-        ),
-        spec("queue_depth", 10, "Messages kept per sensor subscription.", 1, 1000),
-        spec("base_frame", "base_link", "tf frame of the vehicle; the grid lies in it."),
-        spec(
-            "fixed_frame",
-            "map",
-            "tf frame that does not move with the vehicle; empty when ego motion is unknown.",
-        ),
-        spec(
-            "calibration",
-            "",
-            "YAML file with intrinsics and sensor poses for rigs without CameraInfo or tf.",
-        ),
-        spec(
-            "synchronizer",
-            "auto",
-            "What makes a frame: each LiDAR sweep, each image of the anchor camera, or "
-            "message_filters' ApproximateTimeSynchronizer; auto takes the LiDAR where the model "
-            "uses one and the anchor camera where it does not.",
-            choices=("auto", "lidar", "anchor", "approximate"),
-        ),
-        spec("anchor_camera", "CAM_FRONT", "Camera that makes the frames without a LiDAR."),
-        spec(
-            "tolerance",
-            0.1,
-            "Seconds between the reference stamp and an image, offset removed, at most.",
-            0.0,
-            10.0,
-        ),
-        spec(
-            "camera_offsets",
-            [0.0] * len(NUSCENES_CAMERAS),
-            "Seconds by which each camera's stamps lie after the reference stamp, in the order of "
-            "cameras.",
-        ),
-        spec(
-            "accept_within",
-            0.02,
-            "Seconds: an image this close to the reference stamp is taken without waiting for a "
-            "closer one.",
-            0.0,
-            10.0,
-        ),
-        spec(
-            "max_wait",
-            0.2,
-            "Seconds after the reference message that the frame waits for images.",
-            0.0,
-            60.0,
-        ),
-        spec("trigger_interval", 0.0, "Seconds between frames, at least; 0 for all.", 0.0, 3600.0),
-        spec(
-            "sweeps",
-            -1,
-            "Earlier LiDAR sweeps added to the reference sweep; -1: what the model wants.",
-            -1,
-            100,
-        ),
-        spec(
-            "max_extrapolation",
-            0.1,
-            "Seconds beyond the last known transform that it is carried on, at most.",
-            0.0,
-            10.0,
-        ),
-        spec(
-            "intensity_scale",
-            1.0,
-            "Factor that brings the LiDAR's intensity to 0..255.",
-            0.0,
-            100000.0,
-        ),
-        spec(
-            "grid_min_height",
-            0.2,
-            "Metres over the base frame where ~/output/grid begins to count voxels.",
-            -100.0,
-            100.0,
-            dynamic=True,
-        ),
-        spec(
-            "grid_max_height",
-            2.2,
-            "Metres over the base frame where ~/output/grid stops counting voxels.",
-            -100.0,
-            100.0,
-            dynamic=True,
-        ),
-        spec(
-            "ground_classes",
-            list(FLAT_CLASSES),
-            "Classes that lie on the ground and never block ~/output/grid by themselves.",
-        ),
-        spec(
-            "drivable_classes",
-            list(FLAT_CLASSES),
-            "Ground classes that the vehicle may drive on: free cells of ~/output/grid.",
-        ),
-        spec(
-            "markers_min_height",
-            -100.0,
-            "Metres over the base frame below which ~/output/markers leaves voxels out.",
-            -100.0,
-            100.0,
-            dynamic=True,
-        ),
-        spec(
-            "markers_max_height",
-            100.0,
-            "Metres over the base frame above which ~/output/markers leaves voxels out.",
-            -100.0,
-            100.0,
-            dynamic=True,
-        ),
-        spec("diagnostics_period", 1.0, "Seconds between two diagnostics.", 0.05, 60.0),
-    )
+def bad_parameter(name: str, found: str, expected: str) -> InputError:
+    """Return the error of a parameter whose value cannot be used."""
+    return InputError(f"parameter {name}", found=found, expected=expected, reason="bad_parameter")
 
 
-PARAMETERS = _table()
-"""Every parameter of ``occ_node``."""
+def typed_value(each: Field, value: Any) -> Any:
+    """Return a value that ROS gives as the field's own type.
 
-
-def declare_parameters(node: Node) -> None:
-    """Declare every parameter on a node; a bad override raises rclpy's own exception."""
-    for spec in PARAMETERS:
-        node.declare_parameter(spec.name, spec.default, spec.descriptor())
-
-
-def read_parameters(node: Node) -> SimpleNamespace:
-    """Return the current value of every parameter as an attribute of its name."""
-    return SimpleNamespace(
-        **{spec.name: _plain(node.get_parameter(spec.name).value) for spec in PARAMETERS}
-    )
-
-
-def _plain(value: Any) -> Value:
-    # rclpy hands arrays out as array.array or list, by how they were set. An empty list cannot be
-    # given in ROS; a list of one empty text stands for it.
-    if isinstance(value, bool | int | float | str):
-        return value
-    return [item for item in value if item != ""]
-
-
-def check_values(values: Mapping[str, Value]) -> None:
-    """Check what rclpy does not: lists of allowed texts, and parameters that depend on another.
-
-    Args:
-        values: The value of every parameter.
+    A whole number will do for a number, and nothing, or one empty text, for an empty list: ROS
+    cannot give an empty one.
 
     Raises:
-        InputError: A value is not one of its choices, or two values do not fit together.
+        InputError: It is of another type.
     """
-    for spec in PARAMETERS:
-        if spec.choices and values[spec.name] not in spec.choices:
-            raise InputError(
-                f"parameter {spec.name}",
-                found=f"'{values[spec.name]}'",
-                expected=spec.constraint,
-                reason="bad_parameter",
-            )
-    for output in ("grid", "markers"):
-        lower, upper = (values[f"{output}_{end}_height"] for end in ("min", "max"))
-        if not lower < upper:
-            raise InputError(
-                f"parameters {output}_min_height, {output}_max_height",
-                found=f"{lower} m, {upper} m",
-                expected="the first below the second",
-                reason="bad_parameter",
-            )
-    cameras, offsets = values["cameras"], values["camera_offsets"]
-    if cameras and len(offsets) != len(cameras):
-        raise InputError(
-            "parameter camera_offsets",
-            found=f"{len(offsets)} offsets for {len(cameras)} cameras",
-            expected="one per camera, in the order of cameras",
-            reason="bad_parameter",
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if each.type in (tuple[str, ...], tuple[float, ...]):
+        kind = str if each.type == tuple[str, ...] else float
+        is_list = value is None or (
+            not isinstance(value, str | bytes) and hasattr(value, "__iter__")
         )
+        items = [item for item in (value if is_list and value is not None else ()) if item != ""]
+        numbers = all(isinstance(item, int | float) for item in items)
+        if is_list and (numbers if kind is float else all(isinstance(i, str) for i in items)):
+            return tuple(kind(item) for item in items)
+    elif each.type is float and is_number:
+        return float(value)
+    elif type(value) is each.type:
+        return value
+    raise bad_parameter(each.name, _said(value), WORDS[each.type])
 
 
-def parameter_file() -> str:
-    """Render the table as a ROS parameter file, comments included."""
+def check_value(each: Field, value: Any) -> None:
+    """Check a field's value against its choices and its range.
+
+    Raises:
+        InputError: It is not one of the choices, or out of the range.
+    """
+    rule, lower = each.metadata, each.metadata["lower"]
+    allowed = value in rule["choices"] if rule["choices"] else True
+    if not allowed or (lower is not None and not lower <= value <= rule["upper"]):
+        raise bad_parameter(each.name, _said(value), constraint(each))
+
+
+def constraint(each: Field) -> str:
+    """Say what values a field may have; empty when any value of the type will do."""
+    rule = each.metadata
+    if rule["choices"]:
+        return f"one of: {', '.join(rule['choices'])}"
+    return "" if rule["lower"] is None else f"{rule['lower']} to {rule['upper']}"
+
+
+def descriptor(each: Field) -> ParameterDescriptor:
+    """Build the descriptor that ``ros2 param describe`` shows."""
+    rule = each.metadata
+    limits = (
+        {"from_value": each.type(rule["lower"]), "to_value": each.type(rule["upper"])}
+        if (rule["lower"] is not None)
+        else {}
+    )
+    described = ParameterDescriptor(
+        description=rule["description"],
+        additional_constraints=constraint(each) if rule["choices"] else "",
+        # rclpy would refuse a whole number for a number.
+        dynamic_typing=each.type in (float, tuple[float, ...], tuple[str, ...]),
+    )
+    if limits and each.type is int:
+        described.integer_range = [IntegerRange(**limits, step=1)]
+    elif limits:
+        described.floating_point_range = [FloatingPointRange(**limits)]
+    return described
+
+
+def declare(node: Node, cls: type) -> tuple[Any, list[str]]:
+    """Declare a parameter for every field, with the values that the command line gives.
+
+    Args:
+        node: The node.
+        cls: Dataclass of settings, with a method ``changed``.
+
+    Returns:
+        The settings, and one line per name that was given and does not exist.
+
+    Raises:
+        InputError: A value that was given cannot be used.
+    """
+    given = node._parameter_overrides  # rclpy has no public name for it
+    settings = cls().changed({name: each.value for name, each in given.items()})
+    for each in fields(cls):
+        value = ros_value(each, getattr(settings, each.name))
+        node.declare_parameter(each.name, value, descriptor(each), ignore_override=True)
+    names = [each.name for each in fields(cls)]
+    return settings, unknown_names(list(given), names)
+
+
+def ros_value(each: Field, value: Any) -> Any:
+    """Return a field's value as rclpy takes it."""
+    if not isinstance(value, tuple):
+        return value
+    if each.type == tuple[str, ...]:
+        return list(value) or [""]
+    return Parameter(each.name, Parameter.Type.DOUBLE_ARRAY, list(value)).value
+
+
+def unknown_names(given: list[str], known: list[str]) -> list[str]:
+    """Return one line per parameter that was given and does not exist."""
+    lines = []
+    for name in given:
+        if name in known or name.startswith(FOREIGN):
+            continue
+        near = get_close_matches(name, known, 1)
+        hint = f"did you mean {near[0]}?" if near else "see config/occ.param.yaml"
+        lines.append(f"parameter {name}: there is none of this name; it is ignored; {hint}")
+    return lines
+
+
+def parameter_file(cls: type) -> str:
+    """Render the settings of a dataclass as a ROS parameter file, comments included."""
     lines = [
         "# Every parameter of occ_node with its default. Parameters marked (dynamic) may change",
-        "# while the node runs: ros2 param set /occ_node <name> <value>",
+        "# while the node is active, the others while it is unconfigured or inactive:",
+        "# ros2 param set /occ_node <name> <value>",
         "/**:",
         "  ros__parameters:",
     ]
-    for spec in PARAMETERS:
-        notes = [spec.description, f"[{spec.constraint}]" if spec.constraint else ""]
-        notes.append("(dynamic)" if spec.dynamic else "")
+    for each in fields(cls):
+        rule = each.metadata
+        notes = [rule["description"], f"[{constraint(each)}]" if constraint(each) else ""]
+        notes.append("(dynamic)" if rule["dynamic"] else "")
         lines += _comment(" ".join(note for note in notes if note))
-        lines.append(f"    {spec.name}: {_yaml(spec.default)}")
+        lines.append(f"    {each.name}: {_yaml(ros_value(each, each.default))}")
     return "\n".join(lines) + "\n"
+
+
+def _said(value: Any) -> str:
+    return f"'{value}'" if isinstance(value, str) else str(value)
 
 
 def _comment(text: str, width: int = 95) -> list[str]:
@@ -310,7 +198,7 @@ def _comment(text: str, width: int = 95) -> list[str]:
     return [*lines, line]
 
 
-def _yaml(value: Value) -> str:
+def _yaml(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list):

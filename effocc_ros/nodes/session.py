@@ -1,24 +1,26 @@
-"""What the node is while it is active: a stream, a worker, subscriptions and diagnostics."""
+"""What the node is while it is active: a stream, a pipeline, subscriptions and diagnostics."""
 
-import threading
 import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
-from types import SimpleNamespace
+from threading import Lock
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
 
 from effocc_ros.nodes.diagnostics import Snapshot, diagnostics_message
 from effocc_ros.nodes.image_fallback import image_fallback
-from effocc_ros.nodes.intake import Intake
+from effocc_ros.nodes.inputs import TF_TOPICS, Inputs, Topic, sensor_topics
 from effocc_ros.nodes.models import device_memory
 from effocc_ros.nodes.outputs import Outputs
-from effocc_ros.nodes.stream_settings import stream_config
+from effocc_ros.nodes.pipeline import Pipeline
+from effocc_ros.nodes.settings import NodeSettings
+from effocc_ros.nodes.startup import input_rows, missing, table
 from effocc_ros.nodes.throttle import Throttle
-from effocc_ros.nodes.worker import Worker
 from effocc_ros.predictor import Predictor
 from effocc_ros.stream import Problem, Stream, StreamConfig, rectified_cameras
 
@@ -27,6 +29,18 @@ QUIET_SECONDS = 5.0
 
 REPORT_SECONDS = 0.1
 """Drops are told at once, but not more often than this."""
+
+DISCOVERY_SECONDS = 2.0
+"""When the first start-up table is shown: until then publishers may not be known."""
+
+TABLE_SECONDS = 10.0
+"""Seconds between two start-up tables, until the first frame is published."""
+
+ARRIVAL_SECONDS = 2.0
+"""How long a new network waits for the first message of each input that is new with it."""
+
+RATIO_SECONDS = 60.0
+"""Time over which the share of dropped frames is told."""
 
 
 class Session:
@@ -37,99 +51,191 @@ class Session:
         settings: Its parameters at activation.
         predictor: The network to begin with.
         outputs: Where occupancies go.
+        call_soon: Runs a function in the executor's thread.
+
+    Raises:
+        InputError: The sensors of this node cannot feed the network.
     """
 
     def __init__(
-        self, node: Node, settings: SimpleNamespace, predictor: Predictor, outputs: Outputs
+        self,
+        node: Node,
+        settings: NodeSettings,
+        predictor: Predictor,
+        outputs: Outputs,
+        call_soon: Callable[[Callable[[], None]], None],
     ):
-        self._node, self._settings = node, settings
+        self._node, self._settings, self._call_soon = node, settings, call_soon
         self._throttle = Throttle(QUIET_SECONDS)
         self._report_throttle = Throttle(REPORT_SECONDS)
-        self._lock = threading.Lock()
-        self._problems: dict[str, None] = {}
-        self._stream = Stream(self._config(predictor), self._on_problem, image_fallback())
-        self._worker = Worker(
-            self._stream, predictor, outputs.publish, self._on_failure, self._on_drop
+        self._lock = Lock()
+        self._problems: dict[str, dict[str, None]] = {}
+        self._counted: deque[tuple[float, int, int]] = deque()
+        self._next: tuple[Predictor, StreamConfig, list[Topic], float] | None = None
+        config = self._config(predictor)
+        self._stream = Stream(config, self._on_problem, image_fallback())
+        self._inputs = Inputs(node, self._stream, self._received, self._on_useless)
+        self._pipeline = Pipeline(
+            self._stream,
+            predictor,
+            outputs.publish,
+            self._inputs.now,
+            self._on_failure,
+            self._on_drop,
         )
-        self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        # Sensor messages come in while the default group waits for a model to load.
-        group = MutuallyExclusiveCallbackGroup()
-        self._intake = Intake(
-            node, settings, self._stream, self._worker.wake, self._on_useless, group
-        )
-        # Steady: simulated time may stand still, and then the node must still speak.
-        clock = Clock(clock_type=ClockType.STEADY_TIME)
-        self._timer = node.create_timer(
-            settings.diagnostics_period, self.report, callback_group=group, clock=clock
-        )
-        self._worker.start()
+        self._since = self._inputs.now()
+        self._table_due = time.monotonic() + DISCOVERY_SECONDS
+        self._tables = 0
+        with ExitStack() as undo:
+            self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+            undo.callback(node.destroy_publisher, self._diagnostics)
+            undo.callback(self._inputs.keep, ())
+            self._inputs.subscribe(self._topics(predictor, config))
+            # Steady: simulated time may stand still, and then the node must still speak.
+            self._timer = node.create_timer(
+                settings.diagnostics_period,
+                self._tick,
+                clock=Clock(clock_type=ClockType.STEADY_TIME),
+            )
+            undo.pop_all()
+        self._pipeline.start()
 
     def end(self) -> Predictor:
-        """Unsubscribe, finish the frame in hand, and give the network back."""
-        self._intake.destroy()
-        self._worker.stop()
+        """Unsubscribe, finish the frames in hand, and give the network back."""
+        if self._next is not None:
+            self._hand_over(late=True)
+        self._inputs.keep(())
+        self._pipeline.stop()
         self._node.destroy_timer(self._timer)
         self.report()
-        # The last word must be out before its publisher goes.
+        # Flush the last diagnostics before destroying the publisher.
         self._diagnostics.wait_for_all_acked(Duration(seconds=1))
         self._node.destroy_publisher(self._diagnostics)
-        return self._worker.predictor
+        return self._pipeline.predictor
 
     def frames_come_from(self) -> str:
         """Say what makes the frames, for the log."""
         config = self._stream.config
         source = f"images of {config.anchor}" if config.anchor else f"sweeps of {config.lidar}"
-        return f"{source} make the frames, with images of {', '.join(config.sync.cameras) or '-'}"
+        cameras = ", ".join(config.sync.cameras) or "-"
+        return f"{source} make the frames, with images of {cameras}"
 
     def swap(self, predictor: Predictor) -> None:
-        """Let another network take over between two frames.
+        """Let another network take over between two frames, once its inputs arrive.
 
         Raises:
             InputError: The sensors of this node cannot feed it.
         """
-        self._worker.swap(predictor, self._config(predictor))
-
-    def _config(self, predictor: Predictor) -> StreamConfig:
-        name = self._node.resolve_topic_name
-        topics = {each: name(f"~/input/{each}/image") for each in self._settings.cameras}
-        config = stream_config(self._settings, predictor.config)
-        return replace(config, rectified=rectified_cameras(topics))
+        config = self._config(predictor)
+        new = self._inputs.subscribe(self._topics(predictor, config))
+        if self._next is not None:
+            self._next[0].close()
+        self._next = (predictor, config, new, time.monotonic() + ARRIVAL_SECONDS)
+        self._hand_over()
 
     def report(self) -> None:
         """Publish the diagnostics now."""
-        predictor = self._worker.predictor
+        predictor, now = self._pipeline.predictor, self._inputs.now()
         with self._lock:
-            problems, self._problems = tuple(self._problems), {}
+            problems, self._problems = self._problems, {}
+        statistics = self._stream.statistics(now)
         snapshot = Snapshot(
-            statistics=self._stream.statistics(),
-            worker=self._worker.report(),
+            statistics=statistics,
+            pipeline=self._pipeline.report(),
             model={
                 "model": predictor.name,
                 "trained": str(predictor.trained).lower(),
-                "mode": predictor.config.modality,
+                "modality": predictor.config.modality,
                 "device": str(predictor.device),
             },
+            trained=predictor.trained,
             memory=device_memory(predictor),
-            expected=self._expected(predictor),
-            now=time.monotonic(),
-            problems=problems,
+            expected=self._expected(),
+            now=now,
+            since=self._since,
+            interval=self._settings.trigger_interval,
+            drop_ratio=self._drop_ratio(statistics.frames_in, sum(statistics.drops.values())),
+            lost=dict(self._inputs.lost),
+            problems={source: tuple(reasons) for source, reasons in problems.items()},
+            clock_stands=now == 0.0,
         )
         name = self._node.get_fully_qualified_name()
         stamp = self._node.get_clock().now().nanoseconds
         self._diagnostics.publish(diagnostics_message(snapshot, name, stamp))
 
-    def _expected(self, predictor: Predictor) -> tuple[str, ...]:
-        config = self._stream.config
-        lidar = () if predictor.config.modality == "vision" else (config.lidar,)
-        return (*config.sync.cameras, *lidar)
+    def _tick(self) -> None:
+        if self._since == 0.0:  # simulated time had not begun
+            self._since = self._inputs.now()
+        self.report()
+        self._hand_over()
+        silent = not self._pipeline.report().frames_out
+        if time.monotonic() >= self._table_due and (silent or not self._tables):
+            self._table_due = time.monotonic() + TABLE_SECONDS
+            self._show_inputs(silent)
+
+    def _show_inputs(self, silent: bool) -> None:
+        rows = input_rows(self._node, self._inputs, self._stream)
+        logger = self._node.get_logger()
+        logger.info(f"inputs:\n{table(rows)}")
+        if silent and self._tables:
+            config = self._stream.config
+            reference = config.anchor or config.lidar
+            logger.warning(missing(rows, reference, self._stream.localised()))
+        self._tables += 1
+
+    def _drop_ratio(self, frames_in: int, drops: int) -> float:
+        now = time.monotonic()
+        self._counted.append((now, frames_in, drops))
+        while self._counted[0][0] < now - RATIO_SECONDS:
+            self._counted.popleft()
+        _, frames_before, drops_before = self._counted[0]
+        return (drops - drops_before) / max(frames_in - frames_before, 1)
+
+    def _config(self, predictor: Predictor) -> StreamConfig:
+        name = self._node.resolve_topic_name
+        topics = {each: name(f"~/input/{each}/image") for each in self._settings.cameras}
+        config = self._settings.stream_config(predictor.config)
+        return replace(config, rectified=rectified_cameras(topics))
+
+    def _topics(self, predictor: Predictor, config: StreamConfig) -> list[Topic]:
+        lidar = predictor.config.modality != "vision" or not config.anchor
+        return [*sensor_topics(self._settings, config.sync.cameras, lidar), *TF_TOPICS]
+
+    def _expected(self) -> tuple[str, ...]:
+        sensors = [topic.sensor for topic in self._inputs.topics if topic.sensor != "tf"]
+        return tuple(dict.fromkeys(sensors))
+
+    def _received(self) -> None:
+        if self._next is not None:
+            self._hand_over()
+        self._pipeline.poll()
+
+    def _hand_over(self, late: bool = False) -> None:
+        """Swap networks once every input that is new with the next one has sent something."""
+        if self._next is None:
+            return
+        predictor, config, new, deadline = self._next
+        late = late or time.monotonic() >= deadline
+        if not late and not all(self._inputs.counts[topic.name] for topic in new):
+            return
+        self._next = None
+        topics = self._topics(predictor, config)
+        self._pipeline.swap(
+            predictor, config, lambda: self._call_soon(lambda: self._forget_others(topics))
+        )
+
+    def _forget_others(self, topics: list[Topic]) -> None:
+        if self._next is None:
+            self._inputs.keep(topics)
 
     def _on_problem(self, problem: Problem) -> None:
         with self._lock:
-            self._problems[f"{problem.source}: {problem.reason}"] = None
+            source = problem.source.split(" ", 1)[0]
+            self._problems.setdefault(source, {})[problem.reason] = None
         self._complain((problem.source, problem.reason), problem.text)
 
     def _on_failure(self, reason: str, failure: Exception) -> None:
-        self._complain(("worker", reason), f"{reason}: {type(failure).__name__}: {failure}")
+        self._complain(("pipeline", reason), f"{reason}: {type(failure).__name__}: {failure}")
 
     def _complain(self, key: tuple[str, str], text: str) -> None:
         held = self._throttle.allow(key, time.monotonic())
@@ -138,8 +244,8 @@ class Session:
             self._node.get_logger().warning(f"{text}{more}")
 
     def _on_useless(self, stamp: int) -> None:
-        """A reference message that cannot be used ends here; whoever waits for it must hear."""
-        self._worker.note_handled(stamp)
+        """A reference message that cannot be used ends here; notify whoever waits for it."""
+        self._pipeline.note_handled(stamp)
         self._on_drop()
 
     def _on_drop(self) -> None:

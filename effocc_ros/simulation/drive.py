@@ -1,6 +1,5 @@
 """A drive through a street: every measurement of every sensor, on demand and in any order."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -180,22 +179,32 @@ class Drive:
 
     def truth(self, stamp: int) -> dict[str, NDArray[np.uint8]]:
         """Return the arrays of an Occ3D ``labels.npz``: semantics, mask_lidar, mask_camera."""
-        by_lidar, by_camera = self.masks(stamp)
+        labels = self.labels(stamp)
+        by_lidar, by_camera = self.masks(stamp, labels)
         return {
-            "semantics": self.labels(stamp),
+            "semantics": labels,
             "mask_lidar": by_lidar.astype(np.uint8),
             "mask_camera": by_camera.astype(np.uint8),
         }
 
-    def masks(self, stamp: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Mark the voxels that the LiDAR and that the cameras observed at a stamp."""
+    def masks(self, stamp: int, labels: NDArray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Find what was observed of the labels at a stamp.
+
+        Args:
+            stamp: End of the key sweep.
+            labels: (200, 200, 16) true labels there.
+
+        Returns:
+            Voxels that the LiDAR observed, and voxels that the cameras observed.
+        """
         ego2map, lidar2ego = self.ego2map(stamp), self.rig.lidar.sensor2ego
         turn = self.sweep(stamp)
         points = turn.points[turn.label != OCC3D_NUSCENES.free, :3].astype(np.float64)
         points = transform_points(lidar2ego, points)
         origins = np.broadcast_to(lidar2ego[:3, 3], points.shape)
-        by_lidar = traverse(OCC3D_GRID, origins, points) | mark(OCC3D_GRID, points)
-        by_lidar |= self._survey.observed(OCC3D_GRID, ego2map)
+        passed = traverse(OCC3D_GRID, origins, points)
+        hit = mark(OCC3D_GRID, points) | mark(OCC3D_GRID, self._survey.returns(ego2map).points)
+        by_lidar = np.where(labels != OCC3D_NUSCENES.free, hit, passed)
         seen = (self._seen(camera, stamp) for camera in self._mask_cameras)
         return by_lidar, camera_mask(OCC3D_GRID, seen, by_lidar)
 
@@ -213,27 +222,18 @@ class Drive:
 
     @cached_property
     def _survey(self) -> Survey:
-        sweeps, poses = [], []
+        sweeps = []
         for stamp in sorted(self._surveyed):
-            poses.append(self.ego2map(stamp))
-            lidar2map = poses[-1] @ self.rig.lidar.sensor2ego
+            lidar2map = self.ego2map(stamp) @ self.rig.lidar.sensor2ego
             turn = self.sweep(stamp)
             points = transform_points(lidar2map, turn.points[turn.still, :3].astype(np.float64))
-            sweeps.append((lidar2map[:3, 3], Returns(points, turn.label[turn.still])))
-        return Survey(sweeps, _heights(poses))
+            sweeps.append(Returns(points, turn.label[turn.still]))
+        return Survey(sweeps)
 
     def _placed(self, stamp: int):
         ego2map, time = self.ego2map(stamp), (stamp - self.start) / 1e9
         near = self.street.near(ego2map[:2, 3], SIGHT, time)
         return tuple(agent.at(time) for agent in near)
-
-
-def _heights(poses: Sequence[NDArray]) -> tuple[float, float]:
-    """Return the range of z in the map that the grids at some poses take."""
-    ends = np.array(np.meshgrid(*zip(OCC3D_GRID.lower, OCC3D_GRID.upper, strict=True)))
-    corners = ends.reshape(3, -1).T
-    z = np.array([transform_points(pose, corners)[:, 2] for pose in poses])
-    return float(z.min() - 0.4), float(z.max() + 0.4)
 
 
 def encode_jpeg(image: NDArray[np.uint8]) -> bytes:

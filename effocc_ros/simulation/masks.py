@@ -1,9 +1,9 @@
 """What the sensors observed: the visibility masks of Occ3D, by ray casting through voxels.
 
-Occ3D (X. Tian et al., NeurIPS 2023, section 3.3.2): a voxel is observed by the LiDAR when a ray
-ends in it or passes it on its way; it is observed by a camera when it lies on a line from the
-camera to a surface in its picture. What the LiDAR did not observe has no label that a camera could
-be asked for.
+After Occ3D (X. Tian et al., NeurIPS 2023, section 3.3.2). The LiDAR observed an occupied voxel
+when a return of the drive lies in it, and a free one when a ray of the key sweep passed it: free
+voxels of recorded labels are as few as one sweep makes them. A camera observed what the LiDAR did
+and what lies on a line from the camera to a surface in its picture.
 """
 
 from collections.abc import Iterable

@@ -1,8 +1,7 @@
 """From sensor messages to Frames, without ROS."""
 
 from effocc_ros.stream.config import INTENSITY, StreamConfig, rectified_cameras
-from effocc_ros.stream.problem import Problem
-from effocc_ros.stream.statistics import InputStatistics, StreamStatistics
+from effocc_ros.stream.report import InputStatistics, Problem, SensorState, StreamStatistics
 from effocc_ros.stream.stream import Stream
 from effocc_ros.stream.synchronizer import SyncConfig, Trigger
 
@@ -10,6 +9,7 @@ __all__ = [
     "INTENSITY",
     "InputStatistics",
     "Problem",
+    "SensorState",
     "Stream",
     "StreamConfig",
     "StreamStatistics",

@@ -16,7 +16,7 @@ from effocc_ros.stream.camera_models import CameraModel, CameraModels, CameraVie
 from effocc_ros.stream.config import StreamConfig
 from effocc_ros.stream.headers import no_frame_id
 from effocc_ros.stream.images import Fallback, ImageDecoder
-from effocc_ros.stream.problem import Problem
+from effocc_ros.stream.report import Problem
 from effocc_ros.stream.sweep_buffer import RawSweep, SweepBuffer
 from effocc_ros.stream.synchronizer import Trigger
 from effocc_ros.stream.transform_buffer import TransformBuffer
@@ -101,6 +101,14 @@ class Assembler:
             sweeps=self._locate_sweeps(trigger.reference, report),
             lidar_frame=trigger.reference.frame_id if trigger.reference is not None else "",
         )
+
+    def obstacle(self, trigger: Trigger) -> InputError | None:
+        """Return why a trigger cannot be located, None where it can."""
+        try:
+            self.locate(trigger, lambda problem: None)
+        except InputError as error:
+            return error
+        return None
 
     def build(self, scene: Scene, report: Report) -> Frame:
         """Decode the images and put the sweeps together.

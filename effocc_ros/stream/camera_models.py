@@ -12,7 +12,7 @@ from effocc_ros.errors import InputError
 from effocc_ros.geometry import inverse_rigid
 from effocc_ros.intrinsics import ImageArea, check_pinhole, place_image
 from effocc_ros.lenses import FISHEYE, Lens, check_turning, read_lens, rectify, rectifying_maps
-from effocc_ros.stream.problem import Remark
+from effocc_ros.stream.report import Remark
 
 STEEPEST = 45.0
 """Degrees beyond which R is no rectification, but a mounting pose that someone wrote there."""

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from effocc_ros.stream.problem import Remark
+from effocc_ros.stream.report import Remark
 
 
 class ChangeWatch:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from effocc_ros.errors import InputError
 from effocc_ros.stream.intensity import IntensityRange
-from effocc_ros.stream.problem import Remark
+from effocc_ros.stream.report import Remark
 
 KINDS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
 """PointField datatype -> numpy type."""

@@ -21,7 +21,7 @@ from effocc_ros.image_bytes import (
     used_bits,
 )
 from effocc_ros.stream.encodings import ENCODINGS, layout, to_rgb, unpack
-from effocc_ros.stream.problem import Remark
+from effocc_ros.stream.report import Remark
 
 Fallback = Callable[[Any], NDArray[np.uint8]]
 """Turns an Image message of any other encoding into (H, W, 3) uint8 RGB, as cv_bridge can."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from effocc_ros.stream.problem import Remark
+from effocc_ros.stream.report import Remark
 
 WANTED = 255.0
 """Networks are trained on 0..255, as nuScenes stores the reflectivity of its LiDAR."""

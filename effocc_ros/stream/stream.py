@@ -1,7 +1,7 @@
 """Messages in, Frames out; no ROS in between.
 
-The node and the bag path both put messages in with ``add_*``, ask :meth:`Stream.poll` which
-moments are complete, and turn the ones they want into Frames with :meth:`Stream.assemble`.
+The node and the bag path both add messages with ``add_*``, ask :meth:`Stream.poll` after each
+which moments are complete, and turn the ones they want into Frames with :meth:`Stream.assemble`.
 """
 
 import threading
@@ -18,12 +18,18 @@ from effocc_ros.stream.clouds import CloudReader
 from effocc_ros.stream.config import StreamConfig
 from effocc_ros.stream.headers import no_frame_id, stamp_of
 from effocc_ros.stream.images import Fallback, check_image, image_size, is_compressed
-from effocc_ros.stream.problem import Problem, Remark
-from effocc_ros.stream.statistics import InputCounter, StreamStatistics, plain
+from effocc_ros.stream.report import (
+    InputCounter,
+    Problem,
+    Remark,
+    SensorState,
+    StreamStatistics,
+    plain,
+)
+from effocc_ros.stream.sensor_poses import SensorPoses
 from effocc_ros.stream.sweep_buffer import RawSweep, SweepBuffer
 from effocc_ros.stream.synchronizer import Synchronizer, Trigger
-from effocc_ros.stream.tf_messages import read_transform
-from effocc_ros.stream.transform_buffer import TransformBuffer
+from effocc_ros.stream.transform_buffer import TransformBuffer, read_transform
 
 TRANSFORM_CACHE = 10.0
 """Seconds of tf history."""
@@ -59,19 +65,19 @@ class Stream:
         self._assembler = Assembler(config, self._transforms, self._sweeps, fallback)
         names = (*config.sync.cameras, config.lidar)
         self._inputs = {name: InputCounter() for name in names}
-        self._frames: dict[str, str] = {}
-        self._frames_out = 0
+        self._poses = SensorPoses(self._transforms, self._assembler)
+        self._frames_out = self._transforms_in = 0
         self._drops: Counter[str] = Counter()
         self._rejected: Counter[str] = Counter()
         self._noted: Counter[str] = Counter()
 
     def add_image(self, camera: str, message: Any, now: float) -> bool:
-        """Take an Image or CompressedImage in; it is decoded only if a Frame uses it.
+        """Add an Image or CompressedImage; it is decoded only if a Frame uses it.
 
         Args:
             camera: The camera's name.
             message: sensor_msgs Image or CompressedImage.
-            now: Seconds on the caller's monotonic clock.
+            now: Seconds on the caller's clock.
 
         Returns:
             False where the message cannot be used.
@@ -89,10 +95,12 @@ class Stream:
             if camera not in self.config.sync.cameras:
                 return True  # the model has no place for it
             self._inputs[camera].count(stamp, now)
-            self._note_frame(camera, message.header.frame_id.lstrip("/"))
-            self._synchronizer.add_image(camera, stamp, message)
+            self._poses.note_frame(camera, message.header.frame_id.lstrip("/"))
+            added = self._synchronizer.add_image(camera, stamp, message)
             if camera == self.config.anchor:
-                self._synchronizer.add_reference(stamp, None, now)
+                self._add_reference(camera, stamp, None, now)
+            elif not added:
+                self._rejected[f"{camera}.duplicate_stamp"] += 1
         return True
 
     def add_camera_info(self, camera: str, message: Any) -> None:
@@ -111,11 +119,11 @@ class Stream:
             self._remark(camera, model.remarks)
 
     def add_points(self, message: Any, now: float) -> bool:
-        """Take a PointCloud2 in; it makes a Frame unless an anchor camera does.
+        """Add a PointCloud2; it makes a Frame unless an anchor camera does.
 
         Args:
             message: sensor_msgs PointCloud2.
-            now: Seconds on the caller's monotonic clock.
+            now: Seconds on the caller's clock.
 
         Returns:
             False where the message cannot be used.
@@ -136,25 +144,31 @@ class Stream:
         sweep = RawSweep(stamp, frame_id, cloud.points)
         with self._lock:
             self._inputs[lidar].count(stamp, now)
-            self._note_frame(lidar, frame_id)
+            self._poses.note_frame(lidar, frame_id)
             self._sweeps.add(sweep)
             if not self.config.anchor:
-                self._synchronizer.add_reference(stamp, sweep, now)
+                self._add_reference(lidar, stamp, sweep, now)
         return True
 
     def add_transforms(self, message: Any, static: bool) -> None:
-        """Take a TFMessage in.
+        """Add a TFMessage.
 
         Args:
             message: tf2_msgs TFMessage.
             static: True for /tf_static.
         """
-        errors = []
+        transforms, errors = [], []
+        for transform in message.transforms:
+            try:
+                transforms.append(read_transform(transform))
+            except InputError as error:
+                errors.append(error)
         # All at once: a frame made in between would find half of the sensors.
         with self._lock:
-            for transform in message.transforms:
+            self._transforms_in += len(transforms)
+            for transform in transforms:
                 try:
-                    self._transforms.add(*read_transform(transform), static)
+                    self._transforms.add(*transform, static)
                 except InputError as error:
                     errors.append(error)
         for error in errors:
@@ -167,7 +181,14 @@ class Stream:
             now: Seconds on the same clock as the messages'.
         """
         with self._lock:
-            return self._synchronizer.ready(now, self._settled)
+            if not self._synchronizer.waiting:
+                return []
+            triggers = self._synchronizer.ready(now, self._poses.readiness)
+            lost, self._synchronizer.without_tf = self._synchronizer.without_tf, None
+            error = None if lost is None else self._assembler.obstacle(lost)
+        if error is not None:
+            self._report(Problem.of("frame", error))
+        return triggers
 
     def flush(self) -> list[Trigger]:
         """Return all moments that still wait: the messages have come to an end."""
@@ -180,6 +201,9 @@ class Stream:
             The Frame, or None where it cannot be made; then the reason was reported and counted.
         """
         problems = [self._no_image(camera, trigger) for camera in trigger.missing]
+        with self._lock:
+            for camera, distance in trigger.distances.items():
+                self._inputs[camera].matched(distance)
         frame = None
         try:
             with self._lock:
@@ -199,17 +223,41 @@ class Stream:
         with self._lock:
             self._drops[reason] += 1
 
-    def statistics(self) -> StreamStatistics:
-        """Return the counts as they are now."""
+    def statistics(self, now: float | None = None) -> StreamStatistics:
+        """Return the counts as they are now.
+
+        Args:
+            now: Seconds on the same clock as the messages'; None: rates as of the last message.
+        """
         with self._lock:
+            waiting = self._synchronizer.waiting
             return StreamStatistics(
-                inputs={name: each.statistics() for name, each in self._inputs.items()},
+                inputs={name: each.statistics(now) for name, each in self._inputs.items()},
                 frames_in=self._synchronizer.taken_in,
                 frames_out=self._frames_out,
                 drops=plain(self._drops + self._synchronizer.drops),
                 rejected=plain(self._rejected),
                 noted=plain(self._noted),
+                waiting=len(waiting),
+                waiting_since=waiting[0].arrival if waiting else 0.0,
+                waiting_for_tf=bool(waiting) and waiting[0].trigger is not None,
+                reference_period=self._synchronizer.period / NANOSECONDS,
             )
+
+    def sensor_state(self, sensor: str) -> SensorState:
+        """Return what is known of a camera or LiDAR."""
+        with self._lock:
+            return SensorState(self._poses.calibrated(sensor), self._poses.mounted(sensor))
+
+    def localised(self) -> bool | None:
+        """Return whether tf tells the ego motion; None where the vehicle has no fixed frame."""
+        with self._lock:
+            return self._poses.localised()
+
+    @property
+    def transforms_in(self) -> int:
+        """Transforms that have come, static ones included."""
+        return self._transforms_in
 
     def reconfigure(self, config: StreamConfig) -> int:
         """Make frames of other sensors from now on; what has come in stays, and so do the counts.
@@ -247,38 +295,20 @@ class Stream:
             arrival = self._inputs[anchor or self.config.lidar].statistics().last_arrival
             self._synchronizer.add_reference(stamp, sweep, arrival)
 
-    def clear(self) -> None:
-        """Forget images and sweeps; transforms and camera models stay."""
-        with self._lock:
-            self._synchronizer.clear()
-            self._sweeps.clear()
-
-    def _settled(self, stamp: int) -> bool:
-        """Return whether all that is told of the sensors and of a moment's pose has come."""
-        config, transforms = self.config, self._transforms
-        sensors = config.sync.cameras if config.anchor else (*config.sync.cameras, config.lidar)
-        # At the start the first sweep may overtake tf_static and CameraInfo on the way.
-        known = all(
-            transforms.connected(config.base_frame, self._frames[name])
-            and (name == config.lidar or self._assembler.has_model(name))
-            for name in sensors
-            if name in self._frames
-        )
-        fixed = config.fixed_frame
-        return known and (not fixed or transforms.covers(fixed, config.base_frame, stamp))
-
-    def _note_frame(self, sensor: str, frame_id: str) -> None:
-        filed = self.config.calibration.get(sensor)
-        if frame_id and (filed is None or filed.sensor2base is None):
-            self._frames[sensor] = frame_id
+    def _add_reference(self, sensor: str, stamp: int, reference: Any, now: float) -> None:
+        stale = self._synchronizer.stale(stamp)
+        if stale:
+            self._rejected[f"{sensor}.{stale}"] += 1
+        else:
+            self._synchronizer.add_reference(stamp, reference, now)
 
     def _no_image(self, camera: str, trigger: Trigger) -> Problem:
         distance = trigger.missing[camera]
         found = "none" if distance is None else f"the nearest {distance / NANOSECONDS:.3f} s away"
         text = (
             f"images of {camera}: found {found} at {trigger.stamp / NANOSECONDS:.3f} s; expected "
-            f"one within {self.config.sync.tolerance:g} s. The frame goes on without this camera; "
-            "look at its topic, its QoS and its clock."
+            f"one within {self._synchronizer.tolerance(camera):.3g} s. The frame is made without "
+            "this camera; check its topic, its QoS and its clock."
         )
         return Problem(camera, "no_image", text)
 

@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from effocc_ros.stamps import NANOSECONDS
-
-JUMP_BACK = NANOSECONDS
+from effocc_ros.stream.trigger import JUMP_BACK
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class SweepBuffer:
         self._sweeps = deque(self._sweeps, maxlen=count + self._pending)
 
     def add(self, sweep: RawSweep) -> None:
-        """Take a sweep in; a jump back in time forgets the others."""
+        """Add a sweep; a jump back in time forgets the others."""
         if self._sweeps and sweep.stamp < self._sweeps[-1].stamp - JUMP_BACK:
             self._sweeps.clear()
         self._sweeps.append(sweep)
@@ -64,7 +63,3 @@ class SweepBuffer:
         }
         newest = sorted(fitting, reverse=True)[: self._count]
         return [fitting[each] for each in newest]
-
-    def clear(self) -> None:
-        """Forget all sweeps."""
-        self._sweeps.clear()

@@ -3,23 +3,34 @@
 A reference message (a LiDAR sweep, or an image of the anchor camera) makes a trigger. Each camera
 then gives the image nearest to the reference stamp plus its own offset. A camera that has none
 near enough is left out, and the trigger goes on without it: one dead camera must not silence the
-vehicle.
+vehicle. Matching happens when messages arrive, however busy the network is, and waits are counted
+on the caller's clock.
 """
 
 from bisect import insort
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
+from itertools import pairwise
+from statistics import median
 from typing import Any
 
 from effocc_ros.stamps import NANOSECONDS
-from effocc_ros.stream.trigger import KeyframeGate
-
-JUMP_BACK = NANOSECONDS
-"""A stamp that falls back further than this means a restart, as of a bag in a loop."""
+from effocc_ros.stream.trigger import JUMP_BACK, KeyframeGate
 
 SILENT = NANOSECONDS
 """A camera whose newest image is older than this is not waited for."""
+
+HOLD_SECONDS = 10.0
+"""How long a trigger that tf does not reach yet is kept while no newer one can be used."""
+
+MEASURED_TOLERANCE = 0.55
+"""Share of a camera's period within which its nearest image lies: half, and a tenth of that for
+jitter. One period further off is another moment."""
+
+LONGEST_TOLERANCE = 0.1
+"""Seconds: the tolerance of a camera that is slow, or whose period is not known yet."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +40,8 @@ class SyncConfig:
     Attributes:
         cameras: Camera names.
         offsets: Seconds by which a camera's stamps lie after the LiDAR's; 0 where absent.
-        tolerance: Seconds between an image and its expected stamp, at most.
+        tolerance: Seconds between an image and its expected stamp, at most; 0: half of the
+            camera's measured period, 0.1 s at most.
         accept_within: An image this close is taken without waiting for a closer one.
         max_wait: Seconds after the reference's arrival that a trigger waits.
         trigger_interval: Seconds between triggers; 0 takes every reference message.
@@ -38,7 +50,7 @@ class SyncConfig:
 
     cameras: tuple[str, ...]
     offsets: Mapping[str, float] = field(default_factory=dict)
-    tolerance: float = 0.1
+    tolerance: float = 0.0
     accept_within: float = 0.02
     max_wait: float = 0.2
     trigger_interval: float = 0.0
@@ -55,19 +67,44 @@ class Trigger:
         images: Camera name -> (stamp, message); a camera without an image is not there.
         missing: Camera without an image -> nanoseconds from where its image was expected to the
             nearest one that it has; None where it has none at all.
+        distances: Camera name -> nanoseconds by which its image lies after the expected stamp.
     """
 
     stamp: int
     reference: Any = field(repr=False)
     images: Mapping[str, tuple[int, Any]] = field(repr=False)
     missing: Mapping[str, int | None] = field(default_factory=dict)
+    distances: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def newest(self) -> int:
+        """The newest stamp of all that belongs to it."""
+        return max([self.stamp, *(stamp for stamp, _ in self.images.values())])
 
 
-@dataclass(frozen=True)
-class _Waiting:
+class Readiness(Enum):
+    """Whether all else that a trigger needs (tf, calibration) has come."""
+
+    COMPLETE = "nothing still to come would change it"
+    INCOMPLETE = "usable once its wait is over"
+    TOO_EARLY = "not usable before something more has come"
+
+
+@dataclass
+class Waiting:
+    """A reference message that waits.
+
+    Attributes:
+        stamp: Nanoseconds.
+        reference: What the caller gave with it.
+        arrival: Seconds on the caller's clock.
+        trigger: Once its images are matched.
+    """
+
     stamp: int
     reference: Any
     arrival: float
+    trigger: Trigger | None = None
 
 
 class Synchronizer:
@@ -83,6 +120,8 @@ class Synchronizer:
         taken_in: Reference messages that the gate let in.
         drops: Reason -> how many of them never became a trigger.
         newest: Stamp of the last reference message; 0 before the first.
+        period: Nanoseconds between the last two reference messages; 0 before the second.
+        without_tf: The last trigger that was dropped because tf did not reach it, or None.
     """
 
     def __init__(self, config: SyncConfig):
@@ -91,84 +130,121 @@ class Synchronizer:
         self.drops: Counter[str] = Counter()
         self._gate = KeyframeGate(config.trigger_interval)
         self._images: dict[str, list[tuple[int, Any]]] = {name: [] for name in config.cameras}
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[Waiting] = deque()
         self._first: int | None = None
-        self.newest = 0
+        self.newest = self.period = 0
+        self.without_tf: Trigger | None = None
+
+    @property
+    def waiting(self) -> tuple[Waiting, ...]:
+        """What waits, oldest first."""
+        return tuple(self._waiting)
+
+    def stale(self, stamp: int) -> str:
+        """Return why a reference stamp is ignored; empty when it is news.
+
+        Only a stamp that goes back by more than a second begins anew; any other that is not newer
+        than the last one would make two frames of one moment.
+        """
+        if self._first is None or stamp > self.newest or stamp < self.newest - JUMP_BACK:
+            return ""
+        return "duplicate_stamp" if stamp == self.newest else "out_of_order"
 
     def add_reference(self, stamp: int, reference: Any, now: float) -> bool:
-        """Take a reference message in; return whether it will make a trigger.
+        """Add a reference message; return whether it will make a trigger.
 
         Args:
             stamp: Nanoseconds.
             reference: Anything; comes back in the trigger.
-            now: Seconds on the caller's monotonic clock.
+            now: Seconds on the caller's clock.
         """
+        if self.stale(stamp):
+            return False
         if self._first is None:
             self._first = stamp
-        elif stamp < self.newest - JUMP_BACK:
+        elif stamp < self.newest:
             self._restart(stamp)
+        elif self.newest:
+            self.period = stamp - self.newest
         self.newest = stamp
-        repeated = any(each.stamp == stamp for each in self._waiting)
-        if not self._gate.accepts(stamp) or repeated:
+        if not self._gate.accepts(stamp):
             return False
-        if self._waiting and stamp < self._waiting[-1].stamp:
-            self._drop_all("jump_back")
         self.taken_in += 1
-        self._waiting.append(_Waiting(stamp, reference, now))
+        self._waiting.append(Waiting(stamp, reference, now))
         if len(self._waiting) > self.config.queue:
-            self._waiting.popleft()
-            self.drops["queue_full"] += 1
+            self._give_up_oldest()
         return True
 
-    def add_image(self, camera: str, stamp: int, message: Any) -> None:
-        """Take an image in."""
+    def add_image(self, camera: str, stamp: int, message: Any) -> bool:
+        """Add an image; return False where an image of this stamp was there."""
         queue = self._images[camera]
         if queue and stamp < queue[-1][0] - JUMP_BACK:
             queue.clear()
-        queue[:] = [image for image in queue if image[0] != stamp]
+        if any(known == stamp for known, _ in queue):
+            return False
         insort(queue, (stamp, message), key=lambda image: image[0])
         del queue[: -self.config.queue]
+        return True
 
     def newest_image(self, camera: str) -> int | None:
         """Return the stamp of a camera's newest image, None where there is none."""
         queue = self._images.get(camera)
         return queue[-1][0] if queue else None
 
+    def tolerance(self, camera: str) -> float:
+        """Return the seconds between an image of a camera and its expected stamp, at most."""
+        if self.config.tolerance:
+            return self.config.tolerance
+        stamps = [stamp for stamp, _ in self._images[camera]]
+        if len(stamps) < 3:
+            return LONGEST_TOLERANCE
+        period = median(after - before for before, after in pairwise(stamps)) / NANOSECONDS
+        return min(MEASURED_TOLERANCE * period, LONGEST_TOLERANCE)
+
     def ready(
-        self, now: float, settled: Callable[[int], bool] = lambda stamp: True
+        self,
+        now: float,
+        readiness: Callable[[Trigger], Readiness] = lambda trigger: Readiness.COMPLETE,
     ) -> list[Trigger]:
         """Return the triggers that need not wait any longer, oldest first.
 
-        Args:
-            now: Seconds on the caller's monotonic clock; infinity ends all waits.
-            settled: Says whether all else that a stamp needs, such as tf, has come.
-        """
-        triggers = []
-        while self._waiting:
-            first = self._waiting[0]
-            overdue = now - first.arrival >= self.config.max_wait
-            if not overdue and not self._complete(first.stamp):
-                break
-            trigger = self._match(first)
-            stamps = [first.stamp, *(stamp for stamp, _ in trigger.images.values())]
-            if not overdue and not settled(max(stamps)):
-                break
-            self._waiting.popleft()
-            triggers.append(trigger)
-        return triggers
+        A trigger waits until its images have come and all else that it needs, or until
+        ``max_wait`` is over. One that tf does not reach even then is kept until it can be used,
+        or until a newer one can, and is dropped then.
 
-    def clear(self) -> None:
-        """Forget all images, and drop what waits."""
-        self._drop_all("cleared")
-        for queue in self._images.values():
-            queue.clear()
-        self._gate = KeyframeGate(self.config.trigger_interval)
-        self._first = None
+        Args:
+            now: Seconds on the caller's clock; infinity ends all waits.
+            readiness: Whether all else that a matched trigger needs has come.
+        """
+        triggers, held = [], 0
+        while len(self._waiting) > held:
+            each = self._waiting[held]
+            each.arrival = min(each.arrival, now)  # the clock may have been set back
+            waited = now - each.arrival
+            overdue = waited >= self.config.max_wait
+            if each.trigger is None:
+                if not overdue and not self._complete(each.stamp):
+                    break
+                each.trigger = self._match(each)
+            state = readiness(each.trigger)
+            if state is Readiness.TOO_EARLY and waited < HOLD_SECONDS:
+                held += 1
+                continue
+            if state is not Readiness.COMPLETE and not overdue:
+                break
+            for _ in range(held):
+                self._give_up_oldest()
+            held = 0
+            self._waiting.popleft()
+            triggers.append(each.trigger)
+        return triggers
 
     def reconfigure(self, config: SyncConfig) -> None:
         """Match by another config from now on; images and triggers that wait stay."""
         self.config = config
         self._images = {name: self._images.get(name, []) for name in config.cameras}
+        for each in self._waiting:
+            each.trigger = None
 
     def change_reference(self) -> int:
         """Drop what waits, for another sensor makes the triggers from now on.
@@ -176,16 +252,28 @@ class Synchronizer:
         Returns:
             The newest stamp that was dropped, 0 if none was.
         """
+        self.period = 0
         if not self._waiting:
             return 0
-        # What the other sensor has told of these moments is news again.
-        newest, self.newest = self._waiting[-1].stamp, self._waiting[0].stamp - 1
+        # The other sensor's messages of these moments are news again.
+        oldest, newest = self._waiting[0].stamp, self._waiting[-1].stamp
+        self.newest = oldest - 1
+        self._gate.rewind(oldest)
         self._drop_all("reconfigured")
         return newest
+
+    def _give_up_oldest(self) -> None:
+        oldest = self._waiting.popleft()
+        if oldest.trigger is None:
+            self.drops["queue_full"] += 1
+        else:
+            self.drops["tf_extrapolation"] += 1
+            self.without_tf = oldest.trigger
 
     def _restart(self, stamp: int) -> None:
         """Begin anew after a jump back in time: images that lie ahead of it are from before it."""
         self._first = stamp
+        self._drop_all("jump_back")
         for queue in self._images.values():
             if queue and queue[-1][0] > stamp + JUMP_BACK:
                 queue.clear()
@@ -199,25 +287,27 @@ class Synchronizer:
 
     def _complete(self, stamp: int) -> bool:
         """Return whether no image still to come can be wanted."""
-        near = round(min(self.config.accept_within, self.config.tolerance) * NANOSECONDS)
         for camera, queue in self._images.items():
-            # A camera that never said a word is waited for as if it had spoken at the start.
+            # A camera that never sent anything is waited for as if it had done so at the start.
             last = queue[-1][0] if queue else self._first
-            silent = last < stamp - SILENT
-            arrived = queue and last >= self._expected(camera, stamp) - near
-            if not (arrived or silent):
+            if last < stamp - SILENT:
+                continue
+            early = self._expected(camera, stamp) - last
+            if queue and early > 0:
+                early -= min(self.config.accept_within, self.tolerance(camera)) * NANOSECONDS
+            if not queue or early > 0:
                 return False
         return True
 
-    def _match(self, waiting: _Waiting) -> Trigger:
-        tolerance = round(self.config.tolerance * NANOSECONDS)
-        matched, missing = {}, {}
+    def _match(self, waiting: Waiting) -> Trigger:
+        matched, missing, distances = {}, {}, {}
         for camera, queue in self._images.items():
             expected = self._expected(camera, waiting.stamp)
             nearest = min(queue, key=lambda image: abs(image[0] - expected), default=None)
-            distance = None if nearest is None else abs(nearest[0] - expected)
-            if distance is not None and distance <= tolerance:
-                matched[camera] = nearest
+            distance = None if nearest is None else nearest[0] - expected
+            limit = round(self.tolerance(camera) * NANOSECONDS)
+            if distance is not None and abs(distance) <= limit:
+                matched[camera], distances[camera] = nearest, distance
             else:
-                missing[camera] = distance
-        return Trigger(waiting.stamp, waiting.reference, matched, missing)
+                missing[camera] = None if distance is None else abs(distance)
+        return Trigger(waiting.stamp, waiting.reference, matched, missing, distances)

@@ -1,20 +1,55 @@
-"""A tree of tf frames over time: interpolates, and refuses to guess far.
+"""A tree of tf frames over time: interpolates, and limits extrapolation.
 
 Fed with tf messages, it serves the node and the bag path alike.
 """
 
 from bisect import bisect_left, bisect_right, insort
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from effocc_ros.errors import InputError
-from effocc_ros.geometry import interpolate_rigid, inverse_rigid
+from effocc_ros.geometry import interpolate_rigid, inverse_rigid, rigid
 from effocc_ros.stamps import NANOSECONDS
+from effocc_ros.stream.trigger import JUMP_BACK
 
-JUMP_BACK = NANOSECONDS
-"""An edge whose stamp falls back further than this was restarted, as by a bag in a loop."""
+PATIENCE = 3
+"""A dynamic edge that nobody repeats gives way to one that contradicts it this often."""
+
+
+class Transform(NamedTuple):
+    """One edge of the tf tree: frames, stamp in nanoseconds, (4, 4) child to parent."""
+
+    parent: str
+    child: str
+    stamp: int
+    pose: NDArray[np.float64]
+
+
+def read_transform(message: Any) -> Transform:
+    """Read a geometry_msgs/TransformStamped.
+
+    Raises:
+        InputError: The quaternion has no unit length, or a number is not finite.
+    """
+    position, rotation = message.transform.translation, message.transform.rotation
+    parent, child = message.header.frame_id, message.child_frame_id
+    quaternion = np.array([rotation.w, rotation.x, rotation.y, rotation.z])
+    translation = np.array([position.x, position.y, position.z])
+    length = np.linalg.norm(quaternion)
+    if not np.isfinite(translation).all() or not abs(length - 1.0) < 0.1:
+        raise InputError(
+            f"tf {parent} <- {child}",
+            found=f"quaternion of length {length:.3g}, translation {translation.tolist()}",
+            expected="a unit quaternion and finite metres",
+            do="Look at who publishes it",
+            reason="bad_transform",
+        )
+    header = message.header.stamp
+    stamp = int(header.sec) * NANOSECONDS + int(header.nanosec)
+    return Transform(parent, child, stamp, rigid(quaternion / length, translation))
 
 
 @dataclass
@@ -23,6 +58,7 @@ class _Edge:
 
     parent: str
     static: bool
+    received: int = 0
     stamps: list[int] = field(default_factory=list)
     poses: dict[int, NDArray[np.float64]] = field(default_factory=dict)
 
@@ -40,14 +76,16 @@ class TransformBuffer:
         self._cache = round(cache_s * NANOSECONDS)
         self._reach = round(max_extrapolation_s * NANOSECONDS)
         self._edges: dict[str, _Edge] = {}
+        self._refused: dict[tuple[str, str], tuple[int, dict[str, int]]] = {}
 
     def add(
         self, parent: str, child: str, stamp: int, pose: NDArray[np.float64], static: bool = False
     ) -> None:
-        """Take one transform in.
+        """Add one transform.
 
-        An edge that is told both as static and as moving is taken as moving: the poses over time
-        say more. A frame that gets another parent begins anew under it.
+        An edge that is published both as static and as dynamic is treated as dynamic: the poses
+        over time say more. A frame that gets another parent begins anew under it. A dynamic edge
+        that would close a loop replaces the one it contradicts when only it is repeated.
 
         Args:
             parent: Parent frame.
@@ -60,13 +98,15 @@ class TransformBuffer:
             InputError: A frame has no name, or the edge would close a loop.
         """
         parent, child = parent.lstrip("/"), child.lstrip("/")
-        self._check_names(parent, child)
+        _check_names(parent, child)
+        self._open_loop(parent, child)
         edge = self._edges.get(child)
         known = edge is not None and edge.parent == parent
         if known and static and not edge.static:
             return
         if not known or edge.static != static:
             self._edges[child] = edge = _Edge(parent, static)
+        edge.received += 1
         if static:
             edge.stamps, edge.poses = [0], {0: pose}
             return
@@ -130,23 +170,39 @@ class TransformBuffer:
                     return True
         return False
 
-    def _check_names(self, parent: str, child: str) -> None:
-        if not parent or not child:
-            raise InputError(
-                "tf",
-                found=f"a transform from '{child}' to '{parent}'",
-                expected="names for both frames",
-                do="Look at who publishes it",
-                reason="empty_frame_id",
-            )
-        if child in self._ancestors(parent):
-            raise InputError(
-                "tf",
-                found=f"'{parent}' below '{child}' and '{child}' below '{parent}'",
-                expected="a tree without loops",
-                do="Stop one of the two publishers",
-                reason="tf_loop",
-            )
+    def too_early(self, target: str, source: str, stamp: int) -> bool:
+        """Return whether :meth:`lookup` fails now and would not with newer transforms."""
+        try:
+            up, down = self._path(target, source)
+        except InputError:
+            return False
+        edges = [self._edges[child] for child in (*up, *down)]
+        newest = [edge.stamps[-1] for edge in edges if not edge.static]
+        return any(stamp > known + self._reach for known in newest)
+
+    def _open_loop(self, parent: str, child: str) -> None:
+        """Refuse an edge that closes a loop, or forget what it contradicts and nobody repeats."""
+        above = self._ancestors(parent)
+        if child not in above:
+            return
+        loop = {name: self._edges[name].received for name in above[: above.index(child)]}
+        count, before = self._refused.get((parent, child), (0, loop))
+        lonely = [
+            name
+            for name, received in loop.items()
+            if received == before.get(name) and not self._edges[name].static
+        ]
+        if count >= PATIENCE and lonely:
+            del self._edges[lonely[0]], self._refused[parent, child]
+            return
+        self._refused[parent, child] = (count + 1, before)
+        raise InputError(
+            "tf",
+            found=f"'{parent}' below '{child}' and '{child}' below '{parent}'",
+            expected="a tree without loops",
+            do="Stop one of the two publishers",
+            reason="tf_loop",
+        )
 
     def _ancestors(self, frame: str) -> list[str]:
         """The frame itself, its parent, and so on up to the root."""
@@ -215,6 +271,17 @@ class TransformBuffer:
             expected="a chain of transforms between the two",
             do="Publish it on /tf or /tf_static, or correct base_frame and fixed_frame",
             reason="tf_missing" if unknown else "tf_disconnected",
+        )
+
+
+def _check_names(parent: str, child: str) -> None:
+    if not parent or not child:
+        raise InputError(
+            "tf",
+            found=f"a transform from '{child}' to '{parent}'",
+            expected="names for both frames",
+            do="Look at who publishes it",
+            reason="empty_frame_id",
         )
 
 

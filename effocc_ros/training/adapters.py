@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from effocc_ros.networks.config import ModelConfig
-from effocc_ros.networks.sparse_encoder import bev_channels
 
 
 class StageAdapters(nn.Module):
@@ -41,5 +40,5 @@ def stage_channels(config: ModelConfig) -> dict[str, int]:
         return widths
     fused = config.fused_channels
     if config.modality == "lidar":
-        fused = bev_channels(config.voxel_widths, config.voxels.shape[2] + 1)
+        fused = config.sparse_channels
     return widths | {"fused_bev": fused, "features": 2 * config.trunk_channels}

@@ -45,7 +45,7 @@ def labels_of(network: EffOcc, outputs: Outputs) -> Tensor:
     Returns:
         (B, Dx, Dy, Dz) uint8.
     """
-    return network.occ_head.labels(network.bev_upsample(outputs.features))[0]
+    return network.occ_head.labels(network.for_head(outputs.features, outputs.lidar_bev))[0]
 
 
 def distillation_terms(

@@ -3,11 +3,17 @@
 from diagnostic_msgs.msg import DiagnosticArray
 
 
-def told(diagnostics: list[DiagnosticArray], key: str) -> str:
-    """Return the newest value of a key, empty when it was never told."""
+def told(diagnostics: list[DiagnosticArray], key: str, part: str = "") -> str:
+    """Return the newest value of a key, empty when it was never told.
+
+    Args:
+        diagnostics: All messages so far.
+        key: The key.
+        part: End of the status's name, such as ``input CAM_BACK``; empty: any status.
+    """
     for message in reversed(diagnostics):
         for status in message.status:
             for pair in status.values:
-                if pair.key == key:
+                if pair.key == key and status.name.endswith(part):
                     return pair.value
     return ""

@@ -140,6 +140,11 @@ def drive(moments: int, cameras: tuple[str, ...] = NUSCENES_CAMERAS) -> list[Sen
     return sent
 
 
+def lidar_drive(moments: int) -> list[Sent]:
+    """Return what a LiDAR model uses of a drive."""
+    return [sent for sent in drive(moments) if "CAM" not in sent.topic]
+
+
 def make_toy_bag(path: Path, moments: int = 4) -> Path:
     """Write a drive as a bag."""
     with BagWriter(path) as writer:

@@ -127,7 +127,7 @@ def test_a_dead_camera_does_not_silence_the_others(talk):
     for _ in range(3):
         message = talk.good(alive)
     assert list(message.inputs) == [*alive, "LIDAR_TOP"]
-    wait_until(lambda: silent(talk.diagnostics, "CAM_BACK"), "the warning", 20)
+    wait_until(lambda: silent(talk.diagnostics, "CAM_BACK"), "the warning", 60)
     assert list(talk.good().inputs) == [*NUSCENES_CAMERAS, "LIDAR_TOP"]
 
 
@@ -139,5 +139,8 @@ def test_a_frame_that_the_network_cannot_use_is_counted_and_the_next_one_comes(s
 
 
 def silent(diagnostics: list[DiagnosticArray], camera: str) -> bool:
-    texts = [status.message for array in diagnostics[-3:] for status in array.status]
-    return any(text.startswith("silent: ") and camera in text for text in texts)
+    return any(
+        status.name.endswith(f"input {camera}") and status.message.startswith("silent")
+        for array in diagnostics[-3:]
+        for status in array.status
+    )

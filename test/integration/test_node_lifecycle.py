@@ -4,7 +4,7 @@ import signal
 
 import pytest
 from helpers.ros_processes import set_parameter
-from helpers.toy_drive import TOPICS, drive, make_toy_bag
+from helpers.toy_drive import TOPICS, lidar_drive, make_toy_bag
 from helpers.waiting import wait_until
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
@@ -20,7 +20,7 @@ OCCUPANCY = "/occ_node/output/occupancy"
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_node_with_0(stage, tiny_models, number):
     node = stage.start_node(model=tiny_models["lidar"])
-    stage.send(drive(2))
+    stage.send(lidar_drive(2))
     assert node.signal(number) == 0
     assert "Traceback" not in node.text
 
@@ -62,7 +62,7 @@ def test_a_manager_takes_the_node_through_its_states(stage, tiny_models):
         assert state(stage) == expected
     occupancies = stage.peer.listen(SemanticOccupancy, OCCUPANCY)
     wait_until(lambda: stage.peer.node.count_publishers(OCCUPANCY), "the publisher")
-    stage.send(drive(1))
+    stage.send(lidar_drive(1))
     wait_until(lambda: occupancies, "an occupancy after the second activation")
     assert change_state(stage, Transition.TRANSITION_ACTIVE_SHUTDOWN)
     assert state(stage) == State.PRIMARY_STATE_FINALIZED

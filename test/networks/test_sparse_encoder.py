@@ -1,11 +1,15 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from helpers.deterministic_fill import fill, uniform
 from helpers.vectors import load_vector
 from torch.nn import functional
 
-from effocc_ros.networks.sparse_encoder import SparseEncoder, bev_channels, to_bev
+from effocc_ros.geometry import VoxelGrid
+from effocc_ros.networks.sparse_encoder import SparseEncoder, to_bev
 from effocc_ros.networks.sparse_sites import Sites
+from effocc_ros.presets import load_preset
 
 
 def sites_of(coordinates, batch, shape):
@@ -105,7 +109,9 @@ def test_channels_of_the_bev_are_foretold(layers):
     encoder = fill(SparseEncoder(5, (4, 4, 8), blocks=1), "pts_middle_encoder.")
     sites = random_sites(1, (layers, 16, 24), 50)
     bev = encoder(torch.ones(len(sites), 5), sites)
-    assert bev.shape == (1, bev_channels((4, 4, 8), layers), 4, 6)
+    voxels = VoxelGrid((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (24, 16, layers - 1))
+    config = replace(load_preset("lidar_tiny"), voxels=voxels, voxel_widths=(4, 4, 8))
+    assert bev.shape == (1, config.sparse_channels, 4, 6)
 
 
 def test_no_active_site_gives_zeros():

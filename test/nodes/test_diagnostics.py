@@ -1,5 +1,7 @@
 """Diagnostics tell a person what is wrong, and a program every number."""
 
+from dataclasses import replace
+
 import pytest
 
 pytest.importorskip("rclpy", reason="rclpy absent: neither ROS 2 nor its wheels are here")
@@ -7,99 +9,187 @@ pytest.importorskip("rclpy", reason="rclpy absent: neither ROS 2 nor its wheels 
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from effocc_ros.nodes.diagnostics import Snapshot, diagnostics_message
-from effocc_ros.nodes.worker import WorkerReport
+from effocc_ros.nodes.pipeline import PipelineReport
 from effocc_ros.stream import InputStatistics, StreamStatistics
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 NOW = 1000.0
 
 
-def camera(rate=12.0, age=0.05, count=100):
-    return InputStatistics(count=count, rate=rate, last_stamp=1, last_arrival=NOW - age)
+def sensor(rate=12.0, age=0.05, count=100, **changes):
+    known = InputStatistics(count, rate, last_stamp=1, last_arrival=NOW - age, period=1 / rate)
+    return replace(known, **changes)
 
 
-def statuses(worker=None, inputs=None, expected=("CAM_FRONT", "LIDAR_TOP"), **changes):
+SENSORS = {"CAM_FRONT": sensor(), "LIDAR_TOP": sensor(rate=20.0)}
+
+
+def pipeline(**changes):
+    report = PipelineReport(
+        frames_out=8,
+        handled_until=77,
+        last_published=NOW - 0.1,
+        stages={"network": 41.23},
+        latency_p50=120.0,
+        latency_p95=180.04,
+    )
+    return replace(report, **changes)
+
+
+def statuses(made=None, inputs=None, waiting=None, **changes):
     """Return the statuses by the part of the node that they are about."""
-    inputs = inputs or {"CAM_FRONT": camera(), "LIDAR_TOP": camera(rate=20.0)}
-    snapshot = Snapshot(
-        statistics=StreamStatistics(
-            inputs=inputs,
+    settings = {
+        "statistics": StreamStatistics(
+            inputs=inputs or SENSORS,
             frames_in=10,
             frames_out=8,
             drops={"superseded": 2},
-            rejected={"CAM_FRONT.corrupt_image": 1},
+            rejected={"CAM_FRONT.corrupt_image": 1, "tf.tf_loop": 3},
+            reference_period=0.05,
+            **(waiting or {}),
         ),
-        worker=worker or WorkerReport(frames_out=8, handled_until=77, stages={"network": 41.23}),
-        model={"model": "fusion_r18", "device": "cuda:0"},
-        memory={"allocated_mib": 812.4},
-        expected=expected,
-        now=NOW,
-        **changes,
-    )
+        "pipeline": made or pipeline(),
+        "model": {"model": "fusion_r18", "device": "cuda:0"},
+        "trained": True,
+        "memory": {"allocated_mib": 812.4},
+        "expected": ("CAM_FRONT", "LIDAR_TOP"),
+        "now": NOW,
+        "since": NOW - 500.0,
+    }
+    snapshot = Snapshot(**{**settings, **changes})
     message = diagnostics_message(snapshot, "/occ_node", stamp=5_000_000_001)
     assert (message.header.stamp.sec, message.header.stamp.nanosec) == (5, 1)
-    return {status.name: status for status in message.status}
+    return {status.name.removeprefix("/occ_node: "): status for status in message.status}
 
 
 def values(status):
     return {pair.key: pair.value for pair in status.values}
 
 
+def said(status):
+    return status.level, status.message
+
+
 def test_a_node_that_does_well_says_ok_and_tells_its_numbers():
-    told = statuses()
+    told = statuses(
+        inputs={**SENSORS, "CAM_FRONT": sensor(distance=0.004, worst_distance=0.0112)},
+        lost={"LIDAR_TOP": 3},
+    )
     assert {status.level for status in told.values()} == {OK}
-    frames = values(told["/occ_node: frames"])
-    assert frames["frames_in"] == "10"
-    assert frames["frames_out"] == "8"
-    assert frames["handled_until"] == "77"
-    assert frames["drop.superseded"] == "2"
-    assert values(told["/occ_node: stages"]) == {"network_ms": "41.2"}
-    assert values(told["/occ_node: device"]) == {"allocated_mib": "812"}
-    inputs = values(told["/occ_node: inputs"])
-    assert inputs["LIDAR_TOP.rate_hz"] == "20.00"
-    assert inputs["CAM_FRONT.age_s"] == "0.050"
-    assert inputs["rejected.CAM_FRONT.corrupt_image"] == "1"
+    assert list(told) == [
+        "output",
+        "input CAM_FRONT",
+        "input LIDAR_TOP",
+        "input tf",
+        "stages",
+        "device",
+    ]
+    output = values(told["output"])
+    for key, value in (
+        ("frames_in", "10"),
+        ("frames_out", "8"),
+        ("handled_until", "77"),
+        ("drop.superseded", "2"),
+        ("latency_p50_ms", "120.0"),
+        ("latency_p95_ms", "180.0"),
+        ("output_age_s", "0.100"),
+        ("expected_period_s", "0.050"),
+    ):
+        assert output[key] == value
+    assert values(told["stages"]) == {"network_ms": "41.2"}
+    assert values(told["device"]) == {"allocated_mib": "812"}
+    assert values(told["input LIDAR_TOP"]) == {
+        "count": "100",
+        "rate_hz": "20.00",
+        "age_s": "0.050",
+        "lost": "3",
+    }
+    camera = values(told["input CAM_FRONT"])
+    assert camera["rejected.CAM_FRONT.corrupt_image"] == "1"
+    assert (camera["distance_ms"], camera["worst_distance_ms"]) == ("4.0", "11.2")
+    assert values(told["input tf"]) == {"rejected.tf.tf_loop": "3"}
 
 
 @pytest.mark.parametrize(("overruns", "level"), [(2, OK), (3, WARN), (30, ERROR)])
 def test_consecutive_overruns_warn_and_then_alarm(overruns, level):
-    worker = WorkerReport(frames_out=50, consecutive_overruns=overruns)
-    assert statuses(worker)["/occ_node: frames"].level == level
+    assert statuses(pipeline(consecutive_overruns=overruns))["output"].level == level
 
 
 def test_the_last_failure_is_an_error_in_words():
-    status = statuses(WorkerReport(last_failure="CUDA out of memory"))["/occ_node: frames"]
-    assert (status.level, status.message) == (ERROR, "CUDA out of memory")
+    output = statuses(pipeline(last_failure="CUDA out of memory"))["output"]
+    assert said(output) == (ERROR, "CUDA out of memory")
 
 
-def test_before_the_first_frame_it_warns():
-    assert statuses(WorkerReport())["/occ_node: frames"].level == WARN
+def test_before_the_first_frame_it_warns_and_after_ten_seconds_alarms():
+    early = statuses(PipelineReport(), since=NOW - 0.5)["output"]
+    assert said(early) == (WARN, "nothing published yet for 0.5 s")
+    assert statuses(PipelineReport(), since=NOW - 11.0)["output"].level == ERROR
 
 
-def test_a_camera_that_stopped_is_named():
-    inputs = {"CAM_FRONT": camera(age=1.5), "LIDAR_TOP": camera(rate=20.0)}
-    status = statuses(inputs=inputs)["/occ_node: inputs"]
-    assert (status.level, status.message) == (WARN, "silent: CAM_FRONT")
+@pytest.mark.parametrize(("age", "level"), [(0.9, OK), (1.5, WARN), (3600.0, ERROR)])
+def test_an_output_that_stopped_is_told_by_its_age(age, level):
+    output = statuses(pipeline(last_published=NOW - age), since=NOW - 9000.0)["output"]
+    assert output.level == level
+
+
+@pytest.mark.parametrize("slow", [{"interval": 5.0}, {"made": pipeline(stages={"network": 5e3})}])
+def test_an_output_that_is_meant_to_be_slow_is_not_late(slow):
+    late = NOW - 20.0
+    made = replace(slow.pop("made", pipeline()), last_published=late)
+    assert statuses(made, **slow)["output"].level == OK
+
+
+def test_a_frame_that_waits_for_tf_is_named():
+    waiting = {"waiting": 3, "waiting_since": NOW - 4.0, "waiting_for_tf": True}
+    told = statuses(pipeline(last_published=NOW - 5.0), waiting=waiting)
+    text = "nothing published for 5.0 s: a frame has waited 4.0 s for tf"
+    assert said(told["output"]) == (WARN, text)
+    assert said(told["input tf"]) == (WARN, "a frame has waited 4.0 s for tf")
+
+
+def test_dropped_frames_an_untrained_model_and_a_missing_clock_warn():
+    assert said(statuses(drop_ratio=0.8)["output"]) == (WARN, "80 % of the frames were dropped")
+    untrained = statuses(trained=False)["output"]
+    assert untrained.level == WARN
+    assert "UNTRAINED" in untrained.message
+    assert "no /clock has come" in statuses(clock_stands=True)["output"].message
+
+
+def test_the_latency_of_an_old_recording_is_not_told():
+    told = values(statuses(pipeline(latency_p50=9e9, latency_p95=9e9))["output"])
+    assert "latency_p50_ms" not in told
+
+
+def test_each_input_has_a_status_of_its_own():
+    told = statuses(inputs={"CAM_FRONT": sensor(age=1.5), "LIDAR_TOP": sensor(rate=20.0)})
+    assert said(told["input CAM_FRONT"]) == (WARN, "silent for 1.5 s")
+    assert said(told["input LIDAR_TOP"]) == (OK, "receiving")
+    assert statuses(inputs={"CAM_FRONT": sensor(age=20.0)})["input CAM_FRONT"].level == ERROR
 
 
 def test_a_slow_camera_is_not_taken_for_a_dead_one():
-    inputs = {"CAM_FRONT": camera(rate=0.5, age=4.0), "LIDAR_TOP": camera(rate=20.0)}
-    assert statuses(inputs=inputs)["/occ_node: inputs"].level == OK
+    told = statuses(inputs={"CAM_FRONT": sensor(rate=0.5, age=4.0)})
+    assert told["input CAM_FRONT"].level == OK
 
 
-def test_no_input_at_all_is_an_error():
-    silent = {"CAM_FRONT": camera(count=0), "LIDAR_TOP": camera(count=0)}
-    status = statuses(inputs=silent)["/occ_node: inputs"]
-    assert (status.level, status.message) == (ERROR, "silent: CAM_FRONT, LIDAR_TOP")
+def test_an_input_that_died_after_a_few_messages_is_silent_though_its_rate_falls():
+    few = sensor(rate=0.01, age=2.0, period=0.1)
+    assert said(statuses(inputs={"CAM_FRONT": few})["input CAM_FRONT"])[0] == WARN
+
+
+def test_an_input_of_which_nothing_came_is_told():
+    never = {"CAM_FRONT": sensor(count=0)}
+    assert statuses(inputs=never)["input CAM_FRONT"].level == ERROR
+    assert statuses(inputs=never, since=NOW - 1.0)["input CAM_FRONT"].level == WARN
 
 
 def test_an_input_that_the_model_does_not_use_may_be_silent():
-    inputs = {"CAM_FRONT": camera(), "LIDAR_TOP": camera(count=0)}
-    status = statuses(inputs=inputs, expected=("CAM_FRONT",))["/occ_node: inputs"]
-    assert status.level == OK
-    assert values(status)["LIDAR_TOP.count"] == "0"
+    inputs = {"CAM_FRONT": sensor(), "LIDAR_TOP": sensor(count=0)}
+    told = statuses(inputs=inputs, expected=("CAM_FRONT",))["input LIDAR_TOP"]
+    assert said(told) == (OK, "not used")
 
 
 def test_bad_messages_since_the_last_time_warn():
-    status = statuses(problems=("CAM_FRONT: corrupt_image",))["/occ_node: inputs"]
-    assert (status.level, status.message) == (WARN, "CAM_FRONT: corrupt_image")
+    told = statuses(problems={"CAM_FRONT": ("corrupt_image", "no_image"), "tf": ("tf_loop",)})
+    assert said(told["input CAM_FRONT"]) == (WARN, "corrupt_image, no_image")
+    assert said(told["input tf"]) == (WARN, "tf_loop")

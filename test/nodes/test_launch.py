@@ -1,6 +1,7 @@
 """Launch files and the RViz file, as far as they can be looked at without launch and RViz."""
 
 import ast
+from dataclasses import fields
 
 import pytest
 import yaml
@@ -8,8 +9,8 @@ import yaml
 pytest.importorskip("rclpy", reason="rclpy absent: neither ROS 2 nor its wheels are here")
 
 from effocc_ros.frame import NUSCENES_CAMERAS
-from effocc_ros.nodes.parameters import PARAMETERS
 from effocc_ros.nodes.player_parameters import PARAMETERS as PLAYER_PARAMETERS
+from effocc_ros.nodes.settings import NodeSettings
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def test_what_the_launch_file_overrides_are_parameters_of_the_node(repository):
     overrides = constant(repository / "launch" / "occ.launch.py", "OVERRIDES")
     names = {key.value for key in overrides.keys}
     assert names
-    assert names <= {spec.name for spec in PARAMETERS}
+    assert names <= {each.name for each in fields(NodeSettings)}
 
 
 def test_what_the_replay_gives_are_parameters_of_the_player(repository):

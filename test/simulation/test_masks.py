@@ -69,8 +69,8 @@ def test_a_shrunk_camera_looks_the_same_way():
     np.testing.assert_allclose(small.rays, blocks, atol=1e-6)
 
 
-def test_masks_of_a_street_cover_what_sensors_see(drive, key):
-    by_lidar, by_camera = drive.masks(key.stamp)
+def test_masks_of_a_street_cover_what_sensors_see(drive, key, key_labels):
+    by_lidar, by_camera = drive.masks(key.stamp, key_labels)
     assert not (by_camera & ~by_lidar).any()
     # Every surface in full-size pictures, on slopes and far away too.
     for camera in drive.rig.cameras:
@@ -78,11 +78,11 @@ def test_masks_of_a_street_cover_what_sensors_see(drive, key):
         seen = np.isfinite(view.depth.ravel())
         points = (camera.columns[:, seen] * view.depth.ravel()[seen]).T
         in_picture = mark(OCC3D_GRID, transform_points(camera.sensor2ego, points)) & by_lidar
-        assert by_camera[in_picture].mean() > 0.93
+        assert by_camera[in_picture].mean() > 0.88
 
 
 def test_cameras_see_neither_above_the_car_nor_through_walls(drive, key, key_labels):
-    by_lidar, by_camera = drive.masks(key.stamp)
+    by_lidar, by_camera = drive.masks(key.stamp, key_labels)
     assert not by_camera[98:102, 98:102, 8:].any()
     occupied = key_labels != OCC3D_NUSCENES.free
     assert 0.3 < by_camera[occupied & by_lidar].mean() < 0.95

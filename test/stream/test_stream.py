@@ -37,6 +37,9 @@ def test_inputs_are_counted_with_their_rate():
         "rate": 0.0,
         "last_stamp": 0,
         "last_arrival": 0.0,
+        "period": 0.0,
+        "distance": None,
+        "worst_distance": None,
     }
 
 
@@ -67,7 +70,7 @@ def test_a_frame_that_misses_a_camera_says_so_and_goes_out():
     assert vehicle.stream.statistics().rejected == {"B.no_image": 1}
 
 
-def test_frames_wait_for_tf_but_not_for_ever():
+def test_frames_wait_for_tf_and_go_on_by_extrapolation_when_the_wait_is_over():
     vehicle = Vehicle(ready=False, sync_max_wait=0.2)
     stream = vehicle.stream
     stream.add_transforms(mounts(), static=True)
@@ -83,6 +86,68 @@ def test_frames_wait_for_tf_but_not_for_ever():
     assert stream.poll(0.39) == []
     (frame,) = vehicle.frames(0.41)
     assert np.allclose(frame.ego2global, ego(0.1), atol=1e-6)
+
+
+def test_a_frame_is_not_given_up_for_late_tf_unless_a_newer_one_can_be_used():
+    vehicle = Vehicle((), ready=False, sync_max_wait=0.2)
+    stream = vehicle.stream
+    stream.add_transforms(mounts(), static=True)
+    vehicle.drive(-0.5, 0.0)
+    for seconds in (0.3, 0.4, 0.5):
+        stream.add_points(cloud(seconds), seconds)
+    assert stream.poll(3.0) == [], "tf is 0.3 s behind: nothing to guess from"
+    statistics = stream.statistics(3.0)
+    assert (statistics.waiting, statistics.waiting_since) == (3, 0.3)
+    assert statistics.waiting_for_tf
+    vehicle.drive(0.32, 0.45)
+    frames = vehicle.frames(3.0)
+    assert [frame.stamp for frame in frames] == [at(0.3), at(0.4), at(0.5)]
+    assert stream.statistics().drops == {}
+
+
+def test_without_a_localiser_frames_are_given_up_by_name():
+    vehicle = Vehicle((), ready=False, sync_queue=3)
+    vehicle.stream.add_transforms(mounts(), static=True)
+    vehicle.drive(-0.5, 0.0)
+    for index in range(5):
+        vehicle.stream.add_points(cloud(0.2 + index * 0.1), index * 0.1)
+        assert vehicle.frames(index * 0.1) == []
+    assert vehicle.stream.statistics().drops == {"tf_extrapolation": 2}
+    assert vehicle.reasons == ["tf_extrapolation"] * 2
+    assert "needed at 1000.300 s" in vehicle.problems[-1].text
+
+
+@pytest.mark.parametrize(("stamp", "reason"), [(0.1, "duplicate_stamp"), (0.05, "out_of_order")])
+def test_a_sweep_that_comes_again_or_too_late_makes_no_second_frame(stamp, reason):
+    vehicle = Vehicle(())
+    vehicle.stream.add_points(cloud(0.1), 0.0)
+    assert vehicle.stream.add_points(cloud(stamp), 0.0)
+    assert [frame.stamp for frame in vehicle.frames()] == [at(0.1)]
+    statistics = vehicle.stream.statistics()
+    assert statistics.frames_in == 1
+    assert statistics.rejected == {f"LIDAR_TOP.{reason}": 1}
+    assert statistics.drops == {}
+
+
+def test_the_distance_of_images_from_where_they_were_expected_is_told():
+    vehicle = Vehicle(sync_offsets={"CAM": 0.02})
+    for index, late in enumerate((0.0, 0.01, 0.005)):
+        vehicle.stream.add_image("CAM", jpeg(index * 0.1 + 0.02 + late), 0.0)
+        vehicle.stream.add_points(cloud(index * 0.1), 0.0)
+    assert len(vehicle.frames()) == 3
+    statistics = vehicle.stream.statistics().inputs["CAM"]
+    assert statistics.distance == pytest.approx(0.005)
+    assert statistics.worst_distance == pytest.approx(0.01)
+
+
+def test_the_rate_of_a_dead_input_falls():
+    vehicle = Vehicle()
+    for index in range(30):
+        vehicle.stream.add_image("CAM", jpeg(index * 0.1), 50.0 + index * 0.1)
+    rates = [vehicle.stream.statistics(now).inputs["CAM"].rate for now in (53.0, 54.9, 3600.0)]
+    assert rates[0] == pytest.approx(10.0)
+    assert rates[1] == pytest.approx(19 / 3.9)
+    assert rates[2] < 0.01
 
 
 def send_round(vehicle: Vehicle, now: float, pause: float) -> list:
@@ -127,20 +192,6 @@ def test_a_bag_in_a_loop_gives_the_same_frames_in_every_round(interval, pause):
     assert_equal_frames(rounds[1], rounds[2])
     drops = {} if interval or pause else {"jump_back": 2}
     assert vehicle.stream.statistics().drops == drops
-
-
-def test_clear_forgets_sensors_but_not_tf_and_calibration():
-    vehicle = Vehicle()
-    vehicle.stream.add_image("CAM", jpeg(), 0.0)
-    vehicle.stream.add_points(cloud(), 0.0)
-    vehicle.stream.clear()
-    assert vehicle.stream.flush() == []
-    assert vehicle.stream.statistics().drops == {"cleared": 1}
-    vehicle.stream.add_image("CAM", jpeg(0.1), 0.0)
-    vehicle.stream.add_points(cloud(0.1), 0.0)
-    (frame,) = vehicle.frames()
-    assert frame.inputs == ("CAM", "LIDAR_TOP")
-    assert not frame.cloud.points[:, 4].any()
 
 
 def test_another_model_may_want_other_sensors():

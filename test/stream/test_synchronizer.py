@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from effocc_ros.stream.synchronizer import SyncConfig, Synchronizer
+from effocc_ros.stream.synchronizer import Readiness, SyncConfig, Synchronizer
 
 MS = 1_000_000
 SECOND = 1000 * MS
@@ -19,7 +19,7 @@ class Message:
 
 
 def synchronizer(*cameras: str, **settings) -> Synchronizer:
-    settings = {"max_wait": 0.1, **settings}
+    settings = {"max_wait": 0.1, "tolerance": 0.1, **settings}
     return Synchronizer(SyncConfig(cameras=cameras or ("A",), **settings))
 
 
@@ -42,7 +42,7 @@ operations = st.lists(
 )
 
 
-@given(operations, st.integers(0, 200), st.integers(-50, 50), st.integers(1, 6))
+@given(operations, st.integers(1, 200), st.integers(-50, 50), st.integers(1, 6))
 def test_each_camera_gives_its_nearest_image_and_none_outside_the_tolerance(
     steps, tolerance, offset, queue
 ):
@@ -78,7 +78,6 @@ wild = st.lists(
         st.tuples(st.just("A"), st.integers(0, 5000)),
         st.tuples(st.just("reference"), st.integers(0, 5000)),
         st.tuples(st.just("poll"), st.integers(0, 150)),
-        st.tuples(st.just("clear"), st.just(0)),
     ),
     max_size=60,
 )
@@ -95,8 +94,6 @@ def test_every_reference_taken_in_ends_once_as_a_trigger_or_a_counted_drop(steps
         elif kind == "poll":
             now += value / 1e3
             ended += made.ready(now)
-        elif kind == "clear":
-            made.clear()
         else:
             made.add_image("A", START + value * MS, None)
     ended += made.ready(INFINITY)
@@ -233,13 +230,65 @@ def test_what_else_a_frame_needs_is_waited_for_up_to_its_newest_image():
     made.add_image("A", START + 15 * MS, None)
     made.add_reference(START, None, 0.0)
 
-    def settled(stamp):
-        asked.append(stamp)
-        return False
+    def readiness(trigger):
+        asked.append(trigger.newest)
+        return Readiness.INCOMPLETE
 
-    assert made.ready(0.05, settled) == []
+    assert made.ready(0.05, readiness) == []
     assert asked == [START + 15 * MS]
-    assert len(made.ready(0.1, settled)) == 1
+    assert len(made.ready(0.1, readiness)) == 1
+
+
+def test_a_trigger_that_tf_does_not_reach_waits_until_it_does():
+    made, reached = synchronizer("A"), []
+
+    def readiness(trigger):
+        return Readiness.COMPLETE if trigger.reference in reached else Readiness.TOO_EARLY
+
+    for index in range(3):
+        made.add_image("A", START + index * 100 * MS, index)
+        made.add_reference(START + index * 100 * MS, index, index * 0.1)
+        assert made.ready(index * 0.1, readiness) == []
+    assert made.ready(5.0, readiness) == [], "long after max_wait"
+    reached += [1]
+    assert [trigger.reference for trigger in made.ready(5.0, readiness)] == [1]
+    assert dict(made.drops) == {"tf_extrapolation": 1}, "the older one is given up for it"
+    reached += [2]
+    (trigger,) = made.ready(5.0, readiness)
+    assert images(trigger) == {"A": 0}
+
+
+def test_images_of_a_trigger_that_waits_for_tf_are_not_lost():
+    made = synchronizer("A", queue=3)
+    made.add_image("A", START, "mine")
+    made.add_reference(START, None, 0.0)
+    assert made.ready(0.0, lambda trigger: Readiness.TOO_EARLY) == []
+    for index in range(1, 6):
+        made.add_image("A", START + index * 50 * MS, "later")
+    (trigger,) = made.ready(0.3)
+    assert trigger.images == {"A": (START, "mine")}
+
+
+def test_waits_stand_still_with_the_clock_and_survive_its_being_set_back():
+    made = synchronizer("A", max_wait=0.1)
+    made.add_reference(START, None, 50.0)
+    assert made.ready(50.0) == made.ready(50.0) == []
+    assert made.ready(3.0) == [], "a simulation that began anew"
+    assert len(made.ready(3.11)) == 1
+
+
+@pytest.mark.parametrize(
+    ("period", "distance", "taken"),
+    [(83, 40, True), (83, 50, False), (33, 15, True), (33, 30, False), (500, 90, True)],
+)
+def test_by_default_an_image_lies_within_half_a_period_of_its_camera(period, distance, taken):
+    made = synchronizer("A", tolerance=0.0)
+    for index in range(9, -1, -1):
+        made.add_image("A", START - (distance + index * period) * MS, None)
+    made.add_reference(START, None, 0.0)
+    (trigger,) = made.ready(1.0)
+    assert images(trigger) == ({"A": -distance} if taken else {})
+    assert trigger.distances == ({"A": -distance * MS} if taken else {})
 
 
 def test_triggers_come_oldest_first_and_do_not_overtake():
@@ -277,20 +326,27 @@ def test_a_full_queue_drops_the_oldest_by_name():
     assert [trigger.reference for trigger in made.ready(INFINITY)] == [3, 4]
 
 
-def test_a_reference_that_comes_twice_makes_one_trigger():
-    made = synchronizer("A")
+@pytest.mark.parametrize("interval", [0.0, 0.5])
+def test_one_stamp_makes_one_trigger_however_often_it_comes(interval):
+    made = synchronizer("A", trigger_interval=interval)
     assert made.add_reference(START, "first", 0.0)
+    assert made.stale(START) == "duplicate_stamp"
     assert not made.add_reference(START, "again", 0.0)
     assert [trigger.reference for trigger in made.ready(INFINITY)] == ["first"]
+    assert not made.add_reference(START, "once more", 3.0)
+    assert made.ready(INFINITY) == []
     assert not made.drops
 
 
-def test_a_single_reference_in_a_loop_makes_a_trigger_each_round():
-    made = synchronizer("A", trigger_interval=0.5)
-    for now in (0.0, 3.0, 6.0):
-        made.add_image("A", START, None)
-        assert made.add_reference(START, None, now)
-        assert images(made.ready(now)[0]) == {"A": 0}
+def test_a_reference_that_goes_back_by_less_than_a_second_is_ignored():
+    made = synchronizer("A")
+    assert made.add_reference(START, "first", 0.0)
+    for back in (1, 150 * MS, SECOND):
+        assert made.stale(START - back) == "out_of_order"
+        assert not made.add_reference(START - back, "late", 0.0)
+    assert made.stale(START - SECOND - 1) == ""
+    assert [trigger.reference for trigger in made.ready(INFINITY)] == ["first"]
+    assert not made.drops
 
 
 # ---- jumps back in time -----------------------------------------------------------------------
@@ -331,17 +387,6 @@ def test_one_image_with_a_stamp_from_the_future_does_no_lasting_harm():
     made.add_image("A", START, "good")
     made.add_reference(START, None, 0.0)
     assert images(made.ready(0.0)[0]) == {"A": 0}
-
-
-def test_clear_forgets_everything_and_counts_what_waited():
-    made = synchronizer("A", trigger_interval=0.5)
-    made.add_image("A", START, None)
-    made.add_reference(START, None, 0.0)
-    made.clear()
-    assert dict(made.drops) == {"cleared": 1}
-    assert made.add_reference(START + 100 * MS, None, 0.0), "the interval begins anew"
-    (trigger,) = made.ready(INFINITY)
-    assert trigger.missing == {"A": None}
 
 
 def test_other_cameras_may_be_matched_from_now_on():

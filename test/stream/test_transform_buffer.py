@@ -255,3 +255,34 @@ def test_a_loop_is_refused_and_the_tree_stays(parent, child):
         made.add(parent, child, SECOND, moved(1.0))
     assert caught.value.reason == "tf_loop"
     assert made.lookup("map", "camera", SECOND)[0, 3] == 3.0
+
+
+def test_one_swapped_transform_gives_way_to_the_edge_that_is_repeated():
+    made = buffer(("base", "map", 0.0, moved(1.0)))  # parent and child swapped, once
+    for index in range(3):
+        with pytest.raises(InputError, match="without loops"):
+            made.add("map", "base", index * SECOND // 10, moved(index))
+    for index in range(3, 10):
+        made.add("map", "base", index * SECOND // 10, moved(index))
+    assert made.lookup("map", "base", 9 * SECOND // 10)[0, 3] == 9.0
+
+
+def test_an_edge_that_is_repeated_or_static_does_not_give_way():
+    repeated, static = TransformBuffer(), buffer(("base", "lidar", 0.0, moved(1.0), True))
+    for index in range(10):
+        repeated.add("map", "base", index * SECOND // 10, moved(index))
+        for made, edge in ((repeated, ("base", "map")), (static, ("lidar", "base"))):
+            with pytest.raises(InputError, match="without loops"):
+                made.add(*edge, index * SECOND // 10, moved(0.0))
+    assert repeated.lookup("map", "base", SECOND // 2)[0, 3] == 5.0
+
+
+def test_a_stamp_beyond_reach_is_too_early_until_tf_comes():
+    made = buffer(("map", "base", 0.0, moved(0.0)), ("map", "base", 1.0, moved(1.0)))
+    assert [made.too_early("map", "base", round(s * SECOND)) for s in (-1, 0.5, 1.1, 1.2)] == [
+        False,
+        False,
+        False,
+        True,
+    ]
+    assert not made.too_early("map", "nowhere", SECOND)

@@ -1,0 +1,269 @@
+"""Every setting of the occupancy node: its parameters, and what follows from them.
+
+``python -m effocc_ros.nodes.settings > config/occ.param.yaml`` writes the shipped parameter file.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from effocc_ros.calibration import load_calibration
+from effocc_ros.frame import NUSCENES_CAMERAS
+from effocc_ros.networks.config import ModelConfig
+from effocc_ros.nodes.parameters import (
+    bad_parameter,
+    check_value,
+    parameter_file,
+    setting,
+    typed_value,
+)
+from effocc_ros.occupancy_views import FLAT_CLASSES
+from effocc_ros.predictor import PRECISIONS
+from effocc_ros.stream import INTENSITY, StreamConfig, SyncConfig
+
+KINDS = ("fusion", "vision", "lidar")
+"""Values of ``model`` that stand for a preset of that kind."""
+
+
+@dataclass(frozen=True)
+class NodeSettings:
+    """Every parameter of ``occ_node``, checked.
+
+    Raises:
+        InputError: A value is out of its range, or two values do not fit together.
+    """
+
+    autostart: bool = setting(
+        True, "Configure and activate at start; false leaves that to a launch file or a manager."
+    )
+    model: str = setting(
+        "fusion_r18",
+        "Network to run: a preset, the path of a checkpoint, or fusion, vision, lidar for the "
+        "preset of that kind. Changing it loads the new network, then swaps between frames.",
+        dynamic=True,
+    )
+    fusion_model: str = setting(
+        "fusion_r18", "What model:=fusion means: a preset or a checkpoint."
+    )
+    vision_model: str = setting(
+        "vision_r50", "What model:=vision means: a preset or a checkpoint."
+    )
+    lidar_model: str = setting("lidar", "What model:=lidar means: a preset or a checkpoint.")
+    device: str = setting("auto", "Where the network runs: auto, cpu, cuda or cuda:<index>.")
+    precision: str = setting(
+        "float32", "Arithmetic of the network.", choices=tuple(sorted(PRECISIONS, reverse=True))
+    )
+    confidence: bool = setting(False, "Send the probability of each voxel's class as well.")
+    threads: int = setting(0, "CPU threads of the network; 0 lets PyTorch decide.", 0, 256)
+    cameras: tuple[str, ...] = setting(
+        NUSCENES_CAMERAS,
+        "Camera names; camera X is read from ~/input/X/image and ~/input/X/camera_info. One "
+        "empty name means that there is none.",
+    )
+    lidar: str = setting(StreamConfig.lidar, "Name of the LiDAR that is read from ~/input/points.")
+    image_transport: str = setting(
+        "compressed",
+        "Type of the image topics: sensor_msgs/Image or sensor_msgs/CompressedImage.",
+        choices=("raw", "compressed"),
+    )
+    reliability: str = setting(
+        "best_effort",
+        "Reliability that the sensor subscriptions ask for.",
+        choices=("best_effort", "reliable"),
+    )
+    queue_depth: int = setting(10, "Messages kept per sensor subscription.", 1, 1000)
+    base_frame: str = setting(
+        StreamConfig.base_frame, "tf frame of the vehicle; the grid lies in it."
+    )
+    fixed_frame: str = setting(
+        StreamConfig.fixed_frame,
+        "tf frame that does not move with the vehicle; empty when ego motion is unknown.",
+    )
+    calibration: str = setting(
+        "", "YAML file with intrinsics and sensor poses for rigs without CameraInfo or tf."
+    )
+    synchronizer: str = setting(
+        "auto",
+        "What makes a frame: each LiDAR sweep, or each image of the anchor camera; auto takes "
+        "the LiDAR where the model uses one and the anchor camera where it does not.",
+        choices=("auto", "lidar", "anchor"),
+    )
+    anchor_camera: str = setting("CAM_FRONT", "Camera that makes the frames without a LiDAR.")
+    tolerance: float = setting(
+        SyncConfig.tolerance,
+        "Seconds between an image and the stamp at which it is expected, at most; 0: half of the "
+        "camera's measured period, 0.1 s at most.",
+        0.0,
+        10.0,
+    )
+    camera_offsets: tuple[float, ...] = setting(
+        (),
+        "Seconds by which each camera's stamps lie after the reference stamp, in the order of "
+        "cameras; empty: none.",
+    )
+    accept_within: float = setting(
+        SyncConfig.accept_within,
+        "Seconds: an image this close to where it is expected is taken without waiting for a "
+        "closer one.",
+        0.0,
+        10.0,
+    )
+    max_wait: float = setting(
+        SyncConfig.max_wait,
+        "Seconds on the node's clock that a frame waits for images and tf after its reference "
+        "message.",
+        0.0,
+        60.0,
+    )
+    trigger_interval: float = setting(
+        SyncConfig.trigger_interval, "Seconds between frames, at least; 0 for all.", 0.0, 3600.0
+    )
+    sweeps: int = setting(
+        -1,
+        "Earlier LiDAR sweeps added to the reference sweep; -1: what the model wants.",
+        -1,
+        100,
+    )
+    max_extrapolation: float = setting(
+        StreamConfig.max_extrapolation,
+        "Seconds beyond the newest transform that it is extrapolated, at most.",
+        0.0,
+        10.0,
+    )
+    intensity_scale: float = setting(
+        StreamConfig.intensity_scale,
+        "Factor that brings the LiDAR's intensity to 0..255.",
+        0.0,
+        100000.0,
+    )
+    grid_min_height: float = setting(
+        0.2,
+        "Metres over the base frame where ~/output/grid begins to count voxels.",
+        -100.0,
+        100.0,
+        dynamic=True,
+    )
+    grid_max_height: float = setting(
+        2.2,
+        "Metres over the base frame where ~/output/grid stops counting voxels.",
+        -100.0,
+        100.0,
+        dynamic=True,
+    )
+    ground_classes: tuple[str, ...] = setting(
+        tuple(FLAT_CLASSES),
+        "Classes that lie on the ground and never block ~/output/grid by themselves.",
+    )
+    drivable_classes: tuple[str, ...] = setting(
+        tuple(FLAT_CLASSES),
+        "Ground classes that the vehicle may drive on: free cells of ~/output/grid.",
+    )
+    markers_min_height: float = setting(
+        -100.0,
+        "Metres over the base frame below which ~/output/markers leaves voxels out.",
+        -100.0,
+        100.0,
+        dynamic=True,
+    )
+    markers_max_height: float = setting(
+        100.0,
+        "Metres over the base frame above which ~/output/markers leaves voxels out.",
+        -100.0,
+        100.0,
+        dynamic=True,
+    )
+    diagnostics_period: float = setting(1.0, "Seconds between two diagnostics.", 0.05, 60.0)
+
+    def __post_init__(self):
+        for each in fields(self):
+            check_value(each, getattr(self, each.name))
+        for output in ("grid", "markers"):
+            lower, upper = (getattr(self, f"{output}_{end}_height") for end in ("min", "max"))
+            if not lower < upper:
+                raise bad_parameter(
+                    f"{output}_min_height, {output}_max_height",
+                    f"{lower} m, {upper} m",
+                    "the first below the second",
+                )
+        if self.camera_offsets and len(self.camera_offsets) != len(self.cameras):
+            raise bad_parameter(
+                "camera_offsets",
+                f"{len(self.camera_offsets)} offsets for {len(self.cameras)} cameras",
+                "one per camera, in the order of cameras, or none",
+            )
+
+    def changed(self, values: Mapping[str, Any]) -> "NodeSettings":
+        """Return settings with other values of some parameters, as ROS gives them.
+
+        Raises:
+            InputError: A value has the wrong type, is out of its range, or does not fit.
+        """
+        ours = [each for each in fields(self) if each.name in values]
+        return replace(self, **{each.name: typed_value(each, values[each.name]) for each in ours})
+
+    @property
+    def network(self) -> tuple[str, str, str, bool, int]:
+        """What decides which network is loaded, and how."""
+        model = getattr(self, f"{self.model}_model") if self.model in KINDS else self.model
+        return model, self.device, self.precision, self.confidence, self.threads
+
+    def anchored(self, model: ModelConfig) -> bool:
+        """Return whether an anchor camera makes the frames of a model, and not the LiDAR."""
+        if self.synchronizer == "auto":
+            return model.modality == "vision"
+        return self.synchronizer == "anchor"
+
+    def unknown_cameras(self, model: ModelConfig) -> tuple[str, ...]:
+        """Return the cameras that a model which uses cameras has no place for."""
+        return tuple(name for name in self.cameras if model.cameras and name not in model.cameras)
+
+    def stream_config(self, model: ModelConfig) -> StreamConfig:
+        """Return how the stream makes frames for a model.
+
+        Raises:
+            InputError: No camera of the rig is one of the model's, a vision network is without
+                its anchor camera, or the calibration file is bad.
+        """
+        offsets = self.camera_offsets or (0.0,) * len(self.cameras)
+        used = {
+            name: offset
+            for name, offset in zip(self.cameras, offsets, strict=True)
+            if name in model.cameras
+        }
+        if model.cameras and self.cameras and not used:
+            raise bad_parameter(
+                "cameras",
+                ", ".join(self.cameras),
+                f"names that {model.name} knows: {', '.join(model.cameras)}",
+            )
+        anchor = self.anchor_camera if self.anchored(model) else ""
+        if anchor and anchor not in used:
+            raise bad_parameter(
+                "anchor_camera",
+                f"'{anchor}'",
+                f"a camera of the rig that {model.name} uses: "
+                + (", ".join(used) or "there is none"),
+            )
+        return StreamConfig(
+            sync=SyncConfig(
+                cameras=tuple(used),
+                offsets=used,
+                tolerance=self.tolerance,
+                accept_within=self.accept_within,
+                max_wait=self.max_wait,
+                trigger_interval=self.trigger_interval,
+            ),
+            lidar=self.lidar,
+            anchor=anchor,
+            base_frame=self.base_frame,
+            fixed_frame=self.fixed_frame,
+            sweeps=model.sweeps if self.sweeps < 0 else self.sweeps,
+            max_extrapolation=self.max_extrapolation,
+            intensity_scale=self.intensity_scale,
+            learn_intensity=INTENSITY not in model.tanh_columns,
+            calibration=load_calibration(self.calibration) if self.calibration else {},
+        )
+
+
+if __name__ == "__main__":
+    print(parameter_file(NodeSettings), end="")

@@ -1,0 +1,147 @@
+"""What is connected, and what is missing, until the first frame is published."""
+
+from dataclasses import dataclass
+
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSCompatibility, qos_check_compatible
+
+from effocc_ros.nodes.inputs import Inputs, Topic
+from effocc_ros.stream import Stream
+
+SHORT = {"BEST_EFFORT": "best effort", "TRANSIENT_LOCAL": "latched"}
+
+
+@dataclass(frozen=True)
+class InputRow:
+    """One topic as the start-up table shows it.
+
+    Attributes:
+        sensor: Camera or LiDAR; ``tf``.
+        what: ``image``, ``camera_info``, ``points``, ``tf`` or ``tf_static``.
+        topic: Full name after remapping.
+        kind: Type that is subscribed to.
+        publishers: Name, and where it matters type and QoS, of each publisher.
+        mismatch: Why no publisher's messages can arrive; empty where some can, or there is none.
+        received: Messages that have come.
+        calibrated: The camera's intrinsics are known; None where it needs none.
+        mounted: tf, or a file, tells where the sensor is; None while that cannot be known.
+    """
+
+    sensor: str
+    what: str
+    topic: str
+    kind: str
+    publishers: tuple[str, ...] = ()
+    mismatch: str = ""
+    received: int = 0
+    calibrated: bool | None = None
+    mounted: bool | None = None
+
+
+def input_rows(node: Node, inputs: Inputs, stream: Stream) -> list[InputRow]:
+    """Ask ROS who publishes the inputs, and the stream what it knows of the sensors."""
+    rows = []
+    for topic in inputs.topics:
+        name = node.resolve_topic_name(topic.name)
+        kind = _kind(topic)
+        publishers, mismatches = [], []
+        for each in node.get_publishers_info_by_topic(name):
+            mismatch = _mismatch(topic, kind, each)
+            mismatches.append(mismatch)
+            publishers.append(f"{each.node_name} ({_qos(each.qos_profile)})")
+        state = stream.sensor_state(topic.sensor)
+        is_sensor = topic.what in ("image", "points")
+        rows.append(
+            InputRow(
+                sensor=topic.sensor,
+                what=topic.what,
+                topic=name,
+                kind=kind,
+                publishers=tuple(publishers),
+                mismatch="" if "" in mismatches else "; ".join(dict.fromkeys(mismatches)),
+                received=inputs.counts[topic.name],
+                calibrated=state.calibrated if topic.what == "image" else None,
+                mounted=state.mounted if is_sensor else None,
+            )
+        )
+    return rows
+
+
+def _kind(topic: Topic) -> str:
+    package = topic.kind.__module__.split(".", 1)[0]
+    return f"{package}/msg/{topic.kind.__name__}"
+
+
+def _mismatch(topic: Topic, kind: str, publisher) -> str:
+    if publisher.topic_type != kind:
+        return f"{publisher.node_name} sends {publisher.topic_type}"
+    verdict, reason = qos_check_compatible(publisher.qos_profile, topic.qos)
+    if verdict != QoSCompatibility.ERROR:
+        return ""
+    volatile = publisher.qos_profile.durability == DurabilityPolicy.VOLATILE
+    if volatile and topic.qos.durability == DurabilityPolicy.TRANSIENT_LOCAL:
+        return f"{publisher.node_name} publishes it volatile, not latched (transient local)"
+    return f"{publisher.node_name} offers another QoS ({reason.strip().rstrip(';')})"
+
+
+def _qos(profile) -> str:
+    names = (profile.reliability.name, profile.durability.name)
+    return ", ".join(SHORT.get(name, name.lower()) for name in names)
+
+
+def table(rows: list[InputRow]) -> str:
+    """Render the rows as a table for the log."""
+    head = ("input", "topic", "type", "publishers", "received", "calibrated", "pose")
+    body = [
+        (
+            f"{row.sensor} {row.what}" if row.sensor != "tf" else row.what,
+            row.topic,
+            row.kind.rsplit("/", 1)[1],
+            "; ".join(row.publishers) or "NONE",
+            str(row.received),
+            _word(row.calibrated),
+            _word(row.mounted),
+        )
+        for row in rows
+    ]
+    widths = [max(len(line[i]) for line in (head, *body)) for i in range(len(head))]
+    lines = [
+        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
+        for line in (head, *body)
+    ]
+    return "\n".join(lines)
+
+
+def missing(rows: list[InputRow], reference: str, localised: bool | None) -> str:
+    """Say in a sentence why nothing has been published yet, and what to do.
+
+    Args:
+        rows: The table.
+        reference: Sensor whose messages make the frames.
+        localised: Whether tf tells the ego motion; None where none is wanted.
+    """
+    # What makes the frames comes first: without it all else is of no use.
+    ordered = sorted(rows, key=lambda row: row.sensor != reference)
+    reasons = [f"{row.topic}: {row.mismatch}" for row in ordered if row.mismatch]
+    silent = [row for row in ordered if not row.received and not row.mismatch]
+    alone = [row.topic for row in silent if not row.publishers]
+    quiet = [row.topic for row in silent if row.publishers]
+    if alone:
+        reasons.append(f"nobody publishes {', '.join(alone)} (check remappings and rig)")
+    if quiet:
+        reasons.append(f"nothing has come on {', '.join(quiet)} (check the publisher)")
+    lost = [row.sensor for row in ordered if row.received and row.mounted is False]
+    if lost:
+        reasons.append(f"tf does not tell where {', '.join(lost)} is (check frame_id and tf)")
+    dark = [row.sensor for row in ordered if row.received and row.calibrated is False]
+    if dark:
+        reasons.append(f"no CameraInfo of {', '.join(dark)}")
+    if localised is False:
+        reasons.append("tf does not connect fixed_frame and base_frame")
+    if not reasons:
+        return "all inputs have come; the first frame is being made, or see the warnings above"
+    return "nothing was published yet: " + "; ".join(reasons)
+
+
+def _word(known: bool | None) -> str:
+    return "" if known is None else "yes" if known else "NO"

@@ -1,0 +1,151 @@
+"""Settings: one class that declares, checks and documents, and decides what frames are made of."""
+
+from dataclasses import fields
+
+import pytest
+import yaml
+
+pytest.importorskip("rclpy", reason="rclpy absent: neither ROS 2 nor its wheels are here")
+
+from effocc_ros.errors import InputError
+from effocc_ros.frame import NUSCENES_CAMERAS
+from effocc_ros.nodes.parameters import (
+    constraint,
+    descriptor,
+    parameter_file,
+    ros_value,
+    unknown_names,
+)
+from effocc_ros.nodes.settings import NodeSettings
+from effocc_ros.presets import load_preset
+
+OFFSETS = (-0.043, -0.035, -0.028, -0.001, -0.010, -0.019)
+
+
+def test_the_shipped_file_is_what_the_settings_render(repository):
+    assert (repository / "config" / "occ.param.yaml").read_text() == parameter_file(NodeSettings)
+
+
+def test_the_file_gives_every_parameter_its_default():
+    content = yaml.safe_load(parameter_file(NodeSettings))["/**"]["ros__parameters"]
+    assert NodeSettings().changed(content) == NodeSettings()
+    assert list(content) == [each.name for each in fields(NodeSettings)]
+
+
+@pytest.mark.parametrize("each", fields(NodeSettings), ids=lambda each: each.name)
+def test_each_descriptor_says_what_it_is(each):
+    described = descriptor(each)
+    assert described.description.endswith((".", "s.)"))
+    assert not described.read_only
+    if each.metadata["lower"] is not None:
+        (limits,) = described.integer_range or described.floating_point_range
+        assert limits.from_value <= each.default <= limits.to_value
+        assert constraint(each)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"precision": "float8"}, "parameter precision: found 'float8'; expected one of: float32"),
+        ({"image_transport": "theora"}, "raw, compressed"),
+        ({"grid_min_height": 3.0}, "grid_min_height, grid_max_height: found 3.0 m, 2.2 m"),
+        ({"markers_max_height": -100.0}, "markers_max_height"),
+        ({"cameras": ["A"], "camera_offsets": [0.0, 0.1]}, "2 offsets for 1 cameras"),
+        ({"tolerance": "wide"}, "parameter tolerance: found 'wide'; expected a number"),
+        ({"tolerance": 11}, "tolerance: found 11.0; expected 0.0 to 10.0"),
+        ({"sweeps": 1.5}, "sweeps: found 1.5; expected a whole number"),
+        ({"confidence": 1}, "confidence: found 1; expected true or false"),
+        ({"cameras": "CAM_FRONT"}, "cameras: found 'CAM_FRONT'; expected a list of texts"),
+        ({"cameras": [1, 2]}, "a list of texts"),
+        ({"model": None}, "model: found None; expected a text"),
+    ],
+)
+def test_values_that_do_not_fit_are_refused_by_name(change, named):
+    with pytest.raises(InputError, match=named.replace("(", r"\(")):
+        NodeSettings().changed(change)
+
+
+def test_whole_numbers_stand_for_numbers_and_nothing_for_an_empty_list():
+    settings = NodeSettings().changed(
+        {"tolerance": 1, "cameras": ["A", "B"], "camera_offsets": [0, 1], "use_sim_time": True}
+    )
+    assert (settings.tolerance, settings.camera_offsets) == (1.0, (0.0, 1.0))
+    assert isinstance(settings.tolerance, float)
+    for none in (None, [], [""]):
+        assert NodeSettings().changed({"cameras": none}).cameras == ()
+    (cameras,) = [each for each in fields(NodeSettings) if each.name == "cameras"]
+    assert ros_value(cameras, ()) == [""]
+
+
+def test_an_unknown_name_is_said_with_the_nearest_one():
+    lines = unknown_names(["modle", "device", "use_sim_time", "zzz"], ["model", "device"])
+    assert lines == [
+        "parameter modle: there is none of this name; it is ignored; did you mean model?",
+        "parameter zzz: there is none of this name; it is ignored; see config/occ.param.yaml",
+    ]
+
+
+# ---- what frames are made of ------------------------------------------------------------------
+
+
+def stream_config(model, **changes):
+    return (
+        NodeSettings()
+        .changed({"camera_offsets": OFFSETS, **changes})
+        .stream_config(load_preset(model))
+    )
+
+
+def test_a_fusion_model_is_triggered_by_the_lidar():
+    config = stream_config("fusion_r18")
+    assert config.anchor == ""
+    assert config.sync.cameras == NUSCENES_CAMERAS
+    assert config.sync.offsets["CAM_FRONT"] == -0.035
+    assert config.sweeps == 9
+
+
+def test_a_vision_model_is_triggered_by_its_anchor_and_offsets_count_from_there():
+    config = stream_config("vision_r50")
+    assert config.anchor == "CAM_FRONT"
+    assert config.matching.offsets["CAM_FRONT"] == 0.0
+    assert config.matching.offsets["CAM_BACK"] == pytest.approx(0.025)
+
+
+def test_a_lidar_model_waits_for_no_camera():
+    assert stream_config("lidar").sync.cameras == ()
+    assert NodeSettings().unknown_cameras(load_preset("lidar")) == ()
+
+
+def test_cameras_that_the_model_does_not_know_are_left_out_and_named():
+    rig = NodeSettings(cameras=("CAM_FRONT", "CAM_ROOF"))
+    assert rig.stream_config(load_preset("fusion_r18")).sync.cameras == ("CAM_FRONT",)
+    assert rig.unknown_cameras(load_preset("fusion_r18")) == ("CAM_ROOF",)
+
+
+def test_a_rig_none_of_whose_cameras_the_model_knows_is_refused():
+    rig = NodeSettings(cameras=("front", "rear"))
+    with pytest.raises(InputError, match=r"cameras: found front, rear; expected names.*CAM_FRONT"):
+        rig.stream_config(load_preset("fusion_r18"))
+    assert NodeSettings(cameras=()).stream_config(load_preset("fusion_r18")).sync.cameras == ()
+
+
+@pytest.mark.parametrize(
+    ("synchronizer", "model", "anchor"),
+    [("lidar", "vision_r50", ""), ("anchor", "fusion_r18", "CAM_FRONT")],
+)
+def test_the_synchronizer_may_be_chosen(synchronizer, model, anchor):
+    assert stream_config(model, synchronizer=synchronizer).anchor == anchor
+
+
+def test_an_anchor_that_the_rig_lacks_is_named():
+    with pytest.raises(InputError, match=r"anchor_camera: found 'CAM_ROOF'.*CAM_FRONT"):
+        stream_config("vision_r50", anchor_camera="CAM_ROOF")
+
+
+def test_the_number_of_sweeps_may_be_chosen():
+    assert stream_config("fusion_r18", sweeps=3).sweeps == 3
+
+
+def test_a_network_that_squashes_intensity_gets_it_as_the_lidar_gives_it():
+    assert NodeSettings().stream_config(load_preset("lidar")).learn_intensity
+    assert not NodeSettings().stream_config(load_preset("waymo_lidar")).learn_intensity

@@ -1,0 +1,64 @@
+"""The start-up table, and the sentence that says what is missing."""
+
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy absent: neither ROS 2 nor its wheels are here")
+
+from effocc_ros.nodes.startup import InputRow, missing, table
+
+
+def row(sensor="LIDAR_TOP", what="points", topic="/points", **changes):
+    fields = {"publishers": ("driver (reliable, volatile)",), "received": 9, **changes}
+    return InputRow(sensor, what, topic, "sensor_msgs/msg/PointCloud2", **fields)
+
+
+def test_the_table_shows_what_is_connected():
+    lines = table(
+        [
+            row(mounted=True),
+            row("CAM_FRONT", "image", "/cam", publishers=(), received=0, calibrated=False),
+        ]
+    ).splitlines()
+    assert lines[0].split() == [
+        "input",
+        "topic",
+        "type",
+        "publishers",
+        "received",
+        "calibrated",
+        "pose",
+    ]
+    assert lines[1].split() == [
+        *("LIDAR_TOP", "points", "/points", "PointCloud2"),
+        *("driver", "(reliable,", "volatile)", "9", "yes"),
+    ]
+    assert lines[2].split() == ["CAM_FRONT", "image", "/cam", "PointCloud2", "NONE", "0", "NO"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "localised", "said"),
+    [
+        ([row(publishers=(), received=0)], True, "nobody publishes /points"),
+        ([row(received=0)], True, "nothing has come on /points"),
+        (
+            [row(received=0, mismatch="driver sends sensor_msgs/msg/LaserScan")],
+            True,
+            "/points: driver sends sensor_msgs/msg/LaserScan",
+        ),
+        ([row(mounted=False)], True, "tf does not tell where LIDAR_TOP is"),
+        ([row("CAM", "image", "/cam", calibrated=False)], True, "no CameraInfo of CAM"),
+        ([row(mounted=True)], False, "tf does not connect fixed_frame and base_frame"),
+        ([row(mounted=True)], True, "all inputs have come"),
+        ([row(mounted=True)], None, "all inputs have come"),
+    ],
+)
+def test_what_is_missing_is_said_in_a_sentence(rows, localised, said):
+    assert said in missing(rows, "LIDAR_TOP", localised)
+
+
+def test_what_makes_the_frames_is_named_first():
+    rows = [
+        row("CAM", "image", "/cam", publishers=(), received=0),
+        row(publishers=(), received=0),
+    ]
+    assert "nobody publishes /points, /cam" in missing(rows, "LIDAR_TOP", True)

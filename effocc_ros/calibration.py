@@ -10,9 +10,13 @@ from numpy.typing import NDArray
 
 from effocc_ros.errors import InputError
 from effocc_ros.geometry import rigid
+from effocc_ros.intrinsics import check_pinhole
+from effocc_ros.lenses import Lens, read_lens
 
-KEYS = {"intrinsics": (3, 3), "size": (2,), "translation": (3,), "rotation": (4,)}
-"""What a calibration file may say of a sensor, and the shapes."""
+ARRAYS = {"intrinsics": (3, 3), "size": (2,), "translation": (3,), "rotation": (4,)}
+"""Arrays that a calibration file may give for a sensor, and their shapes."""
+KEYS = (*ARRAYS, "distortion_model", "distortion", "rectified")
+"""All that it may say."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +27,16 @@ class SensorCalibration:
         intrinsics: (3, 3) pinhole matrix in pixels.
         size: (width, height) of the images that ``intrinsics`` is for.
         sensor2base: (4, 4) sensor frame (optical frame of a camera) to base frame.
+        lens: Distortion of a camera's images, which is undone.
+        rectified: Whether a camera's images are rectified already, also where CameraInfo gives a
+            lens; None: their topic's name tells.
     """
 
     intrinsics: NDArray[np.float64] | None = None
     size: tuple[int, int] | None = None
     sensor2base: NDArray[np.float64] | None = None
+    lens: Lens | None = None
+    rectified: bool | None = None
 
 
 def load_calibration(path: Path | str) -> dict[str, SensorCalibration]:
@@ -35,7 +44,9 @@ def load_calibration(path: Path | str) -> dict[str, SensorCalibration]:
 
     The YAML file maps sensor names to ``intrinsics`` (3 x 3), ``size`` (width, height),
     ``translation`` (x, y, z in metres in the base frame) and ``rotation`` (quaternion w, x, y, z,
-    sensor to base); each is optional, but the last two come together.
+    sensor to base), ``distortion_model`` and ``distortion`` (as distortion_model and D of
+    CameraInfo) and ``rectified`` (true or false); each is optional, but translation and rotation
+    come together.
 
     Raises:
         InputError: The file is absent or not of this form.
@@ -54,18 +65,24 @@ def _sensor(path: Path, name: str, values: Any) -> SensorCalibration:
     if not isinstance(values, dict) or not set(values) <= set(KEYS):
         raise _bad(path, f"{name}: {values}", f"keys out of {', '.join(KEYS)}")
     arrays = {}
-    for key, value in values.items():
+    for key in ARRAYS.keys() & values.keys():
         try:
-            arrays[key] = np.array(value, np.float64)
+            arrays[key] = np.array(values[key], np.float64)
         except (TypeError, ValueError):
             arrays[key] = np.empty(0)
-        if arrays[key].shape != KEYS[key] or not np.isfinite(arrays[key]).all():
-            raise _bad(path, f"{name}.{key} = {value}", f"numbers of shape {KEYS[key]}")
+        if arrays[key].shape != ARRAYS[key] or not np.isfinite(arrays[key]).all():
+            raise _bad(path, f"{name}.{key} = {values[key]}", f"numbers of shape {ARRAYS[key]}")
     if ("translation" in arrays) != ("rotation" in arrays):
         raise _bad(path, f"{name} with {', '.join(arrays)}", "translation and rotation together")
-    focal = np.diag(arrays.get("intrinsics", np.eye(3)))[:2]
-    if min(*focal, *arrays.get("size", [1])) <= 0:
-        raise _bad(path, f"{name}: {values}", "focal lengths and a size above 0")
+    if "intrinsics" in arrays:
+        try:
+            check_pinhole(arrays["intrinsics"], name, "intrinsics")
+        except InputError as error:
+            raise _bad(path, f"{name}.{error.found}", error.expected) from error
+    if min(arrays.get("size", [1])) <= 0:
+        raise _bad(path, f"{name}: {values}", "a size above 0")
+    if not isinstance(values.get("rectified", True), bool):
+        raise _bad(path, f"{name}.rectified = {values['rectified']}", "true or false")
     pose = size = None
     if "rotation" in arrays:
         if abs(np.linalg.norm(arrays["rotation"]) - 1.0) > 1e-3:
@@ -73,7 +90,24 @@ def _sensor(path: Path, name: str, values: Any) -> SensorCalibration:
         pose = rigid(arrays["rotation"], arrays["translation"])
     if "size" in arrays:
         size = int(arrays["size"][0]), int(arrays["size"][1])
-    return SensorCalibration(arrays.get("intrinsics"), size, pose)
+    lens = _lens(path, name, values)
+    return SensorCalibration(arrays.get("intrinsics"), size, pose, lens, values.get("rectified"))
+
+
+def _lens(path: Path, name: str, values: dict[str, Any]) -> Lens | None:
+    if "distortion" not in values and "distortion_model" not in values:
+        return None
+    if "intrinsics" not in values:
+        raise _bad(path, f"{name} with {', '.join(values)}", "intrinsics beside distortion")
+    model, numbers = values.get("distortion_model", "plumb_bob"), values.get("distortion", [])
+    try:
+        coefficients = np.array(numbers, np.float64)
+    except (TypeError, ValueError):
+        raise _bad(path, f"{name}.distortion = {numbers}", "a list of numbers") from None
+    try:
+        return read_lens(str(model), coefficients, name)
+    except InputError as error:
+        raise _bad(path, f"{name} with {error.found}", error.expected) from error
 
 
 def _bad(path: Path, found: str, expected: str) -> InputError:

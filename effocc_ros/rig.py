@@ -44,7 +44,7 @@ class Rig:
         fixed_frame: tf frame that does not move with it; empty where ego motion is unknown.
         reliability: ``reliable`` or ``best_effort``, as the publishers offer.
         max_extrapolation_s: How far an ego pose may be carried on: bags with few poses need more.
-        intensity_scale: Factor that brings the LiDAR's intensity to 0..255.
+        intensity_scale: Factor that brings the LiDAR's intensity to 0..255; 1 learns it.
         calibration: File with intrinsics or sensor poses, or None. A relative path counts from
             the rig file.
     """

@@ -9,7 +9,7 @@ from effocc_ros.calibration import load_calibration
 from effocc_ros.errors import InputError
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.rig import CameraTopics, Rig
-from effocc_ros.stream import Stream, StreamConfig, SyncConfig
+from effocc_ros.stream import INTENSITY, Stream, StreamConfig, SyncConfig, rectified_cameras
 
 IMAGE_TYPES = ("sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/Image")
 INFO_TYPES = ("sensor_msgs/msg/CameraInfo",)
@@ -60,7 +60,9 @@ class Feeding:
             sweeps=model.sweeps,
             max_extrapolation=rig.max_extrapolation_s,
             intensity_scale=rig.intensity_scale,
+            learn_intensity=INTENSITY not in model.tanh_columns,
             calibration=load_calibration(rig.calibration) if rig.calibration else {},
+            rectified=rectified_cameras({each.name: each.image for each in self.cameras}),
         )
 
     def feeders(self, stream: Stream) -> dict[str, Feeder]:

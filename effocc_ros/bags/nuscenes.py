@@ -25,6 +25,8 @@ from effocc_ros.bags.writer import BagWriter
 from effocc_ros.datasets.files import read_jpeg, read_points
 from effocc_ros.datasets.nuscenes_tables import NuscenesTables, SensorRecord
 from effocc_ros.errors import InputError
+from effocc_ros.image_bytes import read_header
+from effocc_ros.intrinsics import intrinsics_of_image
 
 FIXED_FRAME = "map"
 BASE_FRAME = "base_link"
@@ -56,11 +58,16 @@ class SensorEvent:
         sensor: Name of a MountedSensor.
         data: JPEG bytes of a camera; (N, 5) float32 x, y, z (metres, sensor frame), intensity
             (0..255), ring of a LiDAR.
+        intrinsics: (3, 3) pinhole matrix of a camera that is recalibrated on the way; None: the
+            MountedSensor's.
+        size: Height and width that ``intrinsics`` is for.
     """
 
     stamp: int
     sensor: str
     data: bytes | NDArray[np.float32]
+    intrinsics: NDArray[np.float64] | None = None
+    size: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -171,10 +178,10 @@ def nuscenes_to_bag(
 
 
 def scene_calibration(records: Iterable[SensorRecord]) -> tuple[MountedSensor, ...]:
-    """Return the one calibration that each sensor has in a scene.
+    """Return the one place that each sensor has in a scene, and its first intrinsics.
 
     Raises:
-        InputError: A sensor has two, which /tf_static could not say.
+        InputError: A sensor has two places, which /tf_static could not say.
     """
     found: dict[str, MountedSensor] = {}
     for record in records:
@@ -202,7 +209,16 @@ def _loaded(steps: Iterable[PoseEvent | SensorRecord]) -> Iterator[PoseEvent | S
             data = read_points(step.file, len(NUSCENES_POINT), what)
         else:
             data = read_jpeg(step.file, what)
-        yield SensorEvent(step.stamp, step.sensor, data)
+            _check_size(step, data)
+        yield SensorEvent(step.stamp, step.sensor, data, step.intrinsics, step.size)
+
+
+def _check_size(record: SensorRecord, data: bytes) -> None:
+    """Refuse what the stream would leave out: an image that its intrinsics are not of."""
+    header = read_header(data)
+    if header is not None and record.intrinsics is not None:
+        what = f"calibration of {record.sensor} in {record.scene}"
+        intrinsics_of_image(record.intrinsics, record.size[::-1], header.size, what)
 
 
 def _write_places(writer: BagWriter, calibration: Sequence[MountedSensor], stamp: int) -> None:
@@ -221,7 +237,8 @@ def _write_measurement(writer: BagWriter, event: SensorEvent, sensor: MountedSen
         points = rows.view(NUSCENES_POINT)[:, 0]
         writer.write(f"/{name}", point_cloud_message(stamp, name, points), stamp)
         return
-    info = camera_info_message(stamp, name, sensor.intrinsics, sensor.size)
+    seen = sensor if event.intrinsics is None else event
+    info = camera_info_message(stamp, name, seen.intrinsics, seen.size)
     image = compressed_image_message(stamp, name, event.data)
     writer.write(f"/{name}/camera_info", info, stamp)
     writer.write(f"/{name}/image_rect_compressed", image, stamp)

@@ -98,6 +98,7 @@ def process_bag(
             frames_out=writer.counts.get(OCCUPANCY_TOPIC, 0),
             drops=statistics.drops,
             rejected={**statistics.rejected, **run.undecodable},
+            noted=statistics.noted,
             milliseconds={name: median(values) for name, values in run.milliseconds.items()},
         )
 

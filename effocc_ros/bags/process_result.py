@@ -20,6 +20,7 @@ class ProcessResult:
         frames_out: Occupancy grids written.
         drops: Frames that came to nothing, by reason.
         rejected: Messages that could not be used, by ``source.reason``.
+        noted: Messages that were used, but not without a remark, by ``source.reason``.
         milliseconds: Median time of each stage per frame.
     """
 
@@ -33,6 +34,7 @@ class ProcessResult:
     frames_out: int
     drops: Mapping[str, int]
     rejected: Mapping[str, int]
+    noted: Mapping[str, int]
     milliseconds: Mapping[str, float]
 
     def table(self) -> str:
@@ -46,6 +48,7 @@ class ProcessResult:
         ]
         rows += [(f"dropped: {reason}", str(n)) for reason, n in sorted(self.drops.items())]
         rows += [(f"rejected: {reason}", str(n)) for reason, n in sorted(self.rejected.items())]
+        rows += [(f"noted: {reason}", str(n)) for reason, n in sorted(self.noted.items())]
         rows += [(stage, f"{value:.1f} ms") for stage, value in self.milliseconds.items()]
         rows.append(("written", str(self.bag)))
         width = max(len(name) for name, _ in rows)

@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from effocc_ros.errors import InputError
-from effocc_ros.image_bytes import JPEG, is_cut
+from effocc_ros.image_bytes import (
+    JPEG,
+    decode_bytes,
+    eight_bits,
+    is_cut,
+    read_header,
+    used_bits,
+)
 
 Shape = tuple[int | None, ...]
 """Shape of an array; None is any length."""
@@ -37,17 +44,22 @@ def read_bytes(path: Path, what: str = "the data of a sensor") -> bytes:
 def read_image(path: Path) -> NDArray[np.uint8]:
     """Decode a JPEG or PNG as (H, W, 3) uint8 RGB; EXIF orientation is not applied.
 
+    Images of 16 bits are scaled by the bits that they use.
+
     Raises:
-        InputError: It is absent, cut off, or no image.
+        InputError: It is absent, cut off, no image, or claims a size that no camera has.
     """
     data = read_bytes(path, "an image")
-    picture = None
-    if not is_cut(data):
-        flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-        picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    header = None if is_cut(data) else read_header(data)
+    if header is not None and header.is_absurd(len(data)):
+        claim = f"{len(data)} bytes that claim {header.size[0]}x{header.size[1]} pixels"
+        raise _bad(path, claim, "an image of a camera")
+    picture = decode_bytes(np.frombuffer(data, np.uint8), header) if header is not None else None
     if picture is None:
         raise _bad(path, f"{len(data)} bytes that are no whole JPEG or PNG", "an image")
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB, dst=picture)
+    if picture.dtype == np.uint16:
+        picture = eight_bits(picture, used_bits(picture))
+    return picture if picture.ndim == 3 else cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB)
 
 
 def read_jpeg(path: Path, what: str = "a JPEG") -> bytes:

@@ -8,6 +8,7 @@ from effocc_ros.datasets.files import read_image, read_points
 from effocc_ros.datasets.nuscenes_tables import LIDAR, NuscenesTables, SampleRecord, SensorRecord
 from effocc_ros.errors import InputError
 from effocc_ros.frame import NUSCENES_CAMERAS, Camera, Frame, PointCloud
+from effocc_ros.intrinsics import intrinsics_of_image
 from effocc_ros.sweeps import Sweep, aggregate_sweeps
 
 BASE_FRAME = "base_link"
@@ -108,10 +109,12 @@ def _camera(record: SensorRecord) -> Camera:
             expected="a (3, 3) matrix",
             reason="no_intrinsics",
         )
+    image = read_image(record.file)
+    size, what = record.size[::-1], f"calibration of {record.sensor} in {record.scene}"
     return Camera(
         name=record.sensor,
-        image=read_image(record.file),
-        intrinsics=record.intrinsics,
+        image=image,
+        intrinsics=intrinsics_of_image(record.intrinsics, size, image.shape[1::-1], what),
         sensor2ego=record.sensor2ego,
         ego2global=record.ego2global,
         stamp=record.stamp,

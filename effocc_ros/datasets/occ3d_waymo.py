@@ -13,6 +13,7 @@ frame:
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from effocc_ros.classes import OCC3D_WAYMO
@@ -23,6 +24,7 @@ from effocc_ros.datasets.waymo_cameras import read_cameras
 from effocc_ros.errors import InputError
 from effocc_ros.frame import Camera, Frame, PointCloud
 from effocc_ros.geometry import OCC3D_GRID
+from effocc_ros.intrinsics import intrinsics_of_image
 
 SPACE = LabelSpace(OCC3D_WAYMO, OCC3D_GRID, "base_link")
 FREE_IN_FILES = 23
@@ -37,6 +39,7 @@ SPLITS = {
     "val": ("validation", "cam_infos_vali.pkl", 1),
 }
 """Split -> folder of labels, file of cameras, first digit of file names."""
+IMAGE_WIDTH = 1920
 POINT_COLUMNS = 6
 FRAME_NANOSECONDS = 100_000_000
 
@@ -145,14 +148,7 @@ class Occ3dWaymoDataset(Dataset[Sample]):
             stamp=stamp,
             frame_id=SPACE.frame_id,
             cameras=tuple(
-                Camera(
-                    name=camera,
-                    image=read_image(self._image_file(IMAGE_FOLDERS[number], name)),
-                    intrinsics=self._cameras.intrinsics[row, number],
-                    sensor2ego=self._cameras.sensor2ego[row, number],
-                    ego2global=pose,
-                    stamp=stamp,
-                )
+                self._camera(row, number, name, stamp)
                 for number, camera in enumerate(CAMERAS)
                 if camera in self._wanted
             ),
@@ -160,10 +156,34 @@ class Occ3dWaymoDataset(Dataset[Sample]):
             ego2global=pose,
         )
 
+    def _camera(self, row: int, number: int, name: str, stamp: int) -> Camera:
+        file = self._image_file(IMAGE_FOLDERS[number], name)
+        image, matrix = read_image(file), self._cameras.intrinsics[row, number]
+        what = f"calibration of {CAMERAS[number]}"
+        return Camera(
+            name=CAMERAS[number],
+            image=image,
+            intrinsics=intrinsics_of_image(matrix, _size(matrix, image), image.shape[1::-1], what),
+            sensor2ego=self._cameras.sensor2ego[row, number],
+            ego2global=self._cameras.ego2global[row],
+            stamp=stamp,
+        )
+
     def _image_file(self, folder: str, name: str) -> Path:
         # Newer converters copy Waymo's JPEG, older ones wrote PNG.
         jpeg = self._sensors / folder / f"{name}.jpg"
         return jpeg if jpeg.is_file() else jpeg.with_suffix(".png")
+
+
+def _size(matrix: NDArray[np.float64], image: NDArray[np.uint8]) -> tuple[int, int]:
+    """Return the size that a matrix is for, which the files do not say.
+
+    All of Waymo's images are 1920 pixels wide; those whose principal point would lie outside were
+    shrunk.
+    """
+    height, width = image.shape[:2]
+    shrunk = matrix[0, 2] >= width or matrix[1, 2] >= height
+    return (IMAGE_WIDTH, round(height * IMAGE_WIDTH / width)) if shrunk else (width, height)
 
 
 def labels_files(folder: Path) -> list[Path]:

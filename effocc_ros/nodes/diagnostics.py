@@ -204,9 +204,11 @@ def _tf(snapshot: Snapshot) -> tuple[bytes, str, dict]:
 
 
 def _counts(snapshot: Snapshot, name: str) -> dict[str, int]:
+    statistics = snapshot.statistics
     rejected = {
-        f"rejected.{what}": count
-        for what, count in sorted(snapshot.statistics.rejected.items())
+        f"{kind}.{what}": count
+        for kind, counts in (("rejected", statistics.rejected), ("noted", statistics.noted))
+        for what, count in sorted(counts.items())
         if what.startswith((f"{name}.", f"{name} "))
     }
     return {**rejected, "lost": snapshot.lost[name]} if snapshot.lost.get(name) else rejected

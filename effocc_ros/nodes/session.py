@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from threading import Lock
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -22,7 +23,7 @@ from effocc_ros.nodes.settings import NodeSettings
 from effocc_ros.nodes.startup import input_rows, missing, table
 from effocc_ros.nodes.throttle import Throttle
 from effocc_ros.predictor import Predictor
-from effocc_ros.stream import Problem, Stream, StreamConfig
+from effocc_ros.stream import Problem, Stream, StreamConfig, rectified_cameras
 
 QUIET_SECONDS = 5.0
 """A complaint about the same source for the same reason is not repeated sooner."""
@@ -72,7 +73,7 @@ class Session:
         self._problems: dict[str, dict[str, None]] = {}
         self._counted: deque[tuple[float, int, int]] = deque()
         self._next: tuple[Predictor, StreamConfig, list[Topic], float] | None = None
-        config = settings.stream_config(predictor.config)
+        config = self._config(predictor)
         self._stream = Stream(config, self._on_problem, image_fallback())
         self._inputs = Inputs(node, self._stream, self._received, self._on_useless)
         self._handled = Handled(node, settings.base_frame)
@@ -131,7 +132,7 @@ class Session:
         Raises:
             InputError: The sensors of this node cannot feed it.
         """
-        config = self._settings.stream_config(predictor.config)
+        config = self._config(predictor)
         new = self._inputs.subscribe(self._topics(predictor, config))
         if self._next is not None:
             self._next[0].close()
@@ -195,6 +196,12 @@ class Session:
             self._counted.popleft()
         _, frames_before, drops_before = self._counted[0]
         return (drops - drops_before) / max(frames_in - frames_before, 1)
+
+    def _config(self, predictor: Predictor) -> StreamConfig:
+        name = self._node.resolve_topic_name
+        topics = {each: name(f"~/input/{each}/image") for each in self._settings.cameras}
+        config = self._settings.stream_config(predictor.config)
+        return replace(config, rectified=rectified_cameras(topics))
 
     def _topics(self, predictor: Predictor, config: StreamConfig) -> list[Topic]:
         lidar = predictor.config.modality != "vision" or not config.anchor

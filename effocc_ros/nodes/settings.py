@@ -18,7 +18,7 @@ from effocc_ros.nodes.parameters import (
     typed_value,
 )
 from effocc_ros.predictor import PRECISIONS
-from effocc_ros.stream import StreamConfig, SyncConfig
+from effocc_ros.stream import INTENSITY, StreamConfig, SyncConfig
 
 KINDS = ("fusion", "vision", "lidar")
 """Values of ``model`` that stand for a preset of that kind."""
@@ -297,6 +297,7 @@ class NodeSettings:
             sweeps=model.sweeps if self.sweeps < 0 else self.sweeps,
             max_extrapolation=self.max_extrapolation,
             intensity_scale=self.intensity_scale,
+            learn_intensity=INTENSITY not in model.tanh_columns,
             calibration=load_calibration(self.calibration) if self.calibration else {},
         )
 

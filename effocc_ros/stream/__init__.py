@@ -1,11 +1,12 @@
 """From sensor messages to Frames, without ROS."""
 
-from effocc_ros.stream.config import StreamConfig
+from effocc_ros.stream.config import INTENSITY, StreamConfig, rectified_cameras
 from effocc_ros.stream.report import InputStatistics, Problem, SensorState, StreamStatistics
 from effocc_ros.stream.stream import Stream
 from effocc_ros.stream.synchronizer import SyncConfig, Trigger
 
 __all__ = [
+    "INTENSITY",
     "InputStatistics",
     "Problem",
     "SensorState",
@@ -14,4 +15,5 @@ __all__ = [
     "StreamStatistics",
     "SyncConfig",
     "Trigger",
+    "rectified_cameras",
 ]

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from effocc_ros.calibration import SensorCalibration
 from effocc_ros.errors import InputError
 from effocc_ros.frame import Camera, Frame, PointCloud
-from effocc_ros.stream.camera_models import CameraModel
+from effocc_ros.stream.camera_models import CameraModel, CameraModels, CameraView, filed_model
 from effocc_ros.stream.config import StreamConfig
 from effocc_ros.stream.headers import no_frame_id
-from effocc_ros.stream.images import Fallback, decode_image
+from effocc_ros.stream.images import Fallback, ImageDecoder
 from effocc_ros.stream.report import Problem
 from effocc_ros.stream.sweep_buffer import RawSweep, SweepBuffer
 from effocc_ros.stream.synchronizer import Trigger
@@ -55,7 +55,7 @@ class Assembler:
 
     Attributes:
         config: As given; may be replaced between two frames.
-        models: Camera name -> newest CameraInfo.
+        models: What CameraInfo has said.
     """
 
     def __init__(
@@ -68,13 +68,13 @@ class Assembler:
         self.config = config
         self._transforms = transforms
         self._sweeps = sweeps
-        self._fallback = fallback
         # OpenCV lets go of the interpreter while it decodes.
         self._decoders = ThreadPoolExecutor(os.cpu_count(), "image-decoder")
-        self.models: dict[str, CameraModel] = {}
+        self.models = CameraModels()
+        self._images = ImageDecoder(fallback)
 
     def has_model(self, camera: str) -> bool:
-        """Return whether a camera's intrinsics are known."""
+        """Return whether all that is told of a camera's intrinsics has come."""
         filed = self.config.calibration.get(camera, SensorCalibration())
         return filed.intrinsics is not None or camera in self.models
 
@@ -119,14 +119,15 @@ class Assembler:
             InputError: No camera and no LiDAR is left.
         """
         cameras = []
-        decoded = self._decoders.map(self._decode, [camera for camera, _ in scene.cameras])
+        decoded = self._decoders.map(self._decode, scene.cameras)
         cloud = self._cloud(scene)  # while the images are decoded
-        for (camera, model), image in zip(scene.cameras, decoded, strict=True):
-            if isinstance(image, InputError):
-                report(Problem.of(camera.name, image))
+        for (camera, _), view in zip(scene.cameras, decoded, strict=True):
+            if isinstance(view, InputError):
+                report(Problem.of(camera.name, view))
                 continue
-            intrinsics = model.intrinsics_for(image)
-            cameras.append(replace(camera, image=image, intrinsics=intrinsics))
+            for remark in view.remarks:
+                report(Problem.of_remark(camera.name, remark))
+            cameras.append(replace(camera, image=view.image, intrinsics=view.intrinsics))
         if not cameras and not scene.sweeps:
             raise InputError(
                 f"frame at {scene.stamp}",
@@ -143,9 +144,10 @@ class Assembler:
             ego2global=scene.ego2global,
         )
 
-    def _decode(self, camera: Camera) -> NDArray[np.uint8] | InputError:
+    def _decode(self, camera_and_model: tuple[Camera, CameraModel]) -> CameraView | InputError:
+        camera, model = camera_and_model
         try:
-            return decode_image(camera.image, camera.name, self._fallback)
+            return model.view(self._images.decode(camera.image, camera.name), camera.name)
         except InputError as error:
             return error
 
@@ -158,22 +160,34 @@ class Assembler:
         return PointCloud(points, reference.sensor2ego, self.config.lidar, frame_id)
 
     def _locate_camera(self, name: str, stamp: int, message: Any) -> tuple[Camera, CameraModel]:
-        model = self._model(name)
+        model = self._model(name, stamp)
         frame_id = message.header.frame_id.lstrip("/") or model.frame_id
         camera = Camera(
             name=name,
             image=message,
             intrinsics=model.intrinsics,
-            sensor2ego=self._sensor2ego(name, stamp, frame_id),
+            sensor2ego=self._sensor2ego(name, stamp, frame_id)
+            @ self._in_frame(name, model, stamp),
             ego2global=self._ego2global(stamp),
             stamp=stamp,
         )
         return camera, model
 
-    def _model(self, name: str) -> CameraModel:
+    def _in_frame(self, name: str, model: CameraModel, stamp: int) -> NDArray[np.float64]:
+        """Return the pose of a camera's rectified images in its tf frame."""
+        filed = self.config.calibration.get(name, SensorCalibration())
+        if filed.sensor2base is not None or not model.first_camera.any():
+            return model.pose(shifted=False)
+        # By definition the frame is the first camera's; where tf has a frame there already, it is
+        # the second camera's own, and the baseline is in tf.
+        first = model.rotation.T @ model.first_camera
+        own = self._transforms.has_frame_at(model.frame_id, first, stamp)
+        return model.pose(shifted=not own)
+
+    def _model(self, name: str, stamp: int) -> CameraModel:
         known = self.config.calibration.get(name, SensorCalibration())
         if known.intrinsics is not None:
-            return CameraModel(known.intrinsics, known.size or (0, 0))
+            return filed_model(known, name)
         if name not in self.models:
             raise InputError(
                 f"camera {name}",
@@ -182,7 +196,7 @@ class Assembler:
                 do="Publish it, remap the camera_info topic, or give a calibration file",
                 reason="no_camera_info",
             )
-        return self.models[name]
+        return self.models.at(name, stamp)
 
     def _sensor2ego(self, name: str, stamp: int, frame_id: str) -> NDArray[np.float64]:
         known = self.config.calibration.get(name, SensorCalibration())

@@ -1,87 +1,222 @@
 """PointCloud2 messages to arrays of x, y, z, intensity."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from effocc_ros.errors import InputError
+from effocc_ros.stream.intensity import IntensityRange
+from effocc_ros.stream.report import Remark
 
 KINDS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
 """PointField datatype -> numpy type."""
 
 INTENSITY_NAMES = ("intensity", "i", "reflectivity")
+"""Names of the intensity, the preferred one first."""
+
+AT_SENSOR, OUT_OF_RANGE = 1e-6, 1e3
+"""Metres. What lies nearer or further in x, y and z is no return, but a code for none.
+
+Points of nuScenes come as near as 7e-6 m, and networks saw them in training.
+"""
 
 
-def decode_cloud(
-    message: Any, source: str, intensity_scale: float = 1.0
-) -> tuple[NDArray[np.float32], int]:
-    """Read a PointCloud2 of any layout.
+@dataclass(frozen=True)
+class DecodedCloud:
+    """A cloud as it can be used.
+
+    Attributes:
+        points: (N, 4) float32 x, y, z in metres in the sensor's frame and intensity (0 where it
+            is absent or not finite).
+        not_finite: How many points were left out because a coordinate is not finite.
+        no_return: How many because they lie at the sensor itself or out of its range.
+        remarks: What contradicts the data, and how it was understood.
+    """
+
+    points: NDArray[np.float32]
+    not_finite: int = 0
+    no_return: int = 0
+    remarks: tuple[Remark, ...] = ()
+
+
+class CloudReader:
+    """Reads the clouds of one LiDAR and learns the scale of its intensity.
 
     Args:
-        message: sensor_msgs PointCloud2.
         source: The LiDAR's name, for errors.
-        intensity_scale: Factor that brings the intensity to 0..255.
+        intensity_scale: Factor that brings the intensity to 0..255; 1 may be learned from it.
+    """
 
-    Returns:
-        (N, 4) float32 x, y, z in metres in the sensor's frame and intensity (0 where it is absent
-        or not finite), and how many points were left out because a coordinate is not finite.
+    def __init__(self, source: str, intensity_scale: float = 1.0):
+        self._source = source
+        self._intensity = IntensityRange(source, intensity_scale)
+
+    def read(self, message: Any, learn: bool = True) -> DecodedCloud:
+        """Read a PointCloud2 of any layout.
+
+        Args:
+            message: sensor_msgs PointCloud2.
+            learn: Whether to learn the scale of its intensity.
+
+        Raises:
+            InputError: x, y or z is missing, the data are too few, or no point is left.
+        """
+        source = self._source
+        fields = {field.name.lower(): field for field in message.fields}
+        step, remarks = _point_step(message, fields, source)
+        data, count, overruled = _dense(message, step, source)
+        order, said = _byte_order(message, fields, data, count, step, source)
+        names = [name for name in INTENSITY_NAMES if name in fields]
+        columns = {
+            name: _column(data, fields[name], count, step, order)
+            for name in ("x", "y", "z", *names)
+        }
+        remarks += [*overruled, *said]
+        points = np.empty((count, 4), np.float32)
+        with np.errstate(over="ignore"):  # float64 may hold what float32 cannot
+            for place, name in enumerate("xyz"):
+                points[:, place] = columns[name]
+        kept, not_finite, no_return = _returns(points, source)
+        intensity = [columns[name] for name in names]
+        if kept is not None:
+            points = points.take(kept, axis=0)
+            intensity = [each.take(kept) for each in intensity]
+        points[:, 3], learned = self._intensity.scaled(intensity, learn)
+        left_out = _left_out(source, count, not_finite, no_return)
+        return DecodedCloud(points, not_finite, no_return, (*remarks, *left_out, *learned))
+
+
+def decode_cloud(message: Any, source: str, intensity_scale: float = 1.0) -> DecodedCloud:
+    """Read one cloud by itself; as :meth:`CloudReader.read`.
 
     Raises:
-        InputError: x, y or z is missing, the data are big-endian or too few, or no point is left.
+        InputError: It cannot be used.
     """
-    fields = {field.name.lower(): field for field in message.fields}
-    _check(message, fields, source)
-    count = message.width * message.height
-    data = np.frombuffer(message.data, np.uint8)
-    if message.row_step > message.width * message.point_step:
-        rows = data[: message.height * message.row_step].reshape(message.height, -1)
-        data = rows[:, : message.width * message.point_step].reshape(-1)
-    intensity = next((fields[name] for name in INTENSITY_NAMES if name in fields), None)
-    points = np.zeros((count, 4), np.float32)
-    columns = [fields["x"], fields["y"], fields["z"], intensity]
-    for column, field in enumerate(columns):
-        if field is not None:
-            points[:, column] = _column(data, field, count, message.point_step)
-    points[:, 3] *= intensity_scale
-    np.nan_to_num(points[:, 3], copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-    finite = np.isfinite(points[:, :3]).all(axis=1)
-    lost = count - int(np.count_nonzero(finite))
-    if lost == count:
-        raise _bad(source, f"{count} points, none of them finite", "finite x, y, z", "nan_cloud")
-    return (points[finite] if lost else points), lost
+    return CloudReader(source, intensity_scale).read(message)
 
 
-def _column(data: NDArray, field: Any, count: int, step: int) -> NDArray:
-    """View one field of all points without a copy."""
-    kind = np.dtype("<" + KINDS[field.datatype])
-    return np.ndarray((count,), kind, data, offset=field.offset, strides=(step,))
+def _returns(points: NDArray, source: str) -> tuple[NDArray[np.intp] | None, int, int]:
+    """Return which points are returns (None: all), and how many are not, for either reason."""
+    x, y, z = np.abs(points[:, :3].T)
+    furthest = np.maximum(np.maximum(x, y, out=x), z, out=x)  # keeps NaN
+    kept = (furthest > AT_SENSOR) & (furthest < OUT_OF_RANGE)
+    lost = len(points) - int(np.count_nonzero(kept))
+    if not lost:
+        return None, 0, 0
+    not_finite = len(points) - int(np.count_nonzero(np.isfinite(furthest)))
+    if lost < len(points):
+        return np.flatnonzero(kept), not_finite, lost - not_finite
+    if not_finite == lost:
+        raise _bad(source, f"{lost} points, none of them finite", "finite x, y, z", "nan_cloud")
+    found = f"{lost} points, all at the sensor itself, out of range or not finite"
+    raise _bad(source, found, "at least one return", "no_returns")
 
 
-def _check(message: Any, fields: dict, source: str) -> None:
+def _left_out(source: str, count: int, not_finite: int, no_return: int) -> list[Remark]:
+    remarks = []
+    if not_finite:
+        text = (
+            f"cloud of {source}: found {not_finite} points that are not finite; expected numbers. "
+            "They are left out, the others are used."
+        )
+        remarks.append(Remark("nan_points", text))
+    if no_return:
+        text = (
+            f"cloud of {source}: found {no_return} of {count} points at the sensor itself or more "
+            f"than {OUT_OF_RANGE:g} m away, as rays without a return; expected points on things. "
+            "They are left out, the others are used."
+        )
+        remarks.append(Remark("no_return", text))
+    return remarks
+
+
+def _point_step(message: Any, fields: dict, source: str) -> tuple[int, list[Remark]]:
+    """Return bytes per point, by the data where point_step has no room for the fields."""
     missing = [name for name in "xyz" if name not in fields]
     if missing:
         found = f"fields {', '.join(fields) or '(none)'}"
         raise _bad(source, found, "fields x, y and z", "cloud_without_xyz")
-    if message.is_bigendian:
-        raise _bad(source, "big-endian data", "little-endian data", "big_endian_cloud")
-    if not message.width * message.height:
-        raise _bad(source, "an empty cloud", "at least one point", "empty_cloud")
-    strange = [f.name for f in fields.values() if f.datatype not in KINDS]
-    beyond = [
-        f.name
-        for f in fields.values()
-        if f.datatype in KINDS
-        and f.offset + np.dtype(KINDS[f.datatype]).itemsize > message.point_step
-    ]
+    strange = [name for name, field in fields.items() if field.datatype not in KINDS]
+    ends = {
+        name: field.offset + np.dtype(KINDS[field.datatype]).itemsize
+        for name, field in fields.items()
+        if name not in strange
+    }
+    step, count = int(message.point_step), int(message.width) * int(message.height)
+    beyond = [name for name, end in ends.items() if end > step]
+    if beyond and not strange and count and len(message.data) % count == 0:
+        likely = len(message.data) // count
+        if likely >= max(ends.values()):
+            return likely, [_overruled(message, source, f"point_step {step}")]
     if strange or beyond:
         found = f"field {', '.join(strange + beyond)} of unknown type or beyond point_step"
-        raise _bad(source, found, f"fields within {message.point_step} bytes", "bad_cloud")
-    needed = message.height * max(message.row_step, message.width * message.point_step)
-    if len(message.data) < needed:
-        size = f"{message.width}x{message.height} points of {message.point_step} bytes"
-        found = f"{len(message.data)} bytes for {size}"
-        raise _bad(source, found, f"{needed} bytes", "short_cloud")
+        raise _bad(source, found, f"fields within {step} bytes", "bad_cloud")
+    return step, []
+
+
+def _dense(message: Any, step: int, source: str) -> tuple[NDArray[np.uint8], int, list[Remark]]:
+    """Return the points' bytes without gaps, their number, and what was overruled.
+
+    ``row_step`` follows from width and point_step, and drivers fill it with all else; where the
+    data are exactly those of width and height, they are believed.
+    """
+    data = np.frombuffer(message.data, np.uint8)
+    row, count = int(message.row_step), int(message.width) * int(message.height)
+    width = message.width * step
+    if count and len(data) == count * step:
+        if row in (0, width) or message.height == 1:
+            return data, count, []
+        return data, count, [_overruled(message, source, f"row_step {row}")]
+    if not count and len(data) >= step and len(data) % step == 0:
+        said = f"width {message.width} and height {message.height}"
+        return data, len(data) // step, [_overruled(message, source, said)]
+    if not count:
+        raise _bad(source, "an empty cloud", "at least one point", "empty_cloud")
+    stride = row if row > width else width
+    # The gap after the last row may be missing.
+    if len(data) >= (message.height - 1) * stride + width:
+        rows = np.lib.stride_tricks.as_strided(data, (message.height, width), (stride, 1))
+        return rows.reshape(-1), count, []
+    if len(data) > count * step:
+        return data, count, [_overruled(message, source, f"row_step {row}")]
+    size = f"{message.width}x{message.height} points of {step} bytes, row_step {row}"
+    found = f"{len(data)} bytes for {size}"
+    raise _bad(source, found, f"{max(message.height * stride, count * step)} bytes", "short_cloud")
+
+
+def _byte_order(
+    message: Any, fields: dict, data: NDArray, count: int, step: int, source: str
+) -> tuple[str, list[Remark]]:
+    """Return ``<`` or ``>``: big-endian is a flag that drivers set by mistake, and PCL ignores."""
+    if not message.is_bigendian:
+        return "<", []
+    likely = {}
+    sample = min(count, 1000)
+    for order in "><":
+        columns = [_column(data, fields[name], sample, step, order) for name in "xyz"]
+        with np.errstate(all="ignore"):  # bytes in the wrong order are any number
+            furthest = np.max([np.abs(each.astype(np.float64)) for each in columns], axis=0)
+        likely[order] = np.count_nonzero((furthest > AT_SENSOR) & (furthest < OUT_OF_RANGE))
+    if likely[">"] >= likely["<"]:
+        return ">", []
+    return "<", [_overruled(message, source, "is_bigendian")]
+
+
+def _overruled(message: Any, source: str, said: str) -> Remark:
+    text = (
+        f"cloud of {source}: found {said} beside {len(message.data)} bytes for "
+        f"{message.width}x{message.height} points of {message.point_step} bytes; expected them to "
+        "agree. The points are all there, and are used."
+    )
+    return Remark("contradicting_cloud", text)
+
+
+def _column(data: NDArray, field: Any, count: int, step: int, order: str) -> NDArray:
+    """View one field of all points without a copy."""
+    kind = np.dtype(order + KINDS[field.datatype])
+    return np.ndarray((count,), kind, data, offset=field.offset, strides=(step,))
 
 
 def _bad(source: str, found: str, expected: str, reason: str) -> InputError:

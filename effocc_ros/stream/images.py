@@ -11,31 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from effocc_ros.errors import InputError
-from effocc_ros.image_bytes import is_cut
-
-DIRECT = {"rgb8": slice(0, 3), "rgba8": slice(0, 3), "bgr8": slice(2, None, -1)}
-DIRECT |= {"8uc3": DIRECT["bgr8"], "bgra8": slice(2, None, -1), "8uc4": slice(2, None, -1)}
-"""Encodings whose RGB is a view of the data: which channels, in which order."""
-
-CHANNELS = {"rgb8": 3, "bgr8": 3, "8uc3": 3, "rgba8": 4, "bgra8": 4, "8uc4": 4}
-CHANNELS |= {"mono8": 1, "8uc1": 1, "yuv422": 2, "uyvy": 2, "yuv422_yuy2": 2, "yuyv": 2}
-
-CONVERTED = {
-    "mono8": cv2.COLOR_GRAY2RGB,
-    "8uc1": cv2.COLOR_GRAY2RGB,
-    "yuv422": cv2.COLOR_YUV2RGB_UYVY,
-    "uyvy": cv2.COLOR_YUV2RGB_UYVY,
-    "yuv422_yuy2": cv2.COLOR_YUV2RGB_YUY2,
-    "yuyv": cv2.COLOR_YUV2RGB_YUY2,
-    # OpenCV names a Bayer pattern by its second row, ROS by its first.
-    "bayer_rggb8": cv2.COLOR_BayerBG2RGB,
-    "bayer_bggr8": cv2.COLOR_BayerRG2RGB,
-    "bayer_gbrg8": cv2.COLOR_BayerGR2RGB,
-    "bayer_grbg8": cv2.COLOR_BayerGB2RGB,
-}
+from effocc_ros.image_bytes import (
+    KINDS,
+    ImageHeader,
+    decode_bytes,
+    eight_bits,
+    is_cut,
+    read_header,
+    used_bits,
+)
+from effocc_ros.stream.encodings import ENCODINGS, layout, to_rgb, unpack
+from effocc_ros.stream.report import Remark
 
 Fallback = Callable[[Any], NDArray[np.uint8]]
 """Turns an Image message of any other encoding into (H, W, 3) uint8 RGB, as cv_bridge can."""
+
+VIDEO = ("h264", "h.264", "h265", "h.265", "hevc", "av1", "vp8", "vp9", "mpeg4")
+"""What a CompressedImage's format says where its data are a part of a video."""
 
 
 def is_compressed(message: Any) -> bool:
@@ -43,77 +35,161 @@ def is_compressed(message: Any) -> bool:
     return hasattr(message, "format")
 
 
-def check_image(message: Any, source: str, fallback: Fallback | None = None) -> None:
+def image_size(message: Any) -> tuple[int, int] | None:
+    """Return (width, height) as the message says it, None where a compressed one does not."""
+    if not is_compressed(message):
+        return int(message.width), int(message.height)
+    header = read_header(memoryview(message.data))
+    return None if header is None else header.size
+
+
+def check_image(message: Any, source: str, fallback: Fallback | None = None) -> tuple[Remark, ...]:
     """Look at an image's description, without decoding it.
 
+    Returns:
+        What contradicts the data, and is overruled by them.
+
     Raises:
-        InputError: The data are too few for the size, the end of a JPEG or PNG is lost, or the
-            encoding is unknown.
+        InputError: The data are too few for the size, the end of a JPEG or PNG is lost, the size
+            is absurd, or the encoding is unknown.
     """
     if is_compressed(message):
+        _header(message, source)
         if is_cut(bytes(message.data)):
             found = f"{len(message.data)} bytes of '{message.format}' without an end"
             raise _bad(source, found, "a whole JPEG or PNG", "corrupt_image")
-        return
-    encoding = message.encoding.lower()
-    known = encoding in DIRECT or encoding in CONVERTED
-    if not known and fallback is None:
-        names = ", ".join(sorted({*DIRECT, *CONVERTED}))
-        raise InputError(
-            f"image of {source}",
-            found=f"encoding '{message.encoding}'",
-            expected=f"one of {names}",
-            do="Convert it upstream, or install cv_bridge, which knows more",
-            reason="unknown_encoding",
-        )
-    needed = message.height * message.step
-    row = message.width * CHANNELS.get(encoding, 1)
-    if not message.height or not message.width or message.step < row or len(message.data) < needed:
+        return ()
+    encoding = ENCODINGS.get(message.encoding.lower())
+    if encoding is None:
+        if fallback is None:
+            raise InputError(
+                f"image of {source}",
+                found=f"encoding '{message.encoding}'",
+                expected=f"one of {', '.join(sorted(ENCODINGS))}",
+                do="Convert it upstream, or install cv_bridge, which knows more",
+                reason="unknown_encoding",
+            )
+        return ()
+    known = layout(message, encoding)
+    row = message.width * encoding.pixel_bytes
+    size = f"{message.width}x{message.height}, step {message.step}, '{message.encoding}'"
+    if known is None:
+        needed = encoding.byte_rows(message.height) * max(message.step, row)
         raise _bad(
             source,
-            f"{len(message.data)} bytes for {message.width}x{message.height}, "
-            f"step {message.step}, '{message.encoding}'",
-            f"step of at least {max(row, 1)} and height * step = {needed} bytes",
+            f"{len(message.data)} bytes for {size}",
+            f"step of at least {max(row, 1)} and {needed} bytes",
             "short_image",
         )
+    if known == (message.height, message.step):
+        return ()
+    text = (
+        f"image of {source}: found {size} beside {len(message.data)} bytes; expected them to "
+        f"agree. The data are those of {message.width}x{known[0]} pixels without a gap, and are "
+        "used so."
+    )
+    return (Remark("contradicting_step", text),)
+
+
+class ImageDecoder:
+    """Decodes images; remembers how many bits the cameras with deep pixels use.
+
+    Args:
+        fallback: Asked for encodings that are not known here.
+    """
+
+    def __init__(self, fallback: Fallback | None = None):
+        self._fallback = fallback
+        self._bits: dict[str, int] = {}
+
+    def decode(self, message: Any, source: str) -> NDArray[np.uint8]:
+        """Decode an Image or a CompressedImage that was checked.
+
+        Args:
+            message: sensor_msgs Image or CompressedImage.
+            source: The camera's name, for errors.
+
+        Returns:
+            (H, W, 3) uint8 RGB; a view of the message's data where the encoding allows.
+
+        Raises:
+            InputError: The picture cannot be decoded.
+        """
+        if is_compressed(message):
+            return self._decompress(message, source)
+        encoding = ENCODINGS.get(message.encoding.lower())
+        if encoding is None:
+            return _by_fallback(message, source, self._fallback)
+        samples = unpack(message, encoding, *layout(message, encoding))
+        try:
+            pixels = to_rgb(samples, encoding)
+        except cv2.error as error:  # 4:2:2 of odd width, for example
+            found = f"{message.width}x{message.height} '{message.encoding}' ({error.err})"
+            expected = "a size that the encoding can have"
+            raise _bad(source, found, expected, "corrupt_image") from error
+        return self._shallow(pixels, source)
+
+    def _decompress(self, message: Any, source: str) -> NDArray[np.uint8]:
+        """Decode a CompressedImage as compressed_image_transport means its format.
+
+        It is ``<encoding>; <codec> compressed <order of colours>``, or the codec alone.
+        """
+        data = np.frombuffer(message.data, np.uint8)
+        pixels = decode_bytes(data, _header(message, source))
+        if pixels is None:
+            found = f"{len(data)} bytes of '{message.format}' that cannot be decoded"
+            raise _bad(source, found, f"{KINDS} that is whole", "corrupt_image")
+        before, _, after = message.format.lower().partition(";")
+        encoding = ENCODINGS.get(before.strip()) if after else None
+        if pixels.ndim == 3:
+            # Publishers of old gave RGB to an encoder that takes it for BGR, and said so.
+            swapped = encoding is not None and "compressed rgb" in after
+            return self._shallow(pixels[..., ::-1] if swapped else pixels, source)
+        if encoding is not None and encoding.deep and pixels.dtype == np.uint8:
+            pixels = pixels.astype(np.uint16) << 8  # a JPEG holds the upper half of 16 bits
+        if encoding is None or encoding.samples > 1 or encoding.planes != "packed":
+            encoding = ENCODINGS["mono8"]
+        return self._shallow(to_rgb(pixels, encoding), source)
+
+    def _shallow(self, pixels: NDArray, source: str) -> NDArray[np.uint8]:
+        if pixels.dtype == np.uint8:
+            return pixels
+        pixels = np.ascontiguousarray(pixels, np.uint16)  # in the machine's order of bytes
+        # The most that was ever seen, so that a dark image stays dark.
+        self._bits[source] = max(self._bits.get(source, 8), used_bits(pixels))
+        return eight_bits(pixels, self._bits[source])
 
 
 def decode_image(message: Any, source: str, fallback: Fallback | None = None) -> NDArray[np.uint8]:
-    """Decode an Image or a CompressedImage.
-
-    Args:
-        message: sensor_msgs Image or CompressedImage.
-        source: The camera's name, for errors.
-        fallback: Asked for encodings that are not known here.
-
-    Returns:
-        (H, W, 3) uint8 RGB; a view of the message's data where the encoding allows.
+    """Check and decode one image by itself; as :meth:`ImageDecoder.decode`.
 
     Raises:
         InputError: The picture cannot be decoded.
     """
     check_image(message, source, fallback)
-    data = np.frombuffer(message.data, np.uint8)
-    if is_compressed(message):
-        picture = _decompressed(data)
-        if picture is None:
-            found = f"{len(data)} bytes of '{message.format}' that cannot be decoded"
-            raise _bad(source, found, "a whole JPEG or PNG", "corrupt_image")
-        return picture
-    encoding = message.encoding.lower()
-    if encoding not in DIRECT and encoding not in CONVERTED:
-        return _by_fallback(message, source, fallback)
-    channels = CHANNELS.get(encoding, 1)
-    rows = data[: message.height * message.step].reshape(message.height, message.step)
-    pixels = rows[:, : message.width * channels]
-    pixels = pixels.reshape(message.height, message.width, channels)
-    if encoding in DIRECT:
-        return pixels[..., DIRECT[encoding]]
-    try:
-        return cv2.cvtColor(np.ascontiguousarray(pixels), CONVERTED[encoding])
-    except cv2.error as error:  # 4:2:2 of odd width, for example
-        found = f"{message.width}x{message.height} '{message.encoding}' ({error.err})"
-        raise _bad(source, found, "a size that the encoding can have", "corrupt_image") from error
+    return ImageDecoder(fallback).decode(message, source)
+
+
+def _header(message: Any, source: str) -> ImageHeader:
+    """Read a CompressedImage's header.
+
+    Raises:
+        InputError: It is none of a picture that a camera takes.
+    """
+    form, count = message.format.lower(), len(message.data)
+    if "compresseddepth" in form:
+        raise _bad(source, f"'{message.format}'", "a camera's picture, not depth", "depth_image")
+    if any(kind in form for kind in VIDEO):
+        expected = f"{KINDS} in every message; no part of a video can be decoded by itself"
+        raise _bad(source, f"'{message.format}'", expected, "video_stream")
+    header = read_header(memoryview(message.data))
+    if header is None:
+        found = f"{count} bytes of '{message.format}' without an end or a header"
+        raise _bad(source, found, f"{KINDS} that is whole", "corrupt_image")
+    if header.is_absurd(count):
+        found = f"{count} bytes that claim {header.size[0]}x{header.size[1]} pixels"
+        raise _bad(source, found, "an image of a camera", "absurd_size")
+    return header
 
 
 def _by_fallback(message: Any, source: str, fallback: Fallback) -> NDArray[np.uint8]:
@@ -123,16 +199,6 @@ def _by_fallback(message: Any, source: str, fallback: Fallback) -> NDArray[np.ui
         found = f"encoding '{message.encoding}' ({error})"
         known = "one that cv_bridge turns into rgb8"
         raise _bad(source, found, known, "unknown_encoding") from error
-
-
-def _decompressed(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    # A camera's intrinsics belong to its pixels as they lie, however EXIF would turn them.
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    try:
-        picture = cv2.imdecode(data, flags)
-    except cv2.error:
-        return None
-    return None if picture is None else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB, dst=picture)
 
 
 def _bad(source: str, found: str, expected: str, reason: str) -> InputError:

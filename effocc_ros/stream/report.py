@@ -16,6 +16,19 @@ PUNCTUAL = 1.5
 
 
 @dataclass(frozen=True)
+class Remark:
+    """Something odd about a message that is used all the same.
+
+    Attributes:
+        reason: Short snake_case name under which it is counted.
+        text: One line for people: what was found, and how it was understood.
+    """
+
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Problem:
     """One message, or one moment, that could not be used as it should.
 
@@ -23,16 +36,23 @@ class Problem:
         source: The input at fault: a camera's name, a LiDAR's, ``tf``.
         reason: Short snake_case name under which it is counted.
         text: One line for people: what was found, what was expected, what to do.
+        once: Whether saying it once is enough, because the message is used all the same.
     """
 
     source: str
     reason: str
     text: str
+    once: bool = False
 
     @staticmethod
     def of(source: str, error: InputError) -> "Problem":
         """Make a Problem of an error that a message caused."""
         return Problem(source, error.reason, str(error))
+
+    @staticmethod
+    def of_remark(source: str, remark: Remark) -> "Problem":
+        """Make a Problem of a remark on a message that was used."""
+        return Problem(source, remark.reason, remark.text, once=True)
 
 
 @dataclass(frozen=True)
@@ -83,6 +103,7 @@ class StreamStatistics:
         drops: Reason -> reference messages that did not become a frame.
         rejected: ``source.reason`` -> messages that could not be used; for ``no_image`` frames
             that were made without that camera.
+        noted: ``source.reason`` -> messages that were used, but not without a remark.
         waiting: Reference messages that wait for images or tf.
         waiting_since: When the oldest of them came, seconds of the caller's clock; 0 if none.
         waiting_for_tf: True when the oldest of them has its images and waits for tf.
@@ -94,6 +115,7 @@ class StreamStatistics:
     frames_out: int
     drops: Mapping[str, int]
     rejected: Mapping[str, int]
+    noted: Mapping[str, int] = field(default_factory=dict)
     waiting: int = 0
     waiting_since: float = 0.0
     waiting_for_tf: bool = False

@@ -6,19 +6,26 @@ which moments are complete, and turn the ones they want into Frames with :meth:`
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from effocc_ros.errors import InputError
 from effocc_ros.frame import Frame
 from effocc_ros.stamps import NANOSECONDS
 from effocc_ros.stream.assembler import Assembler
-from effocc_ros.stream.camera_models import camera_model
-from effocc_ros.stream.clouds import decode_cloud
+from effocc_ros.stream.changes import ChangeWatch
+from effocc_ros.stream.clouds import CloudReader
 from effocc_ros.stream.config import StreamConfig
 from effocc_ros.stream.headers import no_frame_id, stamp_of
-from effocc_ros.stream.images import Fallback, check_image
-from effocc_ros.stream.report import InputCounter, Problem, SensorState, StreamStatistics, plain
+from effocc_ros.stream.images import Fallback, check_image, image_size, is_compressed
+from effocc_ros.stream.report import (
+    InputCounter,
+    Problem,
+    Remark,
+    SensorState,
+    StreamStatistics,
+    plain,
+)
 from effocc_ros.stream.sensor_poses import SensorPoses
 from effocc_ros.stream.sweep_buffer import RawSweep, SweepBuffer
 from effocc_ros.stream.synchronizer import Synchronizer, Trigger
@@ -52,6 +59,9 @@ class Stream:
         self._synchronizer = Synchronizer(config.matching)
         self._transforms = TransformBuffer(TRANSFORM_CACHE, config.max_extrapolation)
         self._sweeps = SweepBuffer(config.sweeps)
+        self._clouds = CloudReader(config.lidar, config.intensity_scale)
+        self._changes = ChangeWatch()
+        self._told: set[tuple[str, str]] = set()
         self._assembler = Assembler(config, self._transforms, self._sweeps, fallback)
         names = (*config.sync.cameras, config.lidar)
         self._inputs = {name: InputCounter() for name in names}
@@ -59,6 +69,7 @@ class Stream:
         self._frames_out = self._transforms_in = 0
         self._drops: Counter[str] = Counter()
         self._rejected: Counter[str] = Counter()
+        self._noted: Counter[str] = Counter()
 
     def add_image(self, camera: str, message: Any, now: float) -> bool:
         """Add an Image or CompressedImage; it is decoded only if a Frame uses it.
@@ -73,10 +84,13 @@ class Stream:
         """
         try:
             stamp = stamp_of(message, camera)
-            check_image(message, camera, self._fallback)
+            remarks = check_image(message, camera, self._fallback)
         except InputError as error:
             self._report(Problem.of(camera, error))
             return False
+        self._remark(camera, remarks)
+        encoding = message.format if is_compressed(message) else message.encoding
+        self._watch(camera, message, encoding=encoding, image_size=image_size(message))
         with self._lock:
             if camera not in self.config.sync.cameras:
                 return True  # the model has no place for it
@@ -90,25 +104,19 @@ class Stream:
         return True
 
     def add_camera_info(self, camera: str, message: Any) -> None:
-        """Add a CameraInfo; the newest one holds, unless a calibration file knows better."""
+        """Add a CameraInfo; it holds from its stamp on, unless a calibration file gives more."""
         filed = self.config.calibration.get(camera)
         if filed is not None and filed.intrinsics is not None:
             return
         try:
-            model = camera_model(message, camera)
+            with self._lock:
+                rectified = self.config.is_rectified(camera)
+                model = self._assembler.models.add(camera, message, rectified)
         except InputError as error:
             self._report(Problem.of(camera, error))
             return
-        with self._lock:
-            known = self._assembler.models.get(camera)
-            self._assembler.models[camera] = model
-        if model.distorted and (known is None or not known.distorted):
-            text = (
-                f"CameraInfo of {camera}: found lens distortion; expected rectified images. "
-                "P is taken, as is right for the rectified topic of image_proc; where the images "
-                "are raw, use that topic instead."
-            )
-            self._report(Problem(camera, "distorted_image", text))
+        if model is not None:
+            self._remark(camera, model.remarks)
 
     def add_points(self, message: Any, now: float) -> bool:
         """Add a PointCloud2; it makes a Frame unless an anchor camera does.
@@ -127,17 +135,13 @@ class Stream:
             filed = self.config.calibration.get(lidar)
             if not frame_id and (filed is None or filed.sensor2base is None):
                 raise no_frame_id(lidar)
-            points, lost = decode_cloud(message, lidar, self.config.intensity_scale)
+            cloud = self._clouds.read(message, self.config.learn_intensity)
         except InputError as error:
             self._report(Problem.of(lidar, error))
             return False
-        if lost:
-            text = (
-                f"cloud of {lidar}: found {lost} points that are not finite; expected numbers. "
-                "They are left out, the others are used."
-            )
-            self._report(Problem(lidar, "nan_points", text))
-        sweep = RawSweep(stamp, frame_id, points)
+        self._remark(lidar, cloud.remarks)
+        self._watch(lidar, message)
+        sweep = RawSweep(stamp, frame_id, cloud.points)
         with self._lock:
             self._inputs[lidar].count(stamp, now)
             self._poses.note_frame(lidar, frame_id)
@@ -233,6 +237,7 @@ class Stream:
                 frames_out=self._frames_out,
                 drops=plain(self._drops + self._synchronizer.drops),
                 rejected=plain(self._rejected),
+                noted=plain(self._noted),
                 waiting=len(waiting),
                 waiting_since=waiting[0].arrival if waiting else 0.0,
                 waiting_for_tf=bool(waiting) and waiting[0].trigger is not None,
@@ -307,7 +312,24 @@ class Stream:
         )
         return Problem(camera, "no_image", text)
 
-    def _report(self, problem: Problem) -> None:
+    def _watch(self, source: str, message: Any, **facts: object) -> None:
+        """Remark on what a sensor should not change from message to message."""
+        if message.header.frame_id:
+            facts["frame_id"] = message.header.frame_id
         with self._lock:
-            self._rejected[f"{problem.source}.{problem.reason}"] += 1
+            changes = self._changes.note(source, **facts)
+        self._remark(source, changes)
+
+    def _remark(self, source: str, remarks: Iterable[Remark]) -> None:
+        for remark in remarks:
+            self._report(Problem.of_remark(source, remark))
+
+    def _report(self, problem: Problem) -> None:
+        key = problem.source, problem.reason
+        with self._lock:
+            counts = self._noted if problem.once else self._rejected
+            counts[f"{problem.source}.{problem.reason}"] += 1
+            if problem.once and key in self._told:
+                return
+            self._told.add(key)
         self._on_problem(problem)

@@ -158,6 +158,18 @@ class TransformBuffer:
             for edge in edges
         )
 
+    def has_frame_at(self, frame: str, translation: NDArray, stamp: int) -> bool:
+        """Return whether another frame has the axes of one and its origin at (3,) metres in it."""
+        slack = 0.002 + 0.05 * np.linalg.norm(translation)
+        frame = frame.lstrip("/")
+        for other in {*self._edges, *(edge.parent for edge in self._edges.values())} - {frame}:
+            if self.connected(frame, other):
+                pose = self.mounting(frame, other, stamp)
+                near = np.linalg.norm(pose[:3, 3] - translation) < slack
+                if near and np.trace(pose[:3, :3]) > 2.997:  # axes within three degrees
+                    return True
+        return False
+
     def too_early(self, target: str, source: str, stamp: int) -> bool:
         """Return whether :meth:`lookup` fails now and would not with newer transforms."""
         try:

@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 from helpers.small_nuscenes import (
@@ -205,3 +206,33 @@ def test_events_out_of_order_and_of_unknown_sensors_are_refused(tmp_path):
     with pytest.raises(InputError, match="sensor SONAR; expected one of LIDAR_TOP"):
         write_nuscenes_bag(tmp_path / "bag", [SensorEvent(1, "SONAR", b"")], [lidar()])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_camera_that_is_recalibrated_in_a_scene_keeps_both_intrinsics(root):
+    rows = read_table(root, "calibrated_sensor")
+    (camera,) = (row for row in rows if row["token"] == "place-CAM_FRONT")
+    again = {**camera, "token": "again", "camera_intrinsic": [[900, 0, 800], *INTRINSICS[1:]]}
+    write_table(root, "calibrated_sensor", [*rows, again])
+    data = read_table(root, "sample_data")
+    last = next(row for row in data if row["token"] == "data-4")
+    last["calibrated_sensor_token"] = "again"
+    write_table(root, "sample_data", data)
+    infos = [m for topic, _, m in convert(root) if topic.endswith("camera_info")]
+    assert [info.k[0] for info in infos] == [1000.0, 900.0]
+
+
+def write_image(root, width, height):
+    image = cv2.imencode(".jpg", np.zeros((height, width, 3), np.uint8))[1].tobytes()
+    (root / "samples/CAM_FRONT/1.jpg").write_bytes(image)
+
+
+def test_a_shrunk_image_keeps_the_size_that_its_intrinsics_are_for(root):
+    write_image(root, 320, 180)
+    info = next(m for topic, _, m in convert(root) if topic.endswith("camera_info"))
+    assert (info.width, info.height, info.k[0]) == (1600, 900, 1000.0)
+
+
+def test_an_image_that_its_intrinsics_are_not_of_is_refused(root):
+    write_image(root, 320, 320)
+    error = refused(root)
+    assert error.found == "an image of 320x320 beside intrinsics for 1600x900"

@@ -9,6 +9,7 @@ from helpers.drives import (
     read_table,
     token,
     write_labels,
+    write_table,
 )
 from torch.utils.data import DataLoader
 
@@ -174,6 +175,37 @@ def test_a_broken_file_is_named(tmp_path, kind):
     with pytest.raises(InputError) as caught:
         occ3d(root)[0]
     assert caught.value.what == f"file {path}"
+
+
+def with_calibration(root, factor, height):
+    """Let the tables be those of images ``factor`` as wide and ``height`` pixels high."""
+    rows = read_table(root, "sample_data")
+    for row in rows:
+        row |= {"height": height, "width": round(factor * row["width"])}
+    write_table(root, "sample_data", rows)
+    places = read_table(root, "calibrated_sensor")
+    for place in places:
+        matrix = np.array(place["camera_intrinsic"])
+        if len(matrix):
+            place["camera_intrinsic"] = (np.diag([factor, factor, 1]) @ matrix).tolist()
+    write_table(root, "calibrated_sensor", places)
+    return root
+
+
+def test_intrinsics_are_those_of_an_image_that_was_shrunk(tmp_path):
+    whole, shrunk = (make_drives(tmp_path / name, SCENES[:1], keyframes=1) for name in "ab")
+    camera = occ3d(whole)[0].frame.cameras[0]
+    with_calibration(shrunk, 4, 4 * camera.image.shape[0])
+    seen = occ3d(shrunk)[0].frame.cameras[0].intrinsics
+    np.testing.assert_allclose(seen[:2, :2], camera.intrinsics[:2, :2])
+    np.testing.assert_allclose(seen[:2, 2], camera.intrinsics[:2, 2], atol=0.5)
+
+
+def test_tables_of_another_aspect_ratio_are_refused_with_both_sizes(tmp_path):
+    root = with_calibration(make_drives(tmp_path / "a", SCENES[:1], keyframes=1), 4, 400)
+    with pytest.raises(InputError, match=r"beside intrinsics for 256x400") as caught:
+        occ3d(root)[0]
+    assert caught.value.reason == "size_mismatch"
 
 
 def test_a_split_of_other_scenes_is_said(many):

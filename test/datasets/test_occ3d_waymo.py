@@ -115,12 +115,16 @@ def test_a_camera_looks_forward_whether_or_not_waymos_axes_are_in_its_intrinsics
     point = np.array([10.0, 1.0, 2.0, 1.0])
     combined = waymo(root)[0].frame.camera("FRONT")
     pixel = combined.intrinsics @ (np.linalg.inv(combined.sensor2ego) @ point)[:3]
-    np.testing.assert_allclose(combined.intrinsics, PINHOLE, atol=1e-9)
-    # Ten metres ahead; one to the left is 200 pixels to the left.
-    np.testing.assert_allclose(pixel / pixel[2], (760.0, 640.0, 1.0), atol=1e-6)
+    # The images are shrunk to 12 of 1920 pixels, and so is the matrix.
+    scale = 12 / 1920
+    expected = [[2000 * scale, 0, 960.5 * scale - 0.5], [0, 2000 * scale, 640.5 * scale - 0.5]]
+    np.testing.assert_allclose(combined.intrinsics[:2], expected, atol=1e-9)
+    # Ten metres ahead; one to the left is 200 pixels to the left in the whole image.
+    whole = (pixel / pixel[2] + 0.5) / scale - 0.5
+    np.testing.assert_allclose(whole[:2], (760.0, 640.0), atol=1e-6)
     assert pixel[2] == pytest.approx(10.0)
     plain = waymo(make_waymo(tmp_path, 1, 1, combined=False))[0].frame.camera("FRONT")
-    np.testing.assert_allclose(plain.intrinsics, PINHOLE)
+    np.testing.assert_allclose(plain.intrinsics, combined.intrinsics)
     np.testing.assert_allclose(plain.sensor2ego, rigid((1, 0, 0, 0), (0.0, 0.0, 2.0)))
 
 

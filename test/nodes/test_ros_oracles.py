@@ -23,9 +23,9 @@ def test_sensor_msgs_py_reads_the_same_points():
     ]
     cloud: PointCloud2 = point_cloud2.create_cloud(Header(frame_id="lidar"), fields, points)
     theirs = point_cloud2.read_points(cloud, field_names=NAMES)
-    ours, lost = decode_cloud(cloud, "LIDAR_TOP")
-    assert lost == 0
-    np.testing.assert_array_equal(ours, np.stack([theirs[name] for name in NAMES], axis=1))
+    ours = decode_cloud(cloud, "LIDAR_TOP")
+    assert ours.remarks == ()
+    np.testing.assert_array_equal(ours.points, np.stack([theirs[name] for name in NAMES], axis=1))
 
 
 def test_tf2_interpolates_to_the_same_pose():

@@ -144,3 +144,8 @@ def test_an_anchor_that_the_rig_lacks_is_named():
 
 def test_the_number_of_sweeps_may_be_chosen():
     assert stream_config("fusion_r18", sweeps=3).sweeps == 3
+
+
+def test_a_network_that_squashes_intensity_gets_it_as_the_lidar_gives_it():
+    assert NodeSettings().stream_config(load_preset("lidar")).learn_intensity
+    assert not NodeSettings().stream_config(load_preset("waymo_lidar")).learn_intensity

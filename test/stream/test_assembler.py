@@ -116,7 +116,7 @@ def test_the_images_frame_goes_before_the_camera_infos():
 
 
 def test_a_calibration_file_goes_before_camera_info_and_tf():
-    known = np.diag([70.0, 71.0, 1.0])
+    known = np.array([[70.0, 0, 31.0], [0, 71.0, 22.0], [0, 0, 1]])
     lidar = rigid([1, 0, 0, 0], [0, 0, 2])
     calibration = {
         "CAM": SensorCalibration(known, (64, 48), lidar),

@@ -55,8 +55,9 @@ def layout(*fields, gap: int = 0, points: np.ndarray = POINTS):
 
 
 def test_a_plain_cloud_is_read_as_it_is():
-    points, lost = decode_cloud(cloud(), "LIDAR")
-    assert (points.dtype, lost) == (np.float32, 0)
+    decoded = decode_cloud(cloud(), "LIDAR")
+    points = decoded.points
+    assert (points.dtype, decoded.not_finite, decoded.remarks) == (np.float32, 0, ())
     assert np.array_equal(points, POINTS.astype(np.float32))
 
 
@@ -64,7 +65,7 @@ def test_a_plain_cloud_is_read_as_it_is():
 @pytest.mark.parametrize("kind", [np.uint8, np.int8, np.uint16, np.int32, np.float32, np.float64])
 def test_intensity_of_any_type_is_read(kind, gap):
     fields = (("x", np.float64), ("y", np.float32), ("z", np.float64), ("intensity", kind))
-    points, _ = decode_cloud(layout(*fields, gap=gap), "LIDAR")
+    points = decode_cloud(layout(*fields, gap=gap), "LIDAR").points
     assert np.array_equal(points, POINTS.astype(np.float32))
 
 
@@ -75,27 +76,27 @@ def test_fields_may_come_in_any_order_among_others():
         ("time", np.float64),
         ("intensity", np.uint8),
     )
-    points, _ = decode_cloud(layout(*fields, ("x", np.float32), ("y", np.float32)), "LIDAR")
+    points = decode_cloud(layout(*fields, ("x", np.float32), ("y", np.float32)), "LIDAR").points
     assert np.array_equal(points, POINTS.astype(np.float32))
 
 
 def test_a_cloud_without_intensity_has_zeros():
-    points, _ = decode_cloud(layout(*((name, np.float32) for name in "xyz")), "LIDAR")
+    points = decode_cloud(layout(*((name, np.float32) for name in "xyz")), "LIDAR").points
     assert np.array_equal(points[:, :3], POINTS[:, :3].astype(np.float32))
     assert not points[:, 3].any()
 
 
 def test_intensity_is_scaled():
-    points, _ = decode_cloud(cloud(), "LIDAR", intensity_scale=2.0)
+    points = decode_cloud(cloud(), "LIDAR", intensity_scale=2.0).points
     assert points[:, 3].tolist() == [20.0, 40.0, 60.0]
 
 
 def test_intensity_that_is_not_finite_counts_as_none():
     points = POINTS.copy()
     points[:2, 3] = np.nan, np.inf
-    decoded, lost = decode_cloud(cloud(points=points), "LIDAR")
-    assert lost == 0
-    assert decoded[:, 3].tolist() == [0.0, 0.0, 30.0]
+    decoded = decode_cloud(cloud(points=points), "LIDAR")
+    assert decoded.not_finite == 0
+    assert decoded.points[:, 3].tolist() == [0.0, 0.0, 30.0]
 
 
 @pytest.mark.parametrize("padding", [0, 7])
@@ -104,12 +105,12 @@ def test_an_organised_cloud_is_read_row_by_row(padding):
     rows = grid.view(np.uint8).reshape(2, -1)
     data = np.pad(rows, ((0, 0), (0, padding)), constant_values=77)
     message = cloud(height=2, width=3, row_step=data.shape[1], data=data.ravel())
-    points, _ = decode_cloud(message, "LIDAR")
+    points = decode_cloud(message, "LIDAR").points
     assert np.array_equal(points, grid)
 
 
 def test_a_driver_that_leaves_row_step_empty_is_understood():
-    points, _ = decode_cloud(cloud(row_step=0), "LIDAR")
+    points = decode_cloud(cloud(row_step=0), "LIDAR").points
     assert len(points) == 3
 
 
@@ -117,16 +118,57 @@ def test_a_driver_that_leaves_row_step_empty_is_understood():
 def test_points_that_are_not_finite_are_left_out_and_counted(bad):
     points = POINTS.copy()
     points[1, 2] = bad
-    decoded, lost = decode_cloud(cloud(points=points), "LIDAR")
-    assert lost == 1
-    assert np.array_equal(decoded, POINTS[[0, 2]].astype(np.float32))
+    decoded = decode_cloud(cloud(points=points), "LIDAR")
+    assert (decoded.not_finite, decoded.no_return) == (1, 0)
+    assert np.array_equal(decoded.points, POINTS[[0, 2]].astype(np.float32))
+
+
+@pytest.mark.parametrize("code", [0.0, -0.0, 1e6, -70_000.0])
+def test_codes_for_no_return_are_left_out_and_counted(code):
+    points = np.vstack([POINTS, np.full((2, 4), code), [[np.nan] * 4]])
+    decoded = decode_cloud(cloud(points=points), "LIDAR")
+    assert (decoded.not_finite, decoded.no_return) == (1, 2)
+    assert np.array_equal(decoded.points, POINTS.astype(np.float32))
+    assert [remark.reason for remark in decoded.remarks] == ["nan_points", "no_return"]
+    assert "found 2 of 6 points at the sensor itself" in decoded.remarks[1].text
+
+
+def test_points_on_an_axis_or_micrometres_away_are_returns():
+    points = np.array([[0, 0, -1.5, 9], [0, 7, 0, 9], [-300, 0, 0, 9], [0, 7e-6, 0, 9.0]])
+    assert decode_cloud(cloud(points=points), "LIDAR").no_return == 0
+
+
+@pytest.mark.parametrize("row_step", [3, 6, 96, 2**31])
+def test_a_row_step_that_contradicts_whole_data_is_said_and_overruled(row_step):
+    grid = np.tile(POINTS.astype(np.float32), (2, 1))
+    decoded = decode_cloud(cloud(points=grid, height=2, width=3, row_step=row_step), "LIDAR")
+    assert np.array_equal(decoded.points, grid)
+    (remark,) = decoded.remarks
+    assert remark.reason == "contradicting_cloud"
+    assert f"row_step {row_step} beside 96 bytes for 3x2 points of 16 bytes" in remark.text
+
+
+def test_rows_may_lack_the_gap_after_the_last_one():
+    grid = np.tile(POINTS.astype(np.float32), (2, 1))
+    rows = np.pad(grid.view(np.uint8).reshape(2, -1), ((0, 0), (0, 8)), constant_values=77)
+    message = cloud(height=2, width=3, row_step=56, data=rows.ravel()[:-8])
+    decoded = decode_cloud(message, "LIDAR")
+    assert np.array_equal(decoded.points, grid)
+    assert decoded.remarks == ()
+
+
+@pytest.mark.parametrize("changes", [{"width": 0}, {"height": 0}])
+def test_points_that_are_there_count_whatever_width_and_height_say(changes):
+    decoded = decode_cloud(cloud(**changes), "LIDAR")
+    assert np.array_equal(decoded.points, POINTS.astype(np.float32))
+    assert [remark.reason for remark in decoded.remarks] == ["contradicting_cloud"]
 
 
 BAD = {
     "cloud_without_xyz": layout(("x", np.float32), ("z", np.float32), ("range", np.float32)),
-    "big_endian_cloud": cloud(is_bigendian=True),
     "empty_cloud": cloud(points=np.empty((0, 4))),
     "nan_cloud": cloud(points=np.full((3, 4), np.nan)),
+    "no_returns": cloud(points=np.array([[0, 0, 0, 5], [np.nan, 0, 0, 5.0]])),
     "short_cloud": replace(cloud(), data=cloud().data[:-1]),
 }
 
@@ -154,15 +196,36 @@ def test_a_field_that_cannot_be_read_is_refused(changes):
     assert caught.value.reason == "bad_cloud"
 
 
-def test_a_cloud_without_a_point_step_is_refused():
+@pytest.mark.parametrize("step", [0, 4, 15])
+def test_a_point_step_without_room_for_the_fields_is_said_and_overruled(step):
+    decoded = decode_cloud(cloud(point_step=step), "LIDAR")
+    assert np.array_equal(decoded.points, POINTS.astype(np.float32))
+    assert f"point_step {step} beside 48 bytes for 3x1 points" in decoded.remarks[0].text
+
+
+def test_a_point_step_that_the_data_do_not_explain_is_refused():
     with pytest.raises(InputError, match="beyond point_step"):
-        decode_cloud(cloud(point_step=0, row_step=0), "LIDAR")
+        decode_cloud(cloud(point_step=0, row_step=0, width=7), "LIDAR")
+
+
+def test_big_endian_points_are_read():
+    data = POINTS.astype(">f4").tobytes()
+    message = cloud(is_bigendian=True, data=np.frombuffer(data, np.uint8))
+    decoded = decode_cloud(message, "LIDAR")
+    assert np.array_equal(decoded.points, POINTS.astype(np.float32))
+    assert decoded.remarks == ()
+
+
+def test_a_flag_for_big_endian_that_the_data_contradict_is_said_and_overruled():
+    decoded = decode_cloud(cloud(is_bigendian=True), "LIDAR")
+    assert np.array_equal(decoded.points, POINTS.astype(np.float32))
+    assert "found is_bigendian beside" in decoded.remarks[0].text
 
 
 def test_our_own_writer_and_this_reader_agree():
     dtype = np.dtype([(name, "<f4") for name in ("x", "y", "z", "intensity", "ring")])
     table = np.zeros(5, dtype)
-    table["x"], table["intensity"], table["ring"] = range(5), range(10, 15), 3
-    points, _ = decode_cloud(point_cloud_message(at(0), "lidar", table), "LIDAR")
-    assert points[:, 0].tolist() == [0, 1, 2, 3, 4]
+    table["x"], table["intensity"], table["ring"] = range(1, 6), range(10, 15), 3
+    points = decode_cloud(point_cloud_message(at(0), "lidar", table), "LIDAR").points
+    assert points[:, 0].tolist() == [1, 2, 3, 4, 5]
     assert points[:, 3].tolist() == [10, 11, 12, 13, 14]

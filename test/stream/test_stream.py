@@ -265,7 +265,8 @@ def test_two_threads_may_send_while_a_third_makes_frames():
     assert errors == []
     assert [frame.stamp for frame in frames] == [at(index * 0.005) for index in range(rounds)]
     assert (counts.frames_in, counts.frames_out, counts.drops) == (rounds, rounds, {})
-    assert counts.inputs["A"].count == counts.inputs["B"].count == rounds
+    # What is no picture at all is refused on arrival.
+    assert counts.inputs["A"].count == counts.inputs["B"].count == rounds - rounds // 10
 
 
 def test_messages_of_rclpy_and_of_rosbags_make_the_same_frame():

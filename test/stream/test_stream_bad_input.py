@@ -41,7 +41,7 @@ def short_image():
 
 IMAGES = {
     "short": ("short_image", short_image()),
-    "unknown_encoding": ("unknown_encoding", raw_image(picture(), "nv12")),
+    "unknown_encoding": ("unknown_encoding", raw_image(picture(), "32FC1")),
     "cut_jpeg": ("corrupt_image", jpeg(data=jpeg_bytes()[:-100])),
     "garbage": ("corrupt_image", jpeg(data=b"\xff\xd8 no picture \xff\xd9")),
     "empty": ("corrupt_image", jpeg(data=b"")),
@@ -52,7 +52,6 @@ IMAGES = {
 CLOUDS = {
     "no_x": ("cloud_without_xyz", replace(cloud(), fields=cloud().fields[1:])),
     "empty": ("empty_cloud", cloud(points=np.empty((0, 4)))),
-    "big_endian": ("big_endian_cloud", cloud(is_bigendian=True)),
     "all_nan": ("nan_cloud", cloud(points=nan_points(0, 1, 2))),
     "short": ("short_cloud", replace(cloud(), data=cloud().data[:-4])),
     "zero_stamp": ("zero_stamp", without_stamp(cloud())),
@@ -66,7 +65,8 @@ def assert_next_frame_is_whole(vehicle: Vehicle, seconds: float = 0.5):
     vehicle.stream.add_points(cloud(seconds), 0.0)
     frame = vehicle.frames()[-1]
     assert frame.inputs == ("CAM", "LIDAR_TOP")
-    assert len(vehicle.problems) == told
+    # A remark on the change from the bad message to the good one is all.
+    assert all(problem.once for problem in vehicle.problems[told:])
 
 
 @pytest.mark.parametrize("kind", IMAGES)
@@ -140,9 +140,9 @@ def test_an_empty_frame_id_of_camera_and_camera_info_leaves_the_camera_out():
 
 def test_intrinsics_of_zeros_are_refused_and_the_ones_before_them_hold():
     vehicle = Vehicle()
-    vehicle.stream.add_camera_info("CAM", camera_info(k=np.zeros(9)))
+    vehicle.stream.add_camera_info("CAM", camera_info(k=np.zeros(9), p=np.zeros(12)))
     assert vehicle.reasons == ["no_intrinsics"]
-    assert "CameraInfo of CAM: found K = [0.0" in vehicle.problems[0].text
+    assert "CameraInfo of CAM: found K = [0 0 0; 0 0 0; 0 0 0]" in vehicle.problems[0].text
     assert_next_frame_is_whole(vehicle)
 
 
@@ -151,12 +151,12 @@ def test_a_camera_without_any_camera_info_is_left_out():
     vehicle.drive(-1.0, 1.0)
     mounts = ("base_link", "camera", MOUNT), ("base_link", "lidar", LIDAR_MOUNT)
     vehicle.stream.add_transforms(transforms(0.0, *mounts), static=True)
-    vehicle.stream.add_camera_info("CAM", camera_info(k=np.zeros(9)))
+    vehicle.stream.add_camera_info("CAM", camera_info(k=np.zeros(9), p=np.zeros(12)))
     vehicle.stream.add_image("CAM", jpeg(), 0.0)
     vehicle.stream.add_points(cloud(), 0.0)
     (frame,) = vehicle.frames()
     assert frame.inputs == ("LIDAR_TOP",)
-    assert vehicle.reasons == ["no_intrinsics", "no_camera_info"]
+    assert vehicle.reasons == ["no_intrinsics", "no_intrinsics"]
     vehicle.stream.add_camera_info("CAM", camera_info())
     assert_next_frame_is_whole(vehicle)
 
@@ -165,7 +165,7 @@ def test_lens_distortion_is_told_once():
     vehicle = Vehicle()
     for _ in range(5):
         vehicle.stream.add_camera_info("CAM", camera_info(d=np.array([0.1, 0, 0, 0, 0])))
-    assert vehicle.reasons == ["distorted_image"]
+    assert vehicle.reasons == ["lens_undone"]
     assert_next_frame_is_whole(vehicle)
 
 
@@ -265,7 +265,9 @@ def test_a_bad_transform_is_refused_and_the_others_of_its_message_count(kind):
 
 def test_a_frame_without_any_usable_sensor_is_dropped():
     vehicle = Vehicle(anchor="CAM")
-    vehicle.stream.add_image("CAM", jpeg(data=b"\xff\xd8 no picture \xff\xd9"), 0.0)
+    whole = jpeg_bytes()
+    scan = whole.index(b"\xff\xda")
+    vehicle.stream.add_image("CAM", jpeg(data=whole[:scan] + b"\xff\xda\xff\xd9"), 0.0)
     assert vehicle.frames() == []
     assert vehicle.reasons == ["corrupt_image", "no_inputs"]
     assert vehicle.stream.statistics().drops == {"no_inputs": 1}
@@ -273,7 +275,7 @@ def test_a_frame_without_any_usable_sensor_is_dropped():
 
 def test_a_fallback_decodes_what_is_unknown_here():
     vehicle = Vehicle(fallback=lambda message: picture(77))
-    vehicle.stream.add_image("CAM", raw_image(picture(), "nv12"), 0.0)
+    vehicle.stream.add_image("CAM", raw_image(picture(), "32FC1"), 0.0)
     vehicle.stream.add_points(cloud(), 0.0)
     (frame,) = vehicle.frames()
     assert (frame.camera("CAM").image == 77).all()

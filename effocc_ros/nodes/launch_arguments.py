@@ -13,7 +13,7 @@ NODE = {
     "precision": (str, "float32, float16 or bfloat16"),
     "threads": (int, "CPU threads of the network; 0: PyTorch decides"),
     "reliability": (str, "best_effort or reliable"),
-    "synchronizer": (str, "auto, lidar, anchor or approximate"),
+    "synchronizer": (str, "auto, lidar or anchor"),
     "tolerance": (float, "seconds between the reference stamp and an image, at most"),
     "max_wait": (float, "seconds that a frame waits for images"),
     "trigger_interval": (float, "seconds between frames, at least"),

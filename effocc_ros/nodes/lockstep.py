@@ -1,6 +1,5 @@
 """When a bag player waits for the node, so that a slow machine loses nothing."""
 
-import copy
 import struct
 
 from effocc_ros.stamps import NANOSECONDS
@@ -67,7 +66,7 @@ class Lockstep:
     def _begins(self, stamp: int) -> bool:
         # After another model took over, an image may have the stamp of the sweep before it.
         known = not stamp or stamp == self._last_keyframe
-        return not known and copy.copy(self._gate).accepts(stamp)
+        return not known and self._gate.would_accept(stamp)
 
     def sent(self, stamp: int) -> None:
         """Note that the reference sensor's message of this stamp went out."""

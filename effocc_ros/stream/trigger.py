@@ -26,13 +26,17 @@ class KeyframeGate:
         self._interval = max(round(interval_s * NANOSECONDS) - SLACK, 1)
         self._accepted: deque[int] = deque(maxlen=100)
 
-    def accepts(self, stamp: int) -> bool:
-        """Return whether the stamp (nanoseconds) is a keyframe."""
+    def would_accept(self, stamp: int) -> bool:
+        """Return whether the stamp (nanoseconds) would be the next keyframe."""
         last = self._accepted[-1] if self._accepted else None
-        if last is None or stamp >= last + self._interval or stamp < last - JUMP_BACK:
+        return last is None or stamp >= last + self._interval or stamp < last - JUMP_BACK
+
+    def accepts(self, stamp: int) -> bool:
+        """Return whether the stamp (nanoseconds) is a keyframe, and remember it if so."""
+        accepted = self.would_accept(stamp)
+        if accepted:
             self._accepted.append(stamp)
-            return True
-        return False
+        return accepted
 
     def rewind(self, stamp: int) -> None:
         """Forget that this stamp and later ones were accepted."""

@@ -4,17 +4,21 @@ The one place that knows how a sparse convolution is computed, forwards and back
 give features and a weight on any device.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from effocc_ros.networks.neighbour_table import NeighbourTable
+from effocc_ros.networks.pair_lists import PairLists
+
 Pairs = tuple[Tensor, Tensor] | None
 """Rows (output, input) that one kernel offset connects; None connects every row to itself."""
 
-CPU_BLOCK = 4096
-"""Rows gathered at one time, so that they stay in the processor's cache."""
+DENSE = 1 / 3
+"""Share of neighbours that are there from which a table of all is the faster one, measured with
+bfloat16 on a processor with AMX at 16 to 128 channels."""
 
 
 @dataclass(frozen=True)
@@ -23,18 +27,23 @@ class Rulebook:
 
     Attributes:
         pairs: One entry per kernel offset, offsets in the order (z, y, x), x fastest. Within one
-            offset no output occurs twice, so the sum does not depend on the order of rows.
+            offset outputs and inputs both ascend and none occurs twice, so the sum does not
+            depend on the order of rows.
         outputs: Number of output sites.
+        inputs: Number of input sites.
+        mirrored: Whether the k-th entry is the k-th last with outputs and inputs swapped.
     """
 
     pairs: tuple[Pairs, ...]
     outputs: int
+    inputs: int
+    mirrored: bool = False
 
     def apply(self, features: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """Convolve.
 
-        Under autocast the products are in half precision and their sums in the dtype of the
-        weight.
+        Under autocast features and weight are rounded to half precision. What comes out has the
+        dtype of the weight; sums are in float32, and a table rounds them once.
 
         Args:
             features: (inputs, Cin).
@@ -50,12 +59,91 @@ class Rulebook:
         if torch.is_autocast_enabled(device):
             half = torch.get_autocast_dtype(device)
             features, matrices = features.to(half), matrices.to(half)
-        out = _GatherMultiplyScatter.apply(features, matrices, self, dtype)
+        way = _InBlocks if device == "cpu" else _GatherMultiplyScatter
+        out = way.apply(features, matrices, self, dtype)
         return out if bias is None else out + bias
+
+    @property
+    def reverse(self) -> "Rulebook":
+        """The rulebook of the way back: outputs and inputs swapped.
+
+        That of a mirrored one is itself, with its offsets in the opposite order.
+        """
+        # Not cached for a mirrored one: a cycle would keep its tables until Python looks for
+        # cycles, and an object of many megabytes counts as little as any other there.
+        return self if self.mirrored else self._swapped
+
+    @cached_property
+    def _swapped(self) -> "Rulebook":
+        pairs = tuple(None if each is None else each[::-1] for each in self.pairs)
+        return replace(self, pairs=pairs, outputs=self.inputs, inputs=self.outputs)
+
+    def in_blocks(self, dtype: torch.dtype) -> PairLists | NeighbourTable:
+        """Return what is faster on a CPU; only the table works in half precision."""
+        count = sum(self.outputs if pairs is None else len(pairs[0]) for pairs in self.pairs)
+        dense = count > DENSE * self.outputs * len(self.pairs)
+        return self._table if dtype == torch.bfloat16 and dense else self._lists
+
+    @cached_property
+    def _lists(self) -> PairLists:
+        return PairLists(self._all_pairs(), self.outputs)
+
+    @cached_property
+    def _table(self) -> NeighbourTable:
+        return NeighbourTable(self._all_pairs(), self.outputs, self.inputs)
+
+    def _all_pairs(self) -> list[tuple[Tensor, Tensor]]:
+        device = next(pairs[0].device for pairs in self.pairs if pairs is not None)
+        every = torch.arange(self.outputs, device=device)
+        return [(every, every) if pairs is None else pairs for pairs in self.pairs]
+
+
+class _InBlocks(torch.autograd.Function):
+    """Convolution on a CPU, in blocks of outputs, and of inputs on the way back.
+
+    The way back is a convolution too, so nothing that was gathered is kept for it.
+    """
+
+    @staticmethod
+    def forward(ctx, features: Tensor, matrices: Tensor, rulebook: Rulebook, dtype: torch.dtype):
+        """(inputs, Cin) and (offsets, Cin, Cout) to (outputs, Cout) of ``dtype``."""
+        ctx.save_for_backward(features, matrices)
+        ctx.rulebook = rulebook
+        way, exact = _way(rulebook, features.dtype)
+        return way.convolve(features.to(exact), matrices.to(exact)).to(dtype)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor):
+        """Gradients of features and matrices."""
+        features, matrices = ctx.saved_tensors
+        rulebook = ctx.rulebook
+        way, exact = _way(rulebook.reverse, features.dtype)
+        gradient, transposed = gradient.to(exact), matrices.to(exact).transpose(1, 2)
+        if rulebook.mirrored:
+            transposed = transposed.flip(0)
+        transposed = transposed.contiguous()
+        want_features, want_matrices = ctx.needs_input_grad[:2]
+        if not want_matrices:
+            return way.convolve(gradient, transposed).to(features.dtype), None, None, None
+        of_features, of_matrices = way.gradients(
+            gradient, features.to(exact), transposed, want_features
+        )
+        if rulebook.mirrored:
+            of_matrices = of_matrices.flip(0)
+        if want_features:
+            of_features = of_features.to(features.dtype)
+        return of_features, of_matrices.to(matrices.dtype), None, None
+
+
+def _way(rulebook: Rulebook, dtype: torch.dtype) -> tuple[PairLists | NeighbourTable, torch.dtype]:
+    """How a CPU convolves features of a dtype, and in which dtype."""
+    way = rulebook.in_blocks(dtype)
+    half = isinstance(way, NeighbourTable)
+    return way, dtype if half else torch.promote_types(dtype, torch.float32)
 
 
 class _GatherMultiplyScatter(torch.autograd.Function):
-    """The sum over kernel offsets of ``scatter(gather(features) @ matrix)``.
+    """On a GPU: the sum over kernel offsets of ``scatter(gather(features) @ matrix)``.
 
     Its backward pass gathers again instead of keeping what the forward pass gathered: the 27
     blocks of a convolution are many times as large as its features.
@@ -71,7 +159,8 @@ class _GatherMultiplyScatter(torch.autograd.Function):
         else:
             out = features.new_zeros(rulebook.outputs, matrices.shape[2], dtype=dtype)
         for matrix, pairs in zip(matrices, rulebook.pairs, strict=True):
-            for rows, sources in _blocks(pairs):
+            if pairs is not None:
+                rows, sources = pairs
                 product = features.index_select(0, sources) @ matrix
                 out.index_add_(0, rows, product.to(dtype))
         return out
@@ -94,22 +183,14 @@ class _GatherMultiplyScatter(torch.autograd.Function):
                 if want_matrices:
                     of_matrices[number] += features.T @ gradient
                 continue
-            for rows, sources in _blocks(pairs):
-                part = gradient.index_select(0, rows)
-                if want_features:
-                    of_features.index_add_(0, sources, (part @ transposed).to(exact))
-                if want_matrices:
-                    of_matrices[number] += features.index_select(0, sources).T @ part
+            rows, sources = pairs
+            part = gradient.index_select(0, rows)
+            if want_features:
+                of_features.index_add_(0, sources, (part @ transposed).to(exact))
+            if want_matrices:
+                of_matrices[number] += features.index_select(0, sources).T @ part
         if want_features:
             of_features = of_features.to(features.dtype)
         if want_matrices:
             of_matrices = of_matrices.to(matrices.dtype)
         return of_features, of_matrices, None, None
-
-
-def _blocks(pairs: Pairs) -> Iterator[tuple[Tensor, Tensor]]:
-    """Cut the pairs of one offset into blocks that a CPU's cache holds; a GPU takes them whole."""
-    if pairs is None:
-        return
-    block = CPU_BLOCK if pairs[0].device.type == "cpu" else max(len(pairs[0]), 1)
-    yield from zip(*(index.split(block) for index in pairs), strict=True)

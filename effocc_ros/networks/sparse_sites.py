@@ -10,6 +10,9 @@ from effocc_ros.networks.rulebook import Pairs, Rulebook
 
 Triple = tuple[int, int, int]
 
+POSSIBLE_PER_KEY = 4
+"""Up to this many possible keys per key it is faster to tick them off than to sort, on a CPU."""
+
 
 @dataclass(frozen=True)
 class Sites:
@@ -81,9 +84,9 @@ class Sites:
             target = self.keys + self.key(0, -1, dy, dx)
             place = torch.searchsorted(keys, target)
             for dz in (-1, 0, 1):
-                active = keys[place] == target
+                active = keys.index_select(0, place) == target
                 site = active.nonzero().squeeze(1)
-                found[dz, dy, dx] = (site, place[site])
+                found[dz, dy, dx] = (site, place.index_select(0, site))
                 place = place + active
                 target = target + 1
         pairs: list[Pairs] = []
@@ -95,7 +98,7 @@ class Sites:
                 pairs.append(found[dz, dy, dx])
             else:
                 pairs.append(found[-dz, -dy, -dx][::-1])
-        return Rulebook(tuple(pairs), count)
+        return Rulebook(tuple(pairs), count, count, mirrored=True)
 
     def strided(self, kernel: Triple, stride: Triple, padding: Triple) -> tuple["Sites", Rulebook]:
         """Find the sites that a strided convolution reaches from these sites.
@@ -122,17 +125,21 @@ class Sites:
             for axis, width in enumerate(kernel)
         )
         base = output.key(sample, 0, 0, 0)
-        inputs, keys = [], []
-        for dz, dy, dx in _offsets(kernel):
-            fits = z_reach[dz][0] & y_reach[dy][0] & x_reach[dx][0]
-            site = fits.nonzero().squeeze(1)
-            parts = (base, z_reach[dz][1], y_reach[dy][1], x_reach[dx][1])
-            inputs.append(site)
-            keys.append(sum(part[site] for part in parts))
-        unique, outputs = torch.unique(torch.cat(keys), return_inverse=True)
+        found: dict[Triple, tuple[Tensor, Tensor]] = {}
+        for _, dy, dx in _offsets((1, *kernel[1:])):
+            # The sites of a column once for all of its heights.
+            column = (y_reach[dy][0] & x_reach[dx][0]).nonzero().squeeze(1)
+            parts = (base, y_reach[dy][1], x_reach[dx][1])
+            key = sum(part.index_select(0, column) for part in parts)
+            for dz, (fits, share) in enumerate(z_reach):
+                chosen = fits.index_select(0, column).nonzero().squeeze(1)
+                site = column.index_select(0, chosen)
+                found[dz, dy, dx] = site, key.index_select(0, chosen) + share.index_select(0, site)
+        inputs, keys = zip(*(found[offset] for offset in _offsets(kernel)), strict=True)
+        unique, outputs = _unique(torch.cat(keys), output.batch * output.keys_per_sample)
         split = outputs.split([len(site) for site in inputs])
         pairs = tuple(zip(split, inputs, strict=True))
-        return Sites(unique, self.batch, shape), Rulebook(pairs, len(unique))
+        return Sites(unique, self.batch, shape), Rulebook(pairs, len(unique), len(self))
 
 
 def _offsets(kernel: Triple) -> list[Triple]:
@@ -159,3 +166,18 @@ def _reach(
     fits = (reached * stride[axis] == shifted) & (reached >= 0) & (reached < output.shape[axis])
     unit = output.key(0, *(int(axis == other) for other in range(3)))
     return fits, reached * unit
+
+
+def _unique(keys: Tensor, limit: int) -> tuple[Tensor, Tensor]:
+    """Return the different keys, sorted, and where each of the keys is among them.
+
+    Args:
+        keys: (N,) int64.
+        limit: All keys are less.
+    """
+    if keys.device.type != "cpu" or limit > POSSIBLE_PER_KEY * len(keys):
+        return torch.unique(keys, return_inverse=True)
+    seen = torch.zeros(limit, dtype=torch.bool, device=keys.device)
+    seen[keys] = True
+    number = seen.cumsum(0, dtype=torch.int32).sub_(1)
+    return seen.nonzero().squeeze(1), number.index_select(0, keys).long()

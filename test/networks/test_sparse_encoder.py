@@ -92,18 +92,6 @@ def test_strided_convolution_equals_the_dense_one(kernel, stride, padding, count
     assert len(reached) == int((field > 0).sum())
 
 
-def test_a_long_offset_is_computed_in_several_blocks():
-    sites = random_sites(1, (20, 30, 30), 17000)
-    assert len(sites.submanifold.pairs[0][0]) > 4096
-    features = uniform("sparse.features", (len(sites), 2), -1, 1)
-    weight = uniform("sparse.weight", (2, 3, 3, 3, 2), -1, 1)
-    expected = functional.conv3d(
-        dense(features, sites), weight.permute(0, 4, 1, 2, 3), padding=1
-    ) * dense(torch.ones(len(sites), 1), sites)
-    out = sites.submanifold.apply(features, weight)
-    torch.testing.assert_close(dense(out, sites), expected, atol=1e-5, rtol=1e-5)
-
-
 @pytest.mark.parametrize("layers", [41, 33])
 def test_channels_of_the_bev_are_foretold(layers):
     encoder = fill(SparseEncoder(5, (4, 4, 8), blocks=1), "pts_middle_encoder.")

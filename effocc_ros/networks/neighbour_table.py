@@ -1,0 +1,75 @@
+"""Sparse convolution on a CPU with a place for every neighbour, there or not.
+
+A block of outputs is one matrix product, as long as all kernel offsets together, with zeros for
+the neighbours that are not there. Half precision is so fast that this beats many small products.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+BLOCK = 512
+"""Outputs in a block, so that what is gathered for them stays in a cache."""
+
+
+class NeighbourTable:
+    """The input at every kernel offset of every output.
+
+    Args:
+        pairs: Rows (output, input) per kernel offset, no output twice in an offset.
+        outputs: Number of output sites.
+        inputs: Number of input sites; the row behind the last stands for a missing one.
+    """
+
+    def __init__(self, pairs: Sequence[tuple[Tensor, Tensor]], outputs: int, inputs: int):
+        device = pairs[0][0].device
+        table = torch.full((outputs, len(pairs)), inputs, dtype=torch.int32, device=device)
+        for number, (rows, sources) in enumerate(pairs):
+            table[:, number].scatter_(0, rows, sources.int())
+        self._table = table
+
+    def convolve(self, features: Tensor, matrices: Tensor) -> Tensor:
+        """(inputs, Cin) and (offsets, Cin, Cout) to (outputs, Cout)."""
+        out = features.new_empty(len(self._table), matrices.shape[2])
+        matrix = matrices.flatten(0, 1)
+        for rows, gathered in self._gather(features):
+            torch.mm(gathered, matrix, out=out[rows])
+        return out
+
+    def gradients(
+        self, gradient: Tensor, features: Tensor, matrices: Tensor, want_features: bool
+    ) -> tuple[Tensor | None, Tensor]:
+        """Go back, if this is the table of the outputs at every offset of an input.
+
+        Args:
+            gradient: (outputs, Cout) of what came out.
+            features: (inputs, Cin) of what went in.
+            matrices: (offsets, Cout, Cin), the transposed weights.
+            want_features: Whether the gradient of the features is wanted.
+
+        Returns:
+            Gradients of the features, (inputs, Cin) or None, and, as float32, of the weights,
+            (offsets, Cin, Cout).
+        """
+        out = torch.empty_like(features) if want_features else None
+        matrix = matrices.flatten(0, 1)
+        of_matrix = torch.zeros(matrix.shape, dtype=torch.float32, device=matrix.device)
+        for rows, gathered in self._gather(gradient):
+            if want_features:
+                torch.mm(gathered, matrix, out=out[rows])
+            of_matrix += gathered.T @ features[rows]
+        return out, of_matrix.view(matrices.shape).transpose(1, 2)
+
+    def _gather(self, features: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        """Give block after block of outputs and its inputs (rows, offsets * C), in one buffer."""
+        channels = features.shape[1]
+        features = torch.cat([features, features.new_zeros(1, channels)])
+        offsets = self._table.shape[1]
+        buffer = features.new_empty(min(BLOCK, len(self._table)) * offsets, channels)
+        for first in range(0, len(self._table), BLOCK):
+            rows = slice(first, min(first + BLOCK, len(self._table)))
+            index = self._table[rows].flatten()
+            gathered = buffer[: len(index)]
+            torch.index_select(features, 0, index, out=gathered)
+            yield rows, gathered.view(-1, offsets * channels)

@@ -48,7 +48,7 @@ def very_small(modality: str) -> ModelConfig:
     """Return a network of a modality that takes a tenth of a second."""
     config = replace(load_preset("fusion_tiny"), name=f"very_small_{modality}", **VERY_SMALL)
     if modality == "vision":
-        return replace(config, modality="vision", voxels=None)
+        return replace(config, modality="vision", voxels=None, point_grid=False)
     if modality == "lidar":
         return replace(config, modality="lidar", cameras=(), bev=None)
     return config

@@ -151,8 +151,10 @@ def test_a_teacher_that_scored_some_columns_still_classifies_all():
     class Teacher(torch.nn.Module):
         def __init__(self):
             super().__init__()
-            self.bev_upsample = torch.nn.Identity()
             self.occ_head = OccupancyHead(4, 4, 8, height=3, class_count=18)
+
+        def for_head(self, features, lidar_bev):
+            return features
 
     torch.manual_seed(0)
     teacher, features = Teacher(), torch.randn(1, 4, 4, 2)

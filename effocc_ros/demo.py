@@ -146,11 +146,12 @@ class Demo:
         return occupancies
 
     def _diagnostics(self) -> dict[str, str]:
-        """Read back the newest value of everything in the diagnostics."""
+        """Read back the newest value of everything that the node told of itself."""
         values = {}
         with BagReader(self.recorded) as bag:
             for message in bag.messages([DIAGNOSTICS]):
-                for status in message.decode().status:
+                own = (s for s in message.decode().status if ": input " not in s.name)
+                for status in own:
                     values |= {pair.key: pair.value for pair in status.values}
         return values
 

@@ -137,18 +137,10 @@ def run_once(network: EffOcc, frame: Frame, clock: Clock) -> int:
     if config.modality != "lidar":
         features = clock("image encoder", network.image_features, inputs.images)
         view = network.img_view_transformer
-        matrices = (
-            inputs.sensor2keyego,
-            inputs.intrinsics,
-            inputs.post_rots,
-            inputs.post_trans,
-            inputs.bda,
-        )
+        cameras = inputs.camera_mask, inputs.matrices
         view.forget_table()
-        clock("splat table", view.table, inputs.camera_mask, matrices)
-        camera_bev, _ = clock(
-            "lift and splat", view, features, inputs.depth, inputs.camera_mask, matrices
-        )
+        clock("splat table", view.table, *cameras)
+        camera_bev, *_ = clock("lift and splat", view, features, inputs.depth, *cameras)
     if config.modality != "vision":
         voxels = clock(
             "voxelize",
@@ -159,7 +151,8 @@ def run_once(network: EffOcc, frame: Frame, clock: Clock) -> int:
             config.max_points_per_voxel,
         )
         encoder = network.pts_middle_encoder
-        lidar_bev = clock("sparse encoder", encoder, voxels.features, voxels.sites)
+        sparse_bev = clock("sparse encoder", encoder, voxels.features, voxels.sites)
+        lidar_bev = clock("point grid", network.with_points, sparse_bev, inputs.points)
         voxel_count = len(voxels.sites)
     bev = clock("bev trunk", network.merge, camera_bev, lidar_bev)
     clock("head and labels", network.occ_head.labels, bev)

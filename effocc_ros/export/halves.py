@@ -46,13 +46,7 @@ def _splat(network: EffOcc, inputs: Inputs, outputs: Mapping[str, Tensor]) -> Te
         outputs["depth_probability"].flatten(0, 1),
         outputs["context"].flatten(0, 1),
         inputs.camera_mask,
-        (
-            inputs.sensor2keyego,
-            inputs.intrinsics,
-            inputs.post_rots,
-            inputs.post_trans,
-            inputs.bda,
-        ),
+        inputs.matrices,
     )
 
 

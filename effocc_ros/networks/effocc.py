@@ -158,8 +158,13 @@ class EffOcc(nn.Module):
         config = self.config
         voxels = voxelize(points, config.voxels, config.max_voxels, config.max_points_per_voxel)
         bev = self.pts_middle_encoder(voxels.features, voxels.sites)
+        return self.with_points(bev, points)
+
+    def with_points(self, bev: Tensor, points: list[Tensor]) -> Tensor:
+        """Add the points that the head sees to what the sparse encoder gives, as channels."""
         if self.point_grid is None:
             return bev
+        config = self.config
         return torch.cat([bev, count_points(points, config.grid, config.trunk_step)], dim=1)
 
     def fuse(self, camera_bev: Tensor | None, lidar_bev: Tensor | None) -> Tensor:

@@ -17,6 +17,9 @@ DIFFERENT = 0.5
 ASTRAY = 10.0
 """Seconds from which a sensor cannot belong to the others' moments."""
 
+UNDECIDED = 3.0
+"""Seconds for which an input that came may still decide between two that disagree."""
+
 SINCE_BOOT = 1e9
 """Seconds: stamps below are no dates of this century but count from a start."""
 
@@ -52,13 +55,16 @@ class ClockWatch:
         self._clocks: dict[str, _Clock] = {}
         self._ahead: dict[str, float] = {}
 
-    def note(self, source: str, stamp: int, now: float) -> Remark | None:
+    def note(
+        self, source: str, stamp: int, arrived: float, slack: float = DIFFERENT
+    ) -> Remark | None:
         """Note a message, and return what to say of its clock where it is not the others'.
 
         Args:
             source: The input.
             stamp: Nanoseconds.
-            now: Seconds on the caller's clock.
+            arrived: When it came, seconds of a clock that is the same for all inputs.
+            slack: Seconds between the clocks that are of no matter.
         """
         clock = self._clocks.setdefault(source, _Clock())
         if stamp < clock.last - JUMP_BACK:
@@ -66,13 +72,13 @@ class ClockWatch:
                 each.arrivals.clear()
                 each.lags.clear()
         clock.last = stamp
-        clock.arrivals.append(now)
-        clock.lags.append(now - stamp / NANOSECONDS)
+        clock.arrivals.append(arrived)
+        clock.lags.append(arrived - stamp / NANOSECONDS)
         if not clock.known:
             return None
         usual = self._usual(clock)
         ahead = 0.0 if usual is None else usual - clock.lag
-        doubt = max(DIFFERENT, 2.0 * clock.spread)
+        doubt = max(slack, 2.0 * clock.spread)
         if usual is None or abs(ahead) < doubt:
             self._ahead.pop(source, None)
             return None
@@ -97,23 +103,30 @@ class ClockWatch:
 
     def _usual(self, clock: _Clock) -> float | None:
         """Return the lag of the largest group of inputs that came meanwhile, None if unknown."""
-        since = clock.arrivals[0]
-        lags = [
-            each.lag
-            for each in self._clocks.values()
-            if each.known and each.arrivals[-1] >= since and each.spread < ASTRAY
-        ]
+        since, now = clock.arrivals[0], clock.arrivals[-1]
+        lags, undecided = [], False
+        for each in self._clocks.values():
+            if each.known and each.arrivals[-1] >= since and each.spread < ASTRAY:
+                lags.append(each.lag)
+            elif each.arrivals and now - each.arrivals[-1] < UNDECIDED:
+                undecided = True
         if len(lags) < 2:
             return None
         groups = [[other for other in lags if abs(other - lag) < DIFFERENT] for lag in lags]
         # Of two that disagree, the one nearer to the caller's clock is right.
-        return median(max(groups, key=lambda group: (len(group), -abs(median(group)))))
+        best = max(groups, key=lambda group: (len(group), -abs(median(group))))
+        if undecided and any(len(each) == len(best) and each != best for each in groups):
+            return None
+        return median(best)
 
 
 def _remark(source: str, ahead: float, stamp: int) -> Remark:
     far, side = duration(abs(ahead)), "before" if ahead > 0 else "behind"
     seconds = stamp / NANOSECONDS
-    text = f"clock of {source}: found stamps ({seconds:.3f} s) {far} {side} the other inputs'"
+    text = (
+        f"clock of {source}: found stamps ({seconds:.3f} s) {far} {side} those of the other "
+        "inputs as they come"
+    )
     if seconds < SINCE_BOOT < seconds - ahead:
         text += (
             ", as of a clock that counts from its start; expected one clock for all. Let the "
@@ -121,7 +134,7 @@ def _remark(source: str, ahead: float, stamp: int) -> Remark:
         )
     else:
         text += (
-            f"; expected one clock for all. Synchronise them (PTP, chrony), or add "
-            f"{-ahead:.3g} s to its stamps (clock_offset)."
+            "; expected one clock for all. Synchronise them (PTP, chrony), or let "
+            f"{-ahead:.3g} s be added to its stamps (clock_offset_s in the rig)."
         )
     return Remark("other_clock", text)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from effocc_ros.calibration import SensorCalibration
 from effocc_ros.stream.synchronizer import SyncConfig
 
-INTENSITY = 3
-"""Column of a cloud's points."""
+INTENSITY, ELONGATION = 3, 4
+"""Columns of a cloud's points."""
 
 
 @dataclass(frozen=True)

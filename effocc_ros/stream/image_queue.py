@@ -8,13 +8,6 @@ from typing import Any
 from effocc_ros.stamps import NANOSECONDS
 from effocc_ros.stream.trigger import JUMP_BACK
 
-MEASURED_TOLERANCE = 0.55
-"""Share of a camera's period within which its nearest image lies: half, and a tenth of that for
-jitter. One period further off is another moment."""
-
-LONGEST_TOLERANCE = 0.1
-"""Seconds: the tolerance of a camera that is slow, or whose period is not known yet."""
-
 
 class ImageQueue:
     """Keeps the images of one camera, oldest first, whatever order they come in."""
@@ -52,10 +45,9 @@ class ImageQueue:
         if self._images and self._images[-1][0] > stamp + JUMP_BACK:
             self._images.clear()
 
-    def tolerance(self) -> float:
-        """Return the seconds within which an image of this camera belongs to a stamp."""
+    def period(self) -> float:
+        """Return the seconds between its images; 0 before the third."""
         stamps = [stamp for stamp, _ in self._images]
         if len(stamps) < 3:
-            return LONGEST_TOLERANCE
-        period = median(after - before for before, after in pairwise(stamps)) / NANOSECONDS
-        return min(MEASURED_TOLERANCE * period, LONGEST_TOLERANCE)
+            return 0.0
+        return median(after - before for before, after in pairwise(stamps)) / NANOSECONDS

@@ -4,7 +4,7 @@ from typing import Any
 
 from effocc_ros.stamps import NANOSECONDS
 from effocc_ros.stream.changes import ChangeWatch
-from effocc_ros.stream.clocks import ClockWatch
+from effocc_ros.stream.clocks import ASTRAY, ClockWatch
 from effocc_ros.stream.config import StreamConfig
 from effocc_ros.stream.headers import stamp_of
 from effocc_ros.stream.input_counter import InputCounter
@@ -49,15 +49,27 @@ class InputWatch:
         """Return the nanoseconds that are added to an input's stamps."""
         return self._offsets.get(name, 0)
 
-    def note(self, name: str, stamp: int, now: float) -> list[Remark]:
-        """Note a sensor's message; return what to say of its clock."""
-        self._counters[name].count(stamp, now)
-        return self.note_clock(name, stamp, now)
+    def note(self, name: str, stamp: int, now: float, arrived: float) -> list[Remark]:
+        """Note a sensor's message; return what to say of its clock.
 
-    def note_clock(self, name: str, stamp: int, now: float) -> list[Remark]:
-        """Note a message of an input that is not counted; return what to say of its clock."""
+        Args:
+            name: The sensor.
+            stamp: Nanoseconds.
+            now: Seconds on the caller's clock.
+            arrived: The same, unless messages are read in another order than they came in.
+        """
+        self._counters[name].count(stamp, now)
         self.silence.heard(name, stamp, now)
-        remark = self.clocks.note(name, stamp, now)
+        remark = self.clocks.note(name, stamp, arrived)
+        return [] if remark is None else [remark]
+
+    def note_transform(self, name: str, stamp: int, now: float, arrived: float) -> list[Remark]:
+        """Note a transform of the ego motion; return what to say of its clock.
+
+        Localisers date their transforms ahead on purpose, by a second or so.
+        """
+        self.silence.heard(name, stamp, now)
+        remark = self.clocks.note(name, stamp, arrived, slack=ASTRAY)
         return [] if remark is None else [remark]
 
     def note_facts(self, name: str, message: Any, **facts: object) -> list[Remark]:
@@ -92,15 +104,12 @@ class InputWatch:
             reference: The one that makes the frames.
             now: Seconds on the caller's clock.
         """
-        before = set(self.silent)
-        self.silent = tuple(name for name in sensors if self.gone(name, reference, now))
-        fallen = [name for name in self.silent if name not in before]
-        back = [name for name in sensors if name in before and name not in self.silent]
-        by = f"frames are made by {reference}"
-        return [
-            *(_change(name, "silent", f"nothing of use comes any more; {by}") for name in fallen),
-            *(_change(name, "back", f"comes again; {by}") for name in back),
-        ]
+        before = self.silent
+        self.silent = tuple(
+            name for name in sensors if name != reference and self.gone(name, reference, now)
+        )
+        changed = [name for name in sensors if (name in before) != (name in self.silent)]
+        return [self._change(name, reference) for name in changed]
 
     def statistics(self, now: float | None) -> dict[str, InputStatistics]:
         """Return the counts by input, as of a moment of the caller's clock."""
@@ -110,6 +119,10 @@ class InputWatch:
         """Return when an input's last message came, seconds of the caller's clock."""
         return self._counters[name].statistics().last_arrival
 
-
-def _change(name: str, reason: str, text: str) -> Problem:
-    return Problem(name, reason, f"{name}: {text}", noted=True)
+    def _change(self, name: str, reference: str) -> Problem:
+        by = f"frames are made by {reference}"
+        if name not in self.silent:
+            return Problem(name, "back", f"{name} is back; {by}.", noted=True)
+        why = "its clock is not the others'" if self.useless(name) else "nothing comes any more"
+        text = f"{name} is left out: {why}; {by}, without it until it is back."
+        return Problem(name, "silent", text, noted=True)

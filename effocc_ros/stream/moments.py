@@ -117,7 +117,8 @@ class Moments:
     def _offer(self, sensor: str, stamp: int, reference: RawSweep | None, now: float) -> str:
         if not self._choice.makes(sensor, now):
             return ""
-        sensors = dict.fromkeys((*self._config.references, *self._config.sync.cameras))
+        config = self._config
+        sensors = dict.fromkeys((*config.references, *config.sync.cameras, *config.other_lidars))
         self._problems += self._inputs.changes(tuple(sensors), sensor, now)
         stale = self._synchronizer.stale(stamp)
         if not stale:

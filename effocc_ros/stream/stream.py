@@ -78,13 +78,16 @@ class Stream:
         self._now = 0.0
         self._drops: Counter[str] = Counter()
 
-    def add_image(self, camera: str, message: Any, now: float) -> bool:
+    def add_image(
+        self, camera: str, message: Any, now: float, arrived: float | None = None
+    ) -> bool:
         """Add an Image or CompressedImage; it is decoded only if a Frame uses it.
 
         Args:
             camera: The camera's name.
             message: sensor_msgs Image or CompressedImage.
-            now: Seconds on the caller's clock.
+            now: Seconds on the caller's clock, by which waits are counted.
+            arrived: When it came, seconds; by this the inputs' clocks are compared. None: now.
 
         Returns:
             False where the message cannot be used.
@@ -101,7 +104,7 @@ class Stream:
         if camera in self.config.sync.cameras:  # else the model has no place for it
             frame_id = message.header.frame_id
             with self._lock:
-                remarks += self._note(camera, stamp, frame_id, now)
+                remarks += self._note(camera, stamp, frame_id, now, arrived)
                 ignored = self._moments.add_image(camera, stamp, message, now)
             self._ignore(camera, ignored)
         self._complaints.remark(camera, remarks)
@@ -123,13 +126,16 @@ class Stream:
         if model is not None:
             self._complaints.remark(camera, model.remarks)
 
-    def add_points(self, message: Any, now: float, lidar: str = "") -> bool:
+    def add_points(
+        self, message: Any, now: float, lidar: str = "", arrived: float | None = None
+    ) -> bool:
         """Add a PointCloud2; it makes a Frame where its LiDAR does.
 
         Args:
             message: sensor_msgs PointCloud2.
             now: Seconds on the caller's clock.
             lidar: Name of the LiDAR; empty: the first one's.
+            arrived: As for images.
 
         Returns:
             False where the message cannot be used.
@@ -147,25 +153,33 @@ class Stream:
             return False
         remarks = [*cloud.remarks, *self._note_facts(lidar, message)]
         with self._lock:
-            remarks += self._note(lidar, stamp, frame_id, now)
+            remarks += self._note(lidar, stamp, frame_id, now, arrived)
             ignored = self._moments.add_sweep(lidar, RawSweep(stamp, frame_id, cloud.points), now)
         self._ignore(lidar, ignored)
         self._complaints.remark(lidar, remarks)
         return True
 
-    def add_transforms(self, message: Any, static: bool, now: float | None = None) -> None:
+    def add_transforms(
+        self,
+        message: Any,
+        static: bool,
+        now: float | None = None,
+        arrived: float | None = None,
+    ) -> None:
         """Add a TFMessage.
 
         Args:
             message: tf2_msgs TFMessage.
             static: True for /tf_static.
             now: Seconds on the caller's clock; None: as of the last message of a sensor.
+            arrived: As for images.
         """
-        self._tf.add_message(message, static, self._now if now is None else now)
+        now = self._now if now is None else now
+        self._tf.add_message(message, static, now, now if arrived is None else arrived)
 
-    def add_odometry(self, message: Any, now: float | None = None) -> None:
+    def add_odometry(self, message: Any, now: float, arrived: float | None = None) -> None:
         """Add the pose of a nav_msgs/Odometry, as tf of its frame and child frame would be."""
-        self._tf.add_odometry(message, self._now if now is None else now)
+        self._tf.add_odometry(message, now, now if arrived is None else arrived)
 
     def remark(self, source: str, remark: Remark) -> None:
         """Report, once, what the caller knows to be odd about an input."""
@@ -278,10 +292,12 @@ class Stream:
                 self._sweeps[lidar].reconfigure(config.sweeps)
             return self._moments.reconfigure(config)
 
-    def _note(self, sensor: str, stamp: int, frame_id: str, now: float) -> list[Remark]:
+    def _note(
+        self, sensor: str, stamp: int, frame_id: str, now: float, arrived: float | None
+    ) -> list[Remark]:
         self._now = now
         self._poses.note_frame(sensor, frame_id.lstrip("/"))
-        return self._inputs.note(sensor, stamp, now)
+        return self._inputs.note(sensor, stamp, now, now if arrived is None else arrived)
 
     def _note_facts(self, source: str, message: Any, **facts: object) -> list[Remark]:
         with self._lock:

@@ -16,6 +16,13 @@ from effocc_ros.stamps import NANOSECONDS
 from effocc_ros.stream.image_queue import ImageQueue
 from effocc_ros.stream.trigger import JUMP_BACK, KeyframeGate, Readiness, Trigger
 
+MEASURED_TOLERANCE = 0.55
+"""Share of a camera's period within which its nearest image lies: half, and a tenth of that for
+jitter. One period further off is another moment."""
+
+LONGEST_TOLERANCE = 0.1
+"""Seconds: the tolerance of a camera that is slow, or whose period is not known yet."""
+
 HOLD_SECONDS = 10.0
 """How long a trigger that tf does not reach yet is kept while no newer one can be used."""
 
@@ -139,7 +146,10 @@ class Synchronizer:
 
     def tolerance(self, camera: str) -> float:
         """Return the seconds between an image of a camera and its expected stamp, at most."""
-        return self.config.tolerance or self._images[camera].tolerance()
+        if self.config.tolerance:
+            return self.config.tolerance
+        period = self._images[camera].period()
+        return min(MEASURED_TOLERANCE * period or LONGEST_TOLERANCE, LONGEST_TOLERANCE)
 
     def ready(
         self,

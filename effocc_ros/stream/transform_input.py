@@ -42,7 +42,7 @@ class TransformInput:
         self._received: dict[str, int] = {}
         self.count = 0
 
-    def add_message(self, message: Any, static: bool, now: float) -> None:
+    def add_message(self, message: Any, static: bool, now: float, arrived: float) -> None:
         """Add a tf2_msgs/TFMessage; what is wrong with one transform hurts no other."""
         transforms = []
         for transform in message.transforms:
@@ -50,18 +50,20 @@ class TransformInput:
                 transforms.append(read_transform(transform))
             except InputError as error:
                 self._complaints.error(SOURCE, error)
-        self._add(transforms, static, now)
+        self._add(transforms, static, now, arrived)
 
-    def add_odometry(self, message: Any, now: float) -> None:
+    def add_odometry(self, message: Any, now: float, arrived: float) -> None:
         """Add the pose of a nav_msgs/Odometry."""
         try:
             transform = read_odometry(message)
         except InputError as error:
             self._complaints.error(SOURCE, error)
         else:
-            self._add([transform], False, now)
+            self._add([transform], False, now, arrived)
 
-    def _add(self, transforms: Iterable[Transform], static: bool, now: float) -> None:
+    def _add(
+        self, transforms: Iterable[Transform], static: bool, now: float, arrived: float
+    ) -> None:
         errors, remarks = [], []
         # All at once: a frame made in between would find half of the sensors.
         with self._lock:
@@ -77,7 +79,7 @@ class TransformInput:
             for edge in () if static else self._poses.ego_edges():
                 if edge.received != self._received.get(edge.name):
                     self._received[edge.name] = edge.received
-                    remarks += self._inputs.note_clock(edge.name, edge.newest, now)
+                    remarks += self._inputs.note_transform(edge.name, edge.newest, now, arrived)
         for error in errors:
             self._complaints.error(SOURCE, error)
         self._complaints.remark(SOURCE, remarks)

@@ -77,9 +77,10 @@ class ClockWatch:
         if not clock.known:
             return None
         usual = self._usual(clock)
-        ahead = 0.0 if usual is None else usual - clock.lag
-        doubt = max(slack, 2.0 * clock.spread)
-        if usual is None or abs(ahead) < doubt:
+        if usual is None:
+            return None
+        ahead = usual - clock.lag
+        if abs(ahead) < max(slack, 2.0 * clock.spread):
             self._ahead.pop(source, None)
             return None
         self._ahead[source] = ahead
@@ -121,6 +122,7 @@ class ClockWatch:
 
 
 def _remark(source: str, ahead: float, stamp: int) -> Remark:
+    late = ", or they come that late" if -ASTRAY < ahead < 0 else ""
     far, side = duration(abs(ahead)), "before" if ahead > 0 else "behind"
     seconds = stamp / NANOSECONDS
     text = (
@@ -134,7 +136,7 @@ def _remark(source: str, ahead: float, stamp: int) -> Remark:
         )
     else:
         text += (
-            "; expected one clock for all. Synchronise them (PTP, chrony), or let "
+            f"{late}; expected one clock for all. Synchronise them (PTP, chrony), or let "
             f"{-ahead:.3g} s be added to its stamps (clock_offset_s in the rig)."
         )
     return Remark("other_clock", text)

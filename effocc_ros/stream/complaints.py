@@ -14,17 +14,14 @@ class Complaints:
     Args:
         on_problem: Called with each problem that is worth a line.
 
-    Attributes:
-        rejected: ``source.reason`` -> messages that could not be used.
-        noted: ``source.reason`` -> messages that were used, but not without a remark.
     """
 
     def __init__(self, on_problem: Callable[[Problem], None]):
         self._on_problem = on_problem
         self._lock = Lock()
         self._told: set[tuple[str, str]] = set()
-        self.rejected: Counter[str] = Counter()
-        self.noted: Counter[str] = Counter()
+        self._rejected: Counter[str] = Counter()
+        self._noted: Counter[str] = Counter()
 
     def report(self, problem: Problem) -> None:
         """Count a problem, and say it unless saying it once was enough."""
@@ -48,5 +45,10 @@ class Complaints:
     def count(self, source: str, reason: str, noted: bool = False) -> None:
         """Count what needs no line of its own."""
         with self._lock:
-            counts = self.noted if noted else self.rejected
+            counts = self._noted if noted else self._rejected
             counts[f"{source}.{reason}"] += 1
+
+    def counts(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Return ``source.reason`` -> messages that could not be used, and those that could."""
+        with self._lock:
+            return dict(self._rejected), dict(self._noted)

@@ -26,13 +26,17 @@ class InputWatch:
         self.silent: tuple[str, ...] = ()
         self._counters: dict[str, InputCounter] = {}
         self._changes = ChangeWatch()
+        self._offsets: dict[str, int] = {}
         self.reconfigure(config)
 
     def reconfigure(self, config: StreamConfig) -> None:
         """Watch the inputs of another config; counts go on."""
-        self._offsets = {
+        offsets = {
             name: round(seconds * NANOSECONDS) for name, seconds in config.clock_offsets.items()
         }
+        if offsets != self._offsets:
+            self.clocks.forget()
+        self._offsets = offsets
         self.silence.reconfigure(config.sync.trigger_interval, config.sync.max_wait)
         for name in (*config.sync.cameras, *config.lidars):
             self._counters.setdefault(name, InputCounter())

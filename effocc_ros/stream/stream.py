@@ -3,10 +3,8 @@
 The node and the bag path both add messages with ``add_*``, ask :meth:`Stream.poll` after each
 which moments are complete, and turn the ones they want into Frames with :meth:`Stream.assemble`::
 
-    add_image   --\
-                   > Moments --poll--> Trigger --assemble--> Assembler --> Frame
-    add_points  --/                                              ^
-    add_transforms ------> TransformBuffer ----------------------+
+    images, clouds --> SensorInput --> Moments --poll--> Trigger --assemble--> Assembler --> Frame
+    tf, odometry ----> TransformInput --> TransformBuffer --------------------------^
 """
 
 import threading
@@ -17,11 +15,9 @@ from typing import Any
 from effocc_ros.errors import InputError
 from effocc_ros.frame import Frame
 from effocc_ros.stream.assembler import Assembler
-from effocc_ros.stream.clouds import CloudReader
 from effocc_ros.stream.complaints import Complaints
 from effocc_ros.stream.config import StreamConfig
-from effocc_ros.stream.headers import no_frame_id
-from effocc_ros.stream.images import Fallback, check_image, image_size, is_compressed
+from effocc_ros.stream.images import Fallback
 from effocc_ros.stream.input_watch import InputWatch
 from effocc_ros.stream.moments import Moments
 from effocc_ros.stream.report import (
@@ -32,8 +28,9 @@ from effocc_ros.stream.report import (
     no_image,
     plain,
 )
+from effocc_ros.stream.sensor_input import SensorInput
 from effocc_ros.stream.sensor_poses import SensorPoses
-from effocc_ros.stream.sweep_buffer import RawSweep, SweepBuffer
+from effocc_ros.stream.sweep_buffer import SweepBuffer
 from effocc_ros.stream.transform_buffer import TransformBuffer
 from effocc_ros.stream.transform_input import TransformInput
 from effocc_ros.stream.trigger import Trigger
@@ -61,21 +58,20 @@ class Stream:
         fallback: Fallback | None = None,
     ):
         self.config = config
-        self._fallback = fallback
         self._complaints = Complaints(on_problem)
         self._lock = threading.Lock()
         self._inputs = InputWatch(config)
         self._transforms = TransformBuffer(TRANSFORM_CACHE, config.max_extrapolation)
         self._sweeps = {name: SweepBuffer(config.sweeps) for name in config.lidars}
-        self._clouds = {name: CloudReader(name, config.intensity_scale) for name in config.lidars}
         self._assembler = Assembler(config, self._transforms, self._sweeps, fallback)
         self._poses = SensorPoses(self._transforms, self._assembler)
         self._moments = Moments(config, self._inputs, self._poses, self._sweeps)
-        self._tf = TransformInput(
-            self._transforms, self._poses, self._inputs, self._complaints, self._lock
+        shared = self._poses, self._inputs, self._complaints, self._lock
+        self._sensors = SensorInput(
+            config, self._moments, self._assembler.models, *shared, fallback
         )
+        self._tf = TransformInput(self._transforms, *shared)
         self._frames_out = 0
-        self._now = 0.0
         self._drops: Counter[str] = Counter()
 
     def add_image(
@@ -92,39 +88,11 @@ class Stream:
         Returns:
             False where the message cannot be used.
         """
-        try:
-            stamp = self._inputs.stamp_of(message, camera)
-            remarks = [*check_image(message, camera, self._fallback)]
-        except InputError as error:
-            self._complaints.error(camera, error)
-            return False
-        encoding = message.format if is_compressed(message) else message.encoding
-        size = image_size(message)
-        remarks += self._note_facts(camera, message, encoding=encoding, image_size=size)
-        if camera in self.config.sync.cameras:  # else the model has no place for it
-            frame_id = message.header.frame_id
-            with self._lock:
-                remarks += self._note(camera, stamp, frame_id, now, arrived)
-                ignored = self._moments.add_image(camera, stamp, message, now)
-            self._ignore(camera, ignored)
-        self._complaints.remark(camera, remarks)
-        return True
+        return self._sensors.add_image(camera, message, now, now if arrived is None else arrived)
 
     def add_camera_info(self, camera: str, message: Any) -> None:
         """Add a CameraInfo; it holds from its stamp on, unless a calibration file gives more."""
-        filed = self.config.calibration.get(camera)
-        if filed is not None and filed.intrinsics is not None:
-            return
-        try:
-            with self._lock:
-                rectified = self.config.is_rectified(camera)
-                offset = self._inputs.offset(camera)
-                model = self._assembler.models.add(camera, message, rectified, offset)
-        except InputError as error:
-            self._complaints.error(camera, error)
-            return
-        if model is not None:
-            self._complaints.remark(camera, model.remarks)
+        self._sensors.add_camera_info(camera, message)
 
     def add_points(
         self, message: Any, now: float, lidar: str = "", arrived: float | None = None
@@ -140,24 +108,8 @@ class Stream:
         Returns:
             False where the message cannot be used.
         """
-        lidar, config = lidar or self.config.lidar, self.config
-        try:
-            stamp = self._inputs.stamp_of(message, lidar)
-            frame_id = message.header.frame_id.lstrip("/")
-            filed = config.calibration.get(lidar)
-            if not frame_id and (filed is None or filed.sensor2base is None):
-                raise no_frame_id(lidar)
-            cloud = self._clouds[lidar].read(message, config.learn_intensity, config.elongation)
-        except InputError as error:
-            self._complaints.error(lidar, error)
-            return False
-        remarks = [*cloud.remarks, *self._note_facts(lidar, message)]
-        with self._lock:
-            remarks += self._note(lidar, stamp, frame_id, now, arrived)
-            ignored = self._moments.add_sweep(lidar, RawSweep(stamp, frame_id, cloud.points), now)
-        self._ignore(lidar, ignored)
-        self._complaints.remark(lidar, remarks)
-        return True
+        lidar, arrived = lidar or self.config.lidar, now if arrived is None else arrived
+        return self._sensors.add_points(lidar, message, now, arrived)
 
     def add_transforms(
         self,
@@ -174,7 +126,7 @@ class Stream:
             now: Seconds on the caller's clock; None: as of the last message of a sensor.
             arrived: As for images.
         """
-        now = self._now if now is None else now
+        now = self._sensors.now if now is None else now
         self._tf.add_message(message, static, now, now if arrived is None else arrived)
 
     def add_odometry(self, message: Any, now: float, arrived: float | None = None) -> None:
@@ -235,6 +187,7 @@ class Stream:
         Args:
             now: Seconds on the same clock as the messages'; None: rates as of the last message.
         """
+        rejected, noted = self._complaints.counts()
         with self._lock:
             moments, waiting = self._moments, self._moments.waiting
             return StreamStatistics(
@@ -242,8 +195,8 @@ class Stream:
                 frames_in=moments.taken_in,
                 frames_out=self._frames_out,
                 drops=plain(self._drops + moments.drops),
-                rejected=plain(self._complaints.rejected),
-                noted=plain(self._complaints.noted),
+                rejected=rejected,
+                noted=noted,
                 waiting=len(waiting),
                 waiting_since=waiting[0].arrival if waiting else 0.0,
                 waiting_for_tf=bool(waiting) and waiting[0].trigger is not None,
@@ -286,31 +239,11 @@ class Stream:
         with self._lock:
             self.config = self._assembler.config = config
             self._inputs.reconfigure(config)
+            self._sensors.reconfigure(config)
             for lidar in config.lidars:
-                self._clouds.setdefault(lidar, CloudReader(lidar, config.intensity_scale))
                 self._sweeps.setdefault(lidar, SweepBuffer(config.sweeps))
                 self._sweeps[lidar].reconfigure(config.sweeps)
             return self._moments.reconfigure(config)
-
-    def _note(
-        self, sensor: str, stamp: int, frame_id: str, now: float, arrived: float | None
-    ) -> list[Remark]:
-        self._now = now
-        self._poses.note_frame(sensor, frame_id.lstrip("/"))
-        return self._inputs.note(sensor, stamp, now, now if arrived is None else arrived)
-
-    def _note_facts(self, source: str, message: Any, **facts: object) -> list[Remark]:
-        with self._lock:
-            return self._inputs.note_facts(source, message, **facts)
-
-    def _ignore(self, sensor: str, reason: str) -> None:
-        """Count a message that is no news, and say who fell silent or came back meanwhile."""
-        if reason:
-            self._complaints.count(sensor, reason)
-        with self._lock:
-            problems = self._moments.take_problems()
-        for problem in problems:
-            self._complaints.report(problem)
 
     def _missing(self, trigger: Trigger) -> list[Problem]:
         """Return what to say of cameras without an image; a silent one has been told."""

@@ -61,6 +61,7 @@ class Rig:
         lidars: Further LiDARs.
         tf: Topic of transforms that change.
         tf_static: Topic of transforms that hold at all times.
+        tf_clock_offset_s: Seconds that are added to the stamps of transforms and odometry.
         odometry: Topic of a nav_msgs/Odometry that tells the ego motion; empty where tf does.
         base_frame: tf frame of the vehicle.
         fixed_frame: tf frame that does not move with it; empty where ego motion is unknown.
@@ -79,6 +80,7 @@ class Rig:
     lidars: tuple[LidarTopics, ...] = ()
     tf: str = "/tf"
     tf_static: str = "/tf_static"
+    tf_clock_offset_s: float = 0.0
     odometry: str = ""
     base_frame: str = "base_link"
     fixed_frame: str = "map"
@@ -89,9 +91,9 @@ class Rig:
 
     @property
     def clock_offsets(self) -> dict[str, float]:
-        """Sensor -> seconds that are added to its stamps, where there are any."""
+        """Sensor, or ``tf`` -> seconds that are added to its stamps, where there are any."""
         offsets = {each.name: each.clock_offset_s for each in (*self.cameras, *self.lidars)}
-        offsets[self.lidar] = self.points_clock_offset_s
+        offsets |= {self.lidar: self.points_clock_offset_s, "tf": self.tf_clock_offset_s}
         return {name: seconds for name, seconds in offsets.items() if seconds}
 
     @property

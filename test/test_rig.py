@@ -93,12 +93,13 @@ def test_a_rig_may_have_several_lidars_and_clocks_of_their_own(tmp_path):
         "cameras": {"FRONT": {"image": "/front", "clock_offset_s": -0.5}},
         "points": "/lidar",
         "points_clock_offset_s": 37.0,
+        "tf_clock_offset_s": 1.5,
         "lidars": {"REAR": {"points": "/rear", "clock_offset_s": 2.0}, "LEFT": {"points": "/l"}},
     }
     rig = load_rig(rig_file(tmp_path, values))
     assert {lidar.name: lidar.points for lidar in rig.lidars} == {"REAR": "/rear", "LEFT": "/l"}
     assert set(rig.topics) == {"/front", "/lidar", "/rear", "/l"}
-    assert rig.clock_offsets == {"FRONT": -0.5, "REAR": 2.0, "LIDAR_TOP": 37.0}
+    assert rig.clock_offsets == {"FRONT": -0.5, "REAR": 2.0, "LIDAR_TOP": 37.0, "tf": 1.5}
 
 
 def test_an_unknown_rig_names_the_known_ones():

@@ -28,6 +28,7 @@ SINCE_BOOT = 1e9
 class _Clock:
     last: int = 0
     slack: float = DIFFERENT
+    judged: bool = False
     arrivals: deque[float] = field(default_factory=lambda: deque(maxlen=COMPARED))
     lags: deque[float] = field(default_factory=lambda: deque(maxlen=COMPARED))
     """Seconds by which its stamps lay before the caller's clock when they came."""
@@ -93,6 +94,7 @@ class ClockWatch:
             self._unjudged.add(source)
             return {}
         self._unjudged.discard(source)
+        clock.judged = True
         ahead = usual - clock.lag
         if abs(ahead) < max(clock.slack, 2.0 * clock.spread):
             self._ahead.pop(source, None)
@@ -120,6 +122,8 @@ class ClockWatch:
     def _usual(self, clock: _Clock) -> float | None:
         """Return the lag of the largest group of inputs that came meanwhile, None if unknown."""
         since, now = clock.arrivals[0], clock.arrivals[-1]
+        if not clock.judged:  # it may have ended before the others
+            since -= UNDECIDED
         lags, undecided = [], False
         for each in self._clocks.values():
             if each.known and each.arrivals[-1] >= since and each.spread < ASTRAY:

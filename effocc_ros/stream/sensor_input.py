@@ -15,6 +15,15 @@ from effocc_ros.stream.moments import Moments
 from effocc_ros.stream.report import Problem, Remark
 from effocc_ros.stream.sensor_poses import SensorPoses
 from effocc_ros.stream.sweep_buffer import RawSweep
+from effocc_ros.stream.trigger import DUPLICATE, OUT_OF_ORDER
+
+IGNORED = {
+    DUPLICATE: "{}: found a message of a stamp that came before; expected each once. It is "
+    "ignored. Look for a second publisher, a relay, or a bag recorded twice.",
+    OUT_OF_ORDER: "{}: found a message older than the one before it; expected stamps that rise. "
+    "It makes no frame. Look at the transport, or for a second publisher.",
+}
+"""What to say, once, of messages that make no frame."""
 
 
 class SensorInput:
@@ -128,7 +137,9 @@ class SensorInput:
     ) -> None:
         """Say what was odd about a message, and who fell silent or came back by then."""
         if ignored:
-            self._complaints.count(sensor, ignored)
+            self._complaints.report(
+                Problem(sensor, ignored, IGNORED[ignored].format(sensor), True)
+            )
         with self._lock:
             problems += self._moments.take_problems()
         self._complaints.remark(sensor, remarks)

@@ -24,6 +24,9 @@ PATIENCE = 3
 LONE_SECONDS = 2.0
 """Seconds that a frame's other parent, whose period is not known, has to be repeated."""
 
+RESTARTS = 3
+"""Jumps back in time from which on, where every tenth message is one, two publishers send it."""
+
 DETOUR = 100
 """Edges in use that one edge not in use is worth."""
 
@@ -68,7 +71,8 @@ class TransformBuffer:
             static: True for an edge that holds at all times.
 
         Returns:
-            What to say of a frame with two parents that are both repeated.
+            What to say of a frame with two parents that are both repeated, or of two publishers
+            of one edge whose clocks differ.
 
         Raises:
             InputError: The edge would close a loop.
@@ -85,6 +89,8 @@ class TransformBuffer:
             self._edges.setdefault(child, {})[parent] = edge
             self._paths.clear()
         edge.add(stamp, pose, self._cache)
+        if edge.restarts > RESTARTS and edge.restarts > edge.received / 10:
+            return _two_clocks(edge)
         rivals = [each for each in self._edges[child].values() if each is not edge]
         return self._judge(edge, rivals, returns) if rivals else None
 
@@ -243,3 +249,11 @@ class TransformBuffer:
             do="Publish it on /tf or /tf_static, or correct base_frame and fixed_frame",
             reason="tf_missing" if unknown else "tf_disconnected",
         )
+
+
+def _two_clocks(edge: TransformEdge) -> Remark:
+    text = (
+        f"{edge.name}: found stamps that jump back again and again; expected them to rise. Two "
+        "publishers of different clocks, or of simulated and real time, send it: stop one."
+    )
+    return Remark("two_clocks", text)

@@ -24,6 +24,9 @@ PATIENCE = 3
 LONE_SECONDS = 2.0
 """Seconds that a frame's other parent, whose period is not known, has to be repeated."""
 
+MOST_PARENTS = 4
+"""Parents of one frame that are kept; more are no publishers but bytes gone wrong."""
+
 RESTARTS = 3
 """Jumps back in time from which on, where every tenth message is one, two publishers send it."""
 
@@ -86,7 +89,11 @@ class TransformBuffer:
         returns = edge is not None and not edge.in_a_row
         if edge is None or edge.static != static:
             edge = TransformEdge(parent, child, static)
-            self._edges.setdefault(child, {})[parent] = edge
+            parents = self._edges.setdefault(child, {})
+            parents[parent] = edge
+            if len(parents) > MOST_PARENTS:
+                others = [name for name in reversed(parents) if name != parent]
+                del parents[min(others, key=lambda name: parents[name].received)]
             self._paths.clear()
         edge.add(stamp, pose, self._cache)
         if edge.restarts > RESTARTS and edge.restarts > edge.received / 10:
@@ -205,8 +212,31 @@ class TransformBuffer:
         """Return the edges from source to target, None where they are not connected."""
         ends = target.lstrip("/"), source.lstrip("/")
         if ends not in self._paths:
-            self._paths[ends] = self._shortest(*ends)
+            path = self._in_use(*ends)
+            self._paths[ends] = self._shortest(*ends) if path is None else path
         return self._paths[ends]
+
+    def _in_use(self, target: str, source: str) -> list[tuple[TransformEdge, bool]] | None:
+        """Return the path along the parents in use, None where these do not meet: quick."""
+        up, down = self._above(source), self._above(target)
+        ends = [edge.parent for edge in down]
+        meeting = next(
+            (name for name in (source, *(edge.parent for edge in up)) if name in (target, *ends)),
+            None,
+        )
+        if meeting is None:
+            return None
+        risen = [] if meeting == source else up[: [e.parent for e in up].index(meeting) + 1]
+        sunk = [] if meeting == target else down[: ends.index(meeting) + 1]
+        return [*((edge, True) for edge in risen), *((edge, False) for edge in reversed(sunk))]
+
+    def _above(self, frame: str) -> list[TransformEdge]:
+        """Return the edges from a frame up to its root along the parents in use."""
+        edges = []
+        while self._edges.get(frame):
+            edges.append(next(iter(self._edges[frame].values())))
+            frame = edges[-1].parent
+        return edges
 
     def _shortest(self, target: str, source: str) -> list[tuple[TransformEdge, bool]] | None:
         neighbours = defaultdict(list)

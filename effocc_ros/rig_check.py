@@ -45,7 +45,7 @@ def bag_contents(bag: BagReader) -> BagContents:
     parents: dict[str, str] = {}
     stamps: dict[str, list[int]] = {}
     for topic in {"/tf", "/tf_static"} & set(types):
-        for message in islice(bag.messages(topics=(topic,)), TF_MESSAGES):
+        for message in islice(bag.recorded((topic,)), TF_MESSAGES):
             for transform in message.decode().transforms:
                 child = transform.child_frame_id.lstrip("/")
                 parents[child] = transform.header.frame_id.lstrip("/")

@@ -68,6 +68,11 @@ def _has_all_chunks(data: bytes) -> bool:
     return False
 
 
+def kind_of(data: bytes) -> str:
+    """Return ``jpeg`` or ``png``, as CompressedImage calls them; empty for other kinds."""
+    return "jpeg" if data.startswith(JPEG) else "png" if data.startswith(PNG) else ""
+
+
 def read_header(data: bytes | memoryview) -> ImageHeader | None:
     """Read the header of a compressed image; None where it is broken or of another kind."""
     start = bytes(data[:32])

@@ -38,7 +38,10 @@ class Feeding:
     rig: Rig
 
     def stream_config(self, model: ModelConfig, interval_s: float) -> StreamConfig:
-        """Return the stream's settings: as the node's, but every frame is awaited in bag time.
+        """Return the stream's settings: as the node's, but offline nothing is late.
+
+        Messages come by their stamps, so a moment waits for its images until no nearer one can
+        come, however late they were recorded.
 
         Args:
             model: The network.
@@ -52,7 +55,12 @@ class Feeding:
             # Offsets count from the LiDAR's stamp; now they must count from the anchor's.
             offsets = {name: value - offsets[anchor] for name, value in offsets.items()}
         return StreamConfig(
-            sync=SyncConfig(cameras=tuple(offsets), offsets=offsets, trigger_interval=interval_s),
+            sync=SyncConfig(
+                cameras=tuple(offsets),
+                offsets=offsets,
+                max_wait=SyncConfig.max_wait + max(0.0, *offsets.values(), 0.0),
+                trigger_interval=interval_s,
+            ),
             lidar=rig.lidar,
             anchor=anchor,
             base_frame=rig.base_frame,

@@ -60,12 +60,14 @@ class BagMessage:
         msgtype: Its type.
         log_time: When it was recorded, nanoseconds since the epoch.
         raw: Its serialised form (CDR with the 4-byte header), ready to be published.
+        moment: When it is used, nanoseconds: by the clock that its order follows.
     """
 
     topic: str
     msgtype: str
     log_time: int
     raw: bytes = field(repr=False)
+    moment: int
     _bag: "BagReader" = field(repr=False, compare=False)
 
     def decode(self) -> Any:
@@ -170,7 +172,8 @@ class BagReader:
             InputError: A topic is not in the bag, or its bytes are damaged.
         """
         rows = self._chosen(topics)
-        return self._read(rows[order_of_use(rows, self._named, self._message)])
+        order, moments = order_of_use(rows, self._named, self._message)
+        return self._read(rows[order], moments)
 
     def recorded(
         self,
@@ -193,7 +196,8 @@ class BagReader:
             rows = rows[rows["log_time"] >= start]
         if stop is not None:
             rows = rows[rows["log_time"] < stop]
-        return self._read(rows[np.argsort(rows["log_time"], kind="stable")])
+        rows = rows[np.argsort(rows["log_time"], kind="stable")]
+        return self._read(rows, rows["log_time"])
 
     def decode(self, message: BagMessage) -> Any:
         """Return the message with its fields; see ``BagMessage.decode``."""
@@ -240,12 +244,15 @@ class BagReader:
         stored = self._parts[part].topics[topic]
         return stored.name, full_name(stored.msgtype)
 
-    def _read(self, rows: NDArray) -> Iterator[BagMessage]:
+    def _read(self, rows: NDArray, moments: NDArray) -> Iterator[BagMessage]:
         for start in range(0, len(rows), 1000):
-            for row in rows[start : start + 1000].tolist():
-                yield self._message(row)
+            some = slice(start, start + 1000)
+            for row, moment in zip(rows[some].tolist(), moments[some].tolist(), strict=True):
+                yield self._message(row, moment=moment)
 
-    def _message(self, row: tuple[int, ...], most: int | None = None) -> BagMessage:
+    def _message(
+        self, row: tuple[int, ...], most: int | None = None, moment: int = 0
+    ) -> BagMessage:
         """Read the message of a row, or the beginning of it."""
         part, entry = self._parts[row[0]], Entry(*row[1:])
         try:
@@ -257,7 +264,7 @@ class BagReader:
         except Exception as error:  # sqlite3 raises whatever the bytes lead it to
             raise damaged(self.path, part.name, error) from error
         name, msgtype = self._named(row[0], entry.topic)
-        return BagMessage(name, msgtype, entry.log_time, raw, self)
+        return BagMessage(name, msgtype, entry.log_time, raw, moment, self)
 
     def _check_foreign(self) -> None:
         """Refuse a bag in which nothing is serialised as ROS 2 does."""

@@ -93,7 +93,9 @@ def test_a_folder_without_a_bag(tmp_path):
 @pytest.mark.parametrize("names", [("a.mcap", "b.mcap"), ("a_0.mcap", "a_2.mcap")])
 def test_a_folder_of_files_that_are_not_one_recording(tmp_path, names):
     for name in names:
-        (tmp_path / name).write_bytes(storage_file(make_small_bag(tmp_path / name[:3])).read_bytes())
+        (tmp_path / name).write_bytes(
+            storage_file(make_small_bag(tmp_path / name[:3])).read_bytes()
+        )
     error = refusal(tmp_path)
     assert error.found.startswith(f"no metadata.yaml, and {names[0]}, {names[1]}")
     assert str(tmp_path / names[0]) in error.do

@@ -32,7 +32,7 @@ def convert(root, **options):
     path = root.parent / "bag"
     nuscenes_to_bag(root, path, version=VERSION, scene=SCENE, **options)
     with BagReader(path) as bag:
-        return [(m.topic, m.log_time // 1000 - START_US, m.decode()) for m in bag.messages()]
+        return [(m.topic, m.log_time // 1000 - START_US, m.decode()) for m in bag.recorded()]
 
 
 def refused(root) -> InputError:
@@ -106,10 +106,29 @@ def test_every_ego_pose_is_on_tf_also_those_of_radars(root):
 
 
 def test_a_missing_file_is_named(root):
-    (root / "sweeps/CAM_FRONT/4.jpg").unlink()
+    (root / "samples/CAM_FRONT/1.jpg").unlink()
     error = refused(root)
-    assert error.what == f"file {root / 'sweeps/CAM_FRONT/4.jpg'}"
+    assert error.what == f"file {root / 'samples/CAM_FRONT/1.jpg'}"
     assert error.found == "No such file or directory"
+
+
+def test_files_between_keyframes_that_were_not_downloaded_are_said_and_left_out(root, caplog):
+    whole = convert(root)
+    (root.parent / "bag").rename(root.parent / "whole")
+    (root / "sweeps/CAM_FRONT/4.jpg").unlink()
+    part = convert(root)
+    assert len(part) == len(whole) - 2
+    assert "1 of 2 files between keyframes are absent" in caplog.text
+    assert "--keyframes" in caplog.text
+
+
+def test_images_may_be_png(root):
+    picture = np.full((9, 16, 3), 77, np.uint8)
+    for file in (root / "samples/CAM_FRONT/1.jpg", root / "sweeps/CAM_FRONT/4.jpg"):
+        file.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+    images = [m for topic, _, m in convert(root) if topic.endswith("compressed")]
+    assert [image.format for image in images] == ["png", "png"]
+    assert (cv2.imdecode(images[0].data, cv2.IMREAD_COLOR) == 77).all()
 
 
 @pytest.mark.parametrize("data", [b"", (JPEG % 4)[:-2], b"<html>not found</html>"])
@@ -118,7 +137,7 @@ def test_a_jpeg_that_is_cut_off_or_something_else_is_named(root, data):
     path.write_bytes(data)
     error = refused(root)
     assert error.what == f"file {path}"
-    assert error.found == f"{len(data)} bytes that are no whole JPEG"
+    assert error.found == f"{len(data)} bytes that are no whole JPEG or PNG"
 
 
 def test_a_lidar_file_of_a_wrong_length_is_named(root):

@@ -48,11 +48,11 @@ class LeftOut:
         if self.absent:
             lines.append(
                 f"left out: {len(self.absent)} of {self.total} samples without all of their "
-                f"files, for example {self.absent[0]}; `effocc dataset check` lists what is missing"
+                f"files, for example {self.absent[0]}; `effocc dataset check` lists them all"
             )
         if self.broken:
             lines.append(
-                f"left out: {len(self.broken)} that cannot be read, first {self.broken[0]}"
+                f"left out: {len(self.broken)} that cannot be read: {self.broken[0]}"
             )
         return "\n".join(lines)
 

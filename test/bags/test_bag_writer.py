@@ -102,6 +102,13 @@ def test_the_old_bag_comes_back_if_the_new_one_cannot_take_its_place(tmp_path, m
     assert (path / "metadata.yaml").read_bytes() == before
 
 
+def test_a_bag_that_was_being_replaced_when_the_writer_was_killed_comes_back(tmp_path):
+    make_small_bag(tmp_path / "bag").rename(tmp_path / ".replaced-bag")
+    with pytest.raises(RuntimeError), BagWriter(tmp_path / "bag", overwrite=True):
+        raise RuntimeError
+    assert os.listdir(tmp_path) == ["bag"]
+
+
 def write_long_messages(writer):
     for number in range(50):
         writer.write("/long", string_message("a" * 100_000), number)

@@ -80,7 +80,7 @@ def process_bag(
     rig = load_rig(options.rig)
     with (
         BagReader(source) as bag,
-        BagWriter(target, overwrite=options.overwrite, compress=True) as writer,
+        BagWriter(target, overwrite=options.overwrite) as writer,
         Predictor(
             options.model, options.device, options.precision, options.confidence
         ) as predictor,

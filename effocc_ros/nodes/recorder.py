@@ -78,7 +78,7 @@ def main(args: list[str] | None = None) -> int:
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         try:
-            with BagWriter(node.get_parameter("output").value, compress=True) as writer:
+            with BagWriter(node.get_parameter("output").value) as writer:
                 Recorder(node, writer)
                 while not stop.is_set():
                     executor.spin_once(timeout_sec=SPIN_SECONDS)

@@ -2,10 +2,8 @@
 
 import shlex
 
-import pytest
 import yaml
 
-from effocc_ros.errors import InputError
 from effocc_ros.nodes.rig_parameters import (
     rig_arguments,
     rig_parameters,
@@ -53,10 +51,17 @@ def test_each_topic_that_the_rig_has_is_remapped():
     ]
 
 
-def test_a_rig_with_two_transports_is_refused():
+def test_a_rig_may_mix_raw_and_compressed_cameras():
     raw = CameraTopics("CAM_BACK", "/back/raw", "", False, 0.0)
-    with pytest.raises(InputError, match="one transport for all cameras"):
-        rig_parameters(small_rig(cameras=(FRONT, raw)))
+    mixed = rig_parameters(small_rig(cameras=(FRONT, raw)))
+    assert (mixed["image_transport"], mixed["raw_cameras"]) == ("compressed", ["CAM_BACK"])
+    alone = rig_parameters(small_rig(cameras=(raw,)))
+    assert (alone["image_transport"], "raw_cameras" in alone) == ("raw", False)
+    rviz = [inside for inside, _ in rviz_remappings(small_rig(cameras=(FRONT, raw)))]
+    assert rviz == [
+        "/occ_node/input/CAM_FRONT/image/compressed",
+        "/occ_node/input/CAM_BACK/image",
+    ]
 
 
 def test_arguments_survive_the_shell_and_name_everything():

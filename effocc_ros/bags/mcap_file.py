@@ -176,7 +176,12 @@ class McapFile:
                 channel, _, log_time, _ = MESSAGE.unpack(self._bytes(at, MESSAGE.size))
                 rows.append((channel, log_time, 0, start))
             elif opcode == Opcode.CHUNK:
-                rows += self._scanned_chunk(start)
+                try:
+                    rows += self._scanned_chunk(start)
+                except Exception:  # whatever the bytes lead zstd, LZ4 and struct to
+                    if not self._unfinished:
+                        raise
+                    break  # the disk filled the end with zeros
             else:
                 self._note(opcode, at, length)
         _check_times(log_time for _, log_time, *_ in rows)

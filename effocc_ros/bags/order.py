@@ -106,10 +106,10 @@ def begins_anew(stamps: NDArray[np.int64]) -> bool:
         stamps: Of one sensor, nanoseconds, in the order of recording.
     """
     newest = np.maximum.accumulate(stamps)
-    back = np.append(stamps[1:] < newest[:-1] - JUMP_BACK, False)
-    # One message that comes late is followed by others that do not.
-    late = np.append(False, back[:-1] & ~back[1:])
-    steady = stamps[~late]
+    back = stamps < newest - JUMP_BACK
+    # One message that comes late is between others that do not.
+    beside = np.append(back[1:], False) | np.append(False, back)[: len(back)]
+    steady = stamps[~back | beside]
     ends = np.flatnonzero(np.diff(steady) < -JUMP_BACK) + 1
     if len(ends) > 1 and len(steady) < 10 * len(ends):
         return False  # no laps, but messages in no order at all

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from rosbags.interfaces import Qos, QosDurability
 from rosbags.typesys.store import Typestore
 
+from effocc_ros.bags.decoding import decode
 from effocc_ros.bags.folder import BagFiles, bag_files
 from effocc_ros.bags.order import order_of_use
 from effocc_ros.bags.parts import damaged, open_part
+from effocc_ros.bags.siblings import latched_part
 from effocc_ros.bags.storage import CDR, INDEX, Entry, Storage, StoredTopic
 from effocc_ros.bags.storage_files import foreign_bag
 from effocc_ros.bags.typestore import bag_typestore, base_typestore, full_name
@@ -87,7 +89,8 @@ class BagReader:
 
     Args:
         path: Folder of a rosbag2, or one ``.mcap`` or ``.db3`` file (also ``.zstd``). A folder
-            without metadata.yaml, as a killed recorder leaves it, is read as far as it goes.
+            without metadata.yaml, as a killed recorder leaves it, is read as far as it goes. Of a
+            later part that is read alone, latched topics are read from the first, if it is there.
 
     Attributes:
         path: As given.
@@ -109,6 +112,7 @@ class BagReader:
                 topic.name: topic.encoding for topic in self._stored if topic.encoding != CDR
             }
             self._rows = np.concatenate([_rows(n, part) for n, part in enumerate(self._parts)])
+            self._latched = self._borrowed() if self.path.is_file() else self._rows[:0]
             self._check_foreign()
             self._check_metadata(files)
             opening.pop_all()
@@ -128,7 +132,8 @@ class BagReader:
         """The topics by name, sorted."""
         counts: Counter[str] = Counter()
         for number, part in enumerate(self._parts):
-            rows = self._rows[self._rows["part"] == number]
+            rows = np.concatenate([self._rows, self._latched])
+            rows = rows[rows["part"] == number]
             for id_, count in Counter(rows["topic"].tolist()).items():
                 counts[part.topics[id_].name] += count
         topics = {}
@@ -171,7 +176,7 @@ class BagReader:
         Raises:
             InputError: A topic is not in the bag, or its bytes are damaged.
         """
-        rows = self._chosen(topics)
+        rows = self._chosen(topics, np.concatenate([self._rows, self._latched]))
         order, moments = order_of_use(rows, self._named, self._message)
         return self._read(rows[order], moments)
 
@@ -191,7 +196,7 @@ class BagReader:
         Raises:
             InputError: A topic is not in the bag, or its bytes are damaged.
         """
-        rows = self._chosen(topics)
+        rows = self._chosen(topics, self._rows)
         if start is not None:
             rows = rows[rows["log_time"] >= start]
         if stop is not None:
@@ -201,17 +206,10 @@ class BagReader:
 
     def decode(self, message: BagMessage) -> Any:
         """Return the message with its fields; see ``BagMessage.decode``."""
-        failures: list[Exception] = []
         # Bags exist whose recorded definition does not fit their own messages: then ours may.
-        for store in dict.fromkeys((self.typestore, base_typestore())):
-            if message.msgtype not in store.fielddefs:
-                continue
-            try:
-                # A view, because slicing bytes would copy the whole message.
-                return store.deserialize_cdr(memoryview(message.raw), message.msgtype)
-            except Exception as error:  # rosbags raises whatever the bytes lead it to
-                failures.append(error)
-        raise self._undecodable(message, failures)
+        stores = dict.fromkeys((self.typestore, base_typestore()))
+        where = f"{message.topic} in bag {self.path}"
+        return decode(message.raw, message.msgtype, stores, where, message.log_time)
 
     @property
     def _stored(self) -> list[StoredTopic]:
@@ -222,7 +220,18 @@ class BagReader:
         self._stack.callback(part.close)
         return part
 
-    def _chosen(self, topics: Collection[str] | None) -> NDArray:
+    def _borrowed(self) -> NDArray:
+        """Return the rows of latched topics that a later part of a recording lacks."""
+        (file,) = self._parts
+        own = {file.topics[id_].name for id_ in np.unique(self._rows["topic"]).tolist()}
+        part = latched_part(self.path, own)
+        if part is None:
+            return self._rows[:0]
+        self._stack.callback(part.close)
+        self._parts.append(part)
+        return _rows(len(self._parts) - 1, part)
+
+    def _chosen(self, topics: Collection[str] | None, rows: NDArray) -> NDArray:
         unknown = sorted(set(topics or ()) - set(self.topics))
         if unknown:
             raise InputError(
@@ -232,12 +241,12 @@ class BagReader:
                 reason="no_such_topic",
             )
         if topics is None:
-            return self._rows
-        wanted = np.zeros(len(self._rows), bool)
+            return rows
+        wanted = np.zeros(len(rows), bool)
         for number, part in enumerate(self._parts):
             ids = [id_ for id_, each in part.topics.items() if each.name in topics]
-            wanted |= (self._rows["part"] == number) & np.isin(self._rows["topic"], ids)
-        return self._rows[wanted]
+            wanted |= (rows["part"] == number) & np.isin(rows["topic"], ids)
+        return rows[wanted]
 
     def _named(self, part: int, topic: int) -> tuple[str, str]:
         """Return name and type of a topic of a part."""
@@ -286,24 +295,6 @@ class BagReader:
                 "bag %s holds %d messages, its metadata.yaml counts %d: the recorder lost some",
                 *(self.path, count, files.messages),
             )
-
-    def _undecodable(self, message: BagMessage, failures: list[Exception]) -> InputError:
-        where = f"{message.topic} in bag {self.path}"
-        found = f"{len(message.raw)} bytes at {message.log_time} ns"
-        if failures:
-            return InputError(
-                where,
-                found=f"{found} that cannot be decoded ({failures[0]})",
-                expected=f"a {message.msgtype}",
-                reason="bad_message",
-            )
-        return InputError(
-            where,
-            found=f"{found} of type {message.msgtype}, which is not known here",
-            expected="a type of ROS 2, or a bag that carries its definition",
-            do="Record as MCAP: it carries the definitions",
-            reason="unknown_type",
-        )
 
 
 def _rows(number: int, part: Storage) -> NDArray:

@@ -14,7 +14,7 @@ else:
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
-FREE = 256 * 1024 * 1024
+FREE = 64 * 1024 * 1024
 """Bytes that anything may unpack to."""
 
 RATIO = 100

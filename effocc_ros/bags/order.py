@@ -36,6 +36,9 @@ SENSORS = (
 LEAD = 5 * NANOSECONDS
 """How far ahead of sensors' data poses are read; the stream keeps those of 10 s."""
 
+MOST_BACK = 0.25
+"""Share of steps back in time above which messages are in no order, and not in several laps."""
+
 STATIC, FIRST, REST = range(3)
 
 Rows = NDArray
@@ -110,9 +113,10 @@ def begins_anew(stamps: NDArray[np.int64]) -> bool:
     # One message that comes late is between others that do not.
     beside = np.append(back[1:], False) | np.append(False, back)[: len(back)]
     steady = stamps[~back | beside]
-    ends = np.flatnonzero(np.diff(steady) < -JUMP_BACK) + 1
-    if len(ends) > 1 and len(steady) < 10 * len(ends):
-        return False  # no laps, but messages in no order at all
+    steps = np.diff(steady)
+    ends = np.flatnonzero(steps < -JUMP_BACK) + 1
+    if not len(ends) or (steps < 0).mean() > MOST_BACK:
+        return False
     laps = sorted((int(lap.min()), int(lap.max())) for lap in np.split(steady, ends) if len(lap))
     return any(first[1] - second[0] > JUMP_BACK for first, second in pairwise(laps))
 

@@ -27,6 +27,10 @@ from effocc_ros.stream.trigger import JUMP_BACK
 
 TF = "tf2_msgs/msg/TFMessage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+ODOMETRY = "nav_msgs/msg/Odometry"
+AHEAD = (TF, CAMERA_INFO, ODOMETRY)
+"""Types that tell how sensors' data are to be understood."""
+
 SENSORS = (
     "sensor_msgs/msg/Image",
     "sensor_msgs/msg/CompressedImage",
@@ -73,7 +77,7 @@ def order_of_use(
             if msgtype == TF and not is_static(name):
                 stamps[place], frames = _poses(message(row), row[2])
                 children[place] = same.setdefault(frames, frames)
-            elif msgtype in (CAMERA_INFO, *SENSORS):
+            elif msgtype in (CAMERA_INFO, ODOMETRY, *SENSORS):
                 stamps[place] = _header_stamp(message(row, 12).raw, row[2])
     places = _places(rows, kinds)
     times, lead = stamps, LEAD
@@ -90,7 +94,7 @@ def order_of_use(
             group[_first_of_each(ordered, children)] = FIRST
         elif msgtype == CAMERA_INFO:
             group[ordered[0]] = FIRST
-        if msgtype in (TF, CAMERA_INFO):
+        if msgtype in AHEAD:
             times[at] -= lead
     times[group < REST] = times[group == REST].min(initial=times.min(initial=0))
     order = np.lexsort((rows["log_time"], times, group))

@@ -10,7 +10,7 @@ from statistics import median
 from effocc_ros.bags.feeding import TF_TOPICS, feeding
 from effocc_ros.bags.messages import occupancy_message, point_cloud_message
 from effocc_ros.bags.no_frames import no_frames
-from effocc_ros.bags.order import CAMERA_INFO, TF
+from effocc_ros.bags.order import AHEAD
 from effocc_ros.bags.process_result import ProcessResult
 from effocc_ros.bags.reader import BagMessage, BagReader
 from effocc_ros.bags.writer import BagWriter
@@ -145,7 +145,7 @@ class _Run:
         total = sum(self.bag.topics[topic].count for topic in topics)
         logged = self.bag.start_time
         for message in with_progress(self.bag.messages(topics), total, shown=progress):
-            if message.msgtype not in (CAMERA_INFO, TF):  # those come ahead of their time
+            if message.msgtype not in AHEAD:
                 logged = message.log_time
             self.count += 1
             self._take(message)

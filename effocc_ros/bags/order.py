@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from effocc_ros.bags.one_clock import by_one_clock
 from effocc_ros.errors import InputError
 from effocc_ros.stamps import NANOSECONDS
 from effocc_ros.stream.trigger import JUMP_BACK
@@ -36,6 +37,8 @@ SENSORS = (
     "sensor_msgs/msg/CompressedImage",
     "sensor_msgs/msg/PointCloud2",
 )
+
+STAMPED = (*AHEAD, *SENSORS)
 
 LEAD = 5 * NANOSECONDS
 """How far ahead of sensors' data poses are read; the stream keeps those of 10 s."""
@@ -77,10 +80,13 @@ def order_of_use(
             if msgtype == TF and not is_static(name):
                 stamps[place], frames = _poses(message(row), row[2])
                 children[place] = same.setdefault(frames, frames)
-            elif msgtype in (CAMERA_INFO, ODOMETRY, *SENSORS):
+            elif msgtype in STAMPED and not is_static(name):
                 stamps[place] = _header_stamp(message(row, 12).raw, row[2])
     places = _places(rows, kinds)
-    times, lead = stamps, LEAD
+    stamped = [
+        at for (name, kind), at in places.items() if kind in STAMPED and not is_static(name)
+    ]
+    times, lead = by_one_clock(stamps, rows["log_time"], stamped), LEAD
     if any(
         begins_anew(_recorded(stamps, rows, places[each])) for each in places if each[1] in SENSORS
     ):

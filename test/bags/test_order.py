@@ -1,5 +1,6 @@
 """Offline nothing is late: what belongs together is found wherever it lies in the bag."""
 
+import struct
 from dataclasses import replace
 
 import numpy as np
@@ -83,6 +84,21 @@ def test_every_moment_makes_a_frame_of_all_sensors(tmp_path, way):
     assert drops == {}
     assert [frame.stamp for frame in found] == [START + n * PERIOD for n in range(MOMENTS)]
     assert {len(frame.inputs) for frame in found} == {7}
+
+
+def test_a_camera_with_a_clock_of_its_own_comes_in_turn(tmp_path):
+    boot = START - 4000 * NANOSECONDS
+    sent = drive(MOMENTS)
+    with BagWriter(tmp_path / "bag") as writer:
+        for one in sent:
+            raw = bytearray(one.raw)
+            if one.topic == f"/CAM_BACK/{IMAGE}":
+                struct.pack_into("<iI", raw, 4, *divmod(one.log_time - boot, NANOSECONDS))
+            writer.write_raw(one.topic, one.msgtype, bytes(raw), one.log_time)
+    topics = ["/LIDAR_TOP", f"/CAM_BACK/{IMAGE}", f"/CAM_FRONT/{IMAGE}"]
+    with BagReader(tmp_path / "bag") as bag:
+        turns = [message.topic for message in bag.messages(topics)]
+    assert all(set(turns[n : n + 3]) == set(topics) for n in range(0, 3 * MOMENTS, 3))
 
 
 def test_poses_far_apart_are_interpolated(tmp_path):

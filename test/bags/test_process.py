@@ -142,17 +142,9 @@ def test_a_camera_that_the_bag_lacks_is_said_and_masked(checkpoint, tmp_path, ca
     assert "/CAM_FRONT/image_rect_compressed is not in bag" in caplog.text
 
 
-@pytest.mark.parametrize(
-    ("left_out", "said"),
-    [
-        ("/tf_static", "no transform that names 'LIDAR_TOP'.*has no /tf_static"),
-        ("/tf", "no transform that names 'map'"),
-    ],
-)
-def test_a_run_without_frames_is_an_error_that_names_its_reason(
-    checkpoint, tmp_path, left_out, said
-):
-    write_bag(tmp_path / "in", [one for one in drive(4) if one.topic != left_out])
+def test_a_run_without_frames_is_an_error_that_names_its_reason(checkpoint, tmp_path):
+    write_bag(tmp_path / "in", [one for one in drive(4) if one.topic != "/tf_static"])
+    said = "no transform that names 'LIDAR_TOP'.*has no /tf_static"
     with pytest.raises(InputError, match=said) as caught:
         process_bag(tmp_path / "in", tmp_path / "out", options(checkpoint))
     assert caught.value.reason == "tf_missing"

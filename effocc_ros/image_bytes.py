@@ -69,8 +69,16 @@ def _has_all_chunks(data: bytes) -> bool:
 
 
 def kind_of(data: bytes) -> str:
-    """Return ``jpeg`` or ``png``, as CompressedImage calls them; empty for other kinds."""
-    return "jpeg" if data.startswith(JPEG) else "png" if data.startswith(PNG) else ""
+    """Return what CompressedImage calls an image: ``jpeg``, ``png``; empty where it is none."""
+    starts = {
+        JPEG: "jpeg",
+        PNG: "png",
+        b"II*\x00": "tiff",
+        b"MM\x00*": "tiff",
+        b"BM": "bmp",
+    }
+    webp = data.startswith(b"RIFF") and data[8:12] == b"WEBP"
+    return next((kind for start, kind in starts.items() if data.startswith(start)), "webp" * webp)
 
 
 def read_header(data: bytes | memoryview) -> ImageHeader | None:

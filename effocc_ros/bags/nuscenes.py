@@ -59,7 +59,7 @@ class SensorEvent:
     Attributes:
         stamp: Nanoseconds since the epoch.
         sensor: Name of a MountedSensor.
-        data: JPEG or PNG bytes of a camera; (N, 5) float32 x, y, z (metres, sensor frame),
+        data: bytes of a camera's JPEG or PNG; (N, 5) float32 x, y, z (metres, sensor frame),
             intensity (0..255), ring of a LiDAR.
         intrinsics: (3, 3) pinhole matrix of a camera that is recalibrated on the way; None: the
             MountedSensor's.

@@ -51,9 +51,7 @@ class LeftOut:
                 f"files, for example {self.absent[0]}; `effocc dataset check` lists them all"
             )
         if self.broken:
-            lines.append(
-                f"left out: {len(self.broken)} that cannot be read: {self.broken[0]}"
-            )
+            lines.append(f"left out: {len(self.broken)} that cannot be read: {self.broken[0]}")
         return "\n".join(lines)
 
 

@@ -20,7 +20,9 @@ from effocc_ros.bags.nuscenes import (
     write_nuscenes_bag,
 )
 from effocc_ros.bags.reader import BagReader
+from effocc_ros.datasets.files import read_image
 from effocc_ros.errors import InputError
+from effocc_ros.stream.images import decode_image
 
 
 @pytest.fixture
@@ -122,13 +124,16 @@ def test_files_between_keyframes_that_were_not_downloaded_are_said_and_left_out(
     assert "--keyframes" in caplog.text
 
 
-def test_images_may_be_png(root):
+@pytest.mark.parametrize("kind", ["png", "tiff", "webp", "bmp"])
+def test_images_may_be_of_every_kind_that_the_dataset_reads(root, kind):
     picture = np.full((9, 16, 3), 77, np.uint8)
+    data = cv2.imencode(f".{kind}", picture)[1].tobytes()
     for file in (root / "samples/CAM_FRONT/1.jpg", root / "sweeps/CAM_FRONT/4.jpg"):
-        file.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+        file.write_bytes(data)
+    assert (read_image(file) == 77).all()
     images = [m for topic, _, m in convert(root) if topic.endswith("compressed")]
-    assert [image.format for image in images] == ["png", "png"]
-    assert (cv2.imdecode(images[0].data, cv2.IMREAD_COLOR) == 77).all()
+    assert [image.format for image in images] == [kind, kind]
+    assert (decode_image(images[0], "CAM_FRONT") == 77).all()
 
 
 @pytest.mark.parametrize("data", [b"", (JPEG % 4)[:-2], b"<html>not found</html>"])

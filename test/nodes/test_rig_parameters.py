@@ -3,7 +3,9 @@
 import shlex
 
 import yaml
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from effocc_ros.nodes.inputs import sensor_topics
 from effocc_ros.nodes.rig_parameters import (
     rig_arguments,
     rig_parameters,
@@ -12,6 +14,7 @@ from effocc_ros.nodes.rig_parameters import (
     rviz_remappings,
     tf_remappings,
 )
+from effocc_ros.nodes.settings import NodeSettings
 from effocc_ros.rig import CameraTopics, Rig, load_rig
 
 FRONT = CameraTopics("CAM_FRONT", "/front/jpeg", "/front/camera_info", True, 0.01)
@@ -57,6 +60,9 @@ def test_a_rig_may_mix_raw_and_compressed_cameras():
     assert (mixed["image_transport"], mixed["raw_cameras"]) == ("compressed", ["CAM_BACK"])
     alone = rig_parameters(small_rig(cameras=(raw,)))
     assert (alone["image_transport"], "raw_cameras" in alone) == ("raw", False)
+    settings = NodeSettings(raw_cameras=("CAM_BACK",))
+    kinds = [each.kind for each in sensor_topics(settings, ("CAM_FRONT", "CAM_BACK"), False)]
+    assert kinds == [CompressedImage, CameraInfo, Image, CameraInfo]
     rviz = [inside for inside, _ in rviz_remappings(small_rig(cameras=(FRONT, raw)))]
     assert rviz == [
         "/occ_node/input/CAM_FRONT/image/compressed",

@@ -15,8 +15,6 @@ PART = re.compile(r"(.*?)(?:_(\d+))?(\.mcap|\.db3)(\.zstd)?")
 MOST_METADATA = 4 * 1024 * 1024
 """Bytes of a metadata.yaml: ten thousand topics or parts."""
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
 
 @dataclass(frozen=True)
 class BagFiles:
@@ -73,7 +71,7 @@ def _listed(metadata: Path) -> tuple[list[str], int | None]:
     try:
         if metadata.stat().st_size > MOST_METADATA:
             raise yaml.YAMLError(f"{metadata.stat().st_size} bytes")
-        content = yaml.load(metadata.read_text(encoding="utf-8"), _LOADER)
+        content = yaml.safe_load(metadata.read_text(encoding="utf-8"))
         information = content["rosbag2_bagfile_information"]
         paths = information["relative_file_paths"]
         messages = information.get("message_count")

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,12 +11,21 @@ from pathlib import Path
 from effocc_ros.errors import InputError
 
 PARTIAL = ".partial-"
-"""How the name of a file begins that is not whole yet."""
+"""How the name of a file or folder begins that is not whole yet.
+
+Its writer holds a lock on it, which the system takes away when the writer dies: so the next one
+knows what nobody will finish.
+"""
+
+_cleared: set[Path] = set()
+"""Folders in which this process has looked for what others left."""
 
 
 @contextmanager
 def whole_file(path: Path | str) -> Iterator[Path]:
     """Give a temporary path beside ``path``; rename it to ``path`` if the block succeeds.
+
+    What a writer that was killed left in the folder is removed first.
 
     Args:
         path: The file that shall appear. Its folder is made when absent.
@@ -29,9 +39,10 @@ def whole_file(path: Path | str) -> Iterator[Path]:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(path.suffix, f"{PARTIAL}{path.stem}-", path.parent)
-        os.close(handle)
-        partial = Path(name)
+        if path.parent not in _cleared:
+            _cleared.add(path.parent)
+            remove_abandoned(path.parent)
+        handle, partial = _partial_file(path)
         try:
             yield partial
             umask = os.umask(0)
@@ -40,10 +51,77 @@ def whole_file(path: Path | str) -> Iterator[Path]:
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
+            os.close(handle)
     except OSError as error:
         if error.filename and not _is_part(Path(os.fsdecode(error.filename)), path):
             raise  # the caller's block reads, too
         raise unwritable(f"file {path}", error) from error
+
+
+@contextmanager
+def partial_folder(path: Path) -> Iterator[Path]:
+    """Give a temporary folder beside ``path``, and remove it at the end of the block.
+
+    What a writer that was killed left beside ``path`` is removed first.
+
+    Args:
+        path: What shall appear, moved out of the folder by the caller.
+    """
+    remove_abandoned(path.parent)
+    folder = Path(tempfile.mkdtemp(prefix=f"{PARTIAL}{path.name}-", dir=path.parent))
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            _lock(handle)
+            yield folder
+        finally:
+            os.close(handle)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove the unfinished files and folders in a folder whose writers have died."""
+    for path in folder.glob(f"{PARTIAL}*"):
+        _remove_unless_held(path)
+
+
+def _partial_file(path: Path) -> tuple[int, Path]:
+    """Make an unfinished file that is held; return what holds it."""
+    while True:
+        handle, name = tempfile.mkstemp(path.suffix, f"{PARTIAL}{path.stem}-", path.parent)
+        # Another process may have taken it for abandoned before it was held.
+        if _lock(handle) and os.path.exists(name):
+            return handle, Path(name)
+        os.close(handle)
+
+
+def _lock(handle: int) -> bool:
+    """Hold an open file or folder; False where another holds it."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass  # the file system knows no locks
+    return True
+
+
+def _remove_unless_held(path: Path) -> None:
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError:
+        pass  # it is held, or the file system knows no locks
+    finally:
+        os.close(handle)
 
 
 def _is_part(name: Path, path: Path) -> bool:
@@ -69,12 +147,9 @@ def unwritable(what: str, error: OSError) -> InputError:
 
 
 def clear_partial_files(folder: Path) -> None:
-    """Remove, from a folder and all below it, what processes that were killed left unfinished.
-
-    Nobody else may be writing there.
-    """
-    for path in folder.rglob(f"{PARTIAL}*"):
-        path.unlink(missing_ok=True)
+    """Remove, from a folder and all below it, what processes that were killed left unfinished."""
+    for path in list(folder.rglob(f"{PARTIAL}*")):
+        _remove_unless_held(path)
 
 
 @contextmanager

@@ -68,6 +68,19 @@ def _has_all_chunks(data: bytes) -> bool:
     return False
 
 
+def kind_of(data: bytes) -> str:
+    """Return what CompressedImage calls an image: ``jpeg``, ``png``; empty where it is none."""
+    starts = {
+        JPEG: "jpeg",
+        PNG: "png",
+        b"II*\x00": "tiff",
+        b"MM\x00*": "tiff",
+        b"BM": "bmp",
+    }
+    webp = data.startswith(b"RIFF") and data[8:12] == b"WEBP"
+    return next((kind for start, kind in starts.items() if data.startswith(start)), "webp" * webp)
+
+
 def read_header(data: bytes | memoryview) -> ImageHeader | None:
     """Read the header of a compressed image; None where it is broken or of another kind."""
     start = bytes(data[:32])

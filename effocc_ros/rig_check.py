@@ -46,7 +46,7 @@ def bag_contents(bag: BagReader) -> BagContents:
     parents: dict[str, str] = {}
     stamps: dict[str, list[int]] = {}
     for topic in (name for name, kind in types.items() if kind == TRANSFORMS):
-        for message in islice(bag.messages(topics=(topic,)), TF_MESSAGES):
+        for message in islice(bag.recorded((topic,)), TF_MESSAGES):
             for transform in message.decode().transforms:
                 child = transform.child_frame_id.lstrip("/")
                 parents[child] = transform.header.frame_id.lstrip("/")

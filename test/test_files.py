@@ -1,11 +1,20 @@
 import os
+import signal
+import subprocess
+import sys
 import threading
 
 import pytest
 from helpers.full_disk import REFUSED, no_file_above
 
 from effocc_ros.errors import InputError
-from effocc_ros.files import clear_partial_files, only_writer, whole_file
+from effocc_ros.files import (
+    clear_partial_files,
+    only_writer,
+    partial_folder,
+    remove_abandoned,
+    whole_file,
+)
 
 
 def test_a_file_appears_when_the_block_ends_and_not_before(tmp_path):
@@ -74,6 +83,36 @@ def test_what_killed_processes_left_is_cleared_away_and_nothing_else(tmp_path):
     clear_partial_files(tmp_path)
     left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
     assert left == {"deep", "deep/a.png", ".partial"}
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from effocc_ros.files import partial_folder, whole_file
+folder = Path(sys.argv[1])
+with whole_file(folder / "a.txt") as partial, partial_folder(folder / "bag") as place:
+    partial.write_text("half")
+    (place / "part").write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_writer_left_the_next_one_removes(tmp_path):
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert len(os.listdir(tmp_path)) == 2
+    with whole_file(tmp_path / "b.txt") as partial:
+        assert os.listdir(tmp_path) == [partial.name]
+        partial.write_text("whole")
+    assert os.listdir(tmp_path) == ["b.txt"]
+
+
+def test_what_a_living_writer_has_begun_stays(tmp_path):
+    with whole_file(tmp_path / "a.txt") as file, partial_folder(tmp_path / "bag") as folder:
+        clear_partial_files(tmp_path)
+        remove_abandoned(tmp_path)
+        assert sorted(os.listdir(tmp_path)) == sorted([file.name, folder.name])
+    assert os.listdir(tmp_path) == ["a.txt"]
 
 
 def test_a_folder_that_is_a_file_is_said(tmp_path):

@@ -51,7 +51,10 @@ class Feeding:
     other_tf: tuple[str, ...] = ()
 
     def stream_config(self, model: ModelConfig, interval_s: float) -> StreamConfig:
-        """Return the stream's settings: as the node's, but every frame is awaited in bag time.
+        """Return the stream's settings: as the node's, but offline nothing is late.
+
+        Messages come by their stamps, so a moment waits for its images until no nearer one can
+        come, however late they were recorded.
 
         Args:
             model: The network.
@@ -65,7 +68,12 @@ class Feeding:
         first = sorted(offsets, key=lambda name: name != "CAM_FRONT")
         lidars = (rig.lidar, *(each.name for each in self.lidars)) if self.points else ()
         return StreamConfig(
-            sync=SyncConfig(cameras=tuple(offsets), offsets=offsets, trigger_interval=interval_s),
+            sync=SyncConfig(
+                cameras=tuple(offsets),
+                offsets=offsets,
+                max_wait=SyncConfig.max_wait + max(0.0, *offsets.values(), 0.0),
+                trigger_interval=interval_s,
+            ),
             lidar=rig.lidar,
             other_lidars=lidars[1:],
             anchor=anchor,

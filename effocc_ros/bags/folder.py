@@ -1,25 +1,47 @@
 """Which storage files make up a bag, as its metadata.yaml says."""
 
+import re
+import reprlib
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import yaml
 
 from effocc_ros.errors import InputError
 
-SUFFIXES = (".mcap", ".db3", ".zstd")
+PART = re.compile(r"(.*?)(?:_(\d+))?(\.mcap|\.db3)(\.zstd)?")
+"""How rosbag2 names the parts of a recording: its own name, their number, their kind."""
+
+MOST_METADATA = 4 * 1024 * 1024
+"""Bytes of a metadata.yaml: ten thousand topics or parts."""
 
 
-def storage_files(path: Path) -> tuple[Path, ...]:
-    """List the storage files of a bag in the order of recording.
+@dataclass(frozen=True)
+class BagFiles:
+    """The files that make up a bag.
+
+    Attributes:
+        paths: Its storage files in the order of recording.
+        messages: How many messages metadata.yaml counts; None where it says nothing.
+        unfinished: No metadata.yaml: the recorder was killed, and the last part may lack its end.
+    """
+
+    paths: tuple[Path, ...]
+    messages: int | None = None
+    unfinished: bool = False
+
+
+def bag_files(path: Path) -> BagFiles:
+    """Find the storage files of a bag.
 
     Args:
         path: Folder of a rosbag2, or one storage file.
 
     Raises:
-        InputError: Nothing there, no or broken metadata.yaml, or parts that are missing.
+        InputError: Nothing there, broken metadata.yaml, or parts that are missing.
     """
     if path.is_file():
-        return (path,)
+        return BagFiles((path,))
     if not path.is_dir():
         raise InputError(
             f"bag {path}",
@@ -29,33 +51,38 @@ def storage_files(path: Path) -> tuple[Path, ...]:
         )
     metadata = path / "metadata.yaml"
     if not metadata.is_file():
-        _refuse_folder(path)
-    names = _relative_paths(metadata)
+        return BagFiles(_parts(path), unfinished=True)
+    names, messages = _listed(metadata)
     files = tuple(_located(path, name) for name in names)
     missing = [file.name for file in files if not file.is_file()]
     if missing:
         _refuse_parts(path, files, missing)
-    return files
+    return BagFiles(files, messages)
 
 
 def _located(folder: Path, name: str) -> Path:
-    # Bags of Eloquent and before name their files relative to the folder's parent.
-    direct = folder / name
-    return direct if direct.is_file() else folder / PurePosixPath(name).name
+    # By its last name alone: bags of Eloquent and before name their files relative to the folder's
+    # parent, and no bag has files elsewhere.
+    return folder / PurePosixPath(name).name
 
 
-def _relative_paths(metadata: Path) -> list[str]:
+def _listed(metadata: Path) -> tuple[list[str], int | None]:
+    """Return the names of the storage files and the number of messages."""
     try:
+        if metadata.stat().st_size > MOST_METADATA:
+            raise yaml.YAMLError(f"{metadata.stat().st_size} bytes")
         content = yaml.safe_load(metadata.read_text(encoding="utf-8"))
-        paths = content["rosbag2_bagfile_information"]["relative_file_paths"]
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        information = content["rosbag2_bagfile_information"]
+        paths = information["relative_file_paths"]
+        messages = information.get("message_count")
+    except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
         found = f"text that is not YAML ({' '.join(str(error).split())})"
-    except (TypeError, KeyError) as error:
+    except (TypeError, KeyError, AttributeError) as error:
         found = f"no relative_file_paths ({error})"
     else:
         if isinstance(paths, list) and paths and all(isinstance(name, str) for name in paths):
-            return paths
-        found = f"relative_file_paths: {paths!r}"
+            return paths, messages if isinstance(messages, int) else None
+        found = f"relative_file_paths: {reprlib.repr(paths)}"
     raise InputError(
         f"bag metadata {metadata}",
         found=found,
@@ -65,17 +92,27 @@ def _relative_paths(metadata: Path) -> list[str]:
     )
 
 
-def _refuse_folder(path: Path) -> None:
-    parts = sorted(file.name for file in path.iterdir() if file.suffix in SUFFIXES)
-    if parts:
-        found = f"no metadata.yaml beside {_some(parts)}"
-        advice = f"Write it: ros2 bag reindex {path}; or give the file {path / parts[0]}"
+def _parts(path: Path) -> tuple[Path, ...]:
+    """Return the parts of the one recording that a folder without metadata.yaml holds."""
+    found = {
+        file.name: match
+        for file in sorted(path.iterdir())
+        if (match := PART.fullmatch(file.name)) and file.is_file()
+    }
+    numbers = sorted(int(match[2] or 0) for match in found.values())
+    whole = numbers == list(range(numbers[0], numbers[0] + len(numbers))) if numbers else False
+    if whole and len({(match[1], match[3]) for match in found.values()}) == 1:
+        ordered = sorted(found, key=lambda name: int(found[name][2] or 0))
+        return tuple(path / name for name in ordered)
+    if found:
+        what = f"no metadata.yaml, and {_some(sorted(found))}, which are not one recording's parts"
+        advice = f"Give one of the files ({path / min(found)}), or put the missing parts back"
     else:
-        found = "a folder without metadata.yaml and without .mcap or .db3 files"
+        what = "a folder without metadata.yaml and without .mcap or .db3 files"
         advice = "Give the folder that ros2 bag record made"
     raise InputError(
         f"bag {path}",
-        found=found,
+        found=what,
         expected="a rosbag2 folder: metadata.yaml and its storage files",
         do=advice,
         reason="not_a_bag",

@@ -44,7 +44,7 @@ def _trigger_at(
     stream = Stream(fed.stream_config(model, interval_s=0.0))
     feeders = fed.feeders(stream)
     for message in bag.messages([topic for topic in feeders if topic in bag.topics]):
-        now = message.log_time / NANOSECONDS
+        now = message.moment / NANOSECONDS
         feeders[message.topic](message.decode(), now)
         for trigger in stream.poll(now):
             if trigger.stamp == stamp:

@@ -1,17 +1,17 @@
 """Bags of a nuScenes car: what `effocc nuscenes2bag` and the simulator write.
 
 The topics are those of WATonomous' nuscenes_to_ros2bag: ``/CAM_FRONT/image_rect_compressed``
-(JPEG), ``/CAM_FRONT/camera_info``, ``/LIDAR_TOP`` (x y z intensity ring, float32). Every ego pose
-is on ``/tf`` (map -> base_link), the sensors' places are on ``/tf_static``.
+(JPEG or PNG), ``/CAM_FRONT/camera_info``, ``/LIDAR_TOP`` (x y z intensity ring, float32). Every
+ego pose is on ``/tf`` (map -> base_link), the sensors' places are on ``/tf_static``.
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from effocc_ros.bags.messages import (
     NUSCENES_POINT,
@@ -22,11 +22,14 @@ from effocc_ros.bags.messages import (
     transform_message,
 )
 from effocc_ros.bags.writer import BagWriter
-from effocc_ros.datasets.files import read_jpeg, read_points
+from effocc_ros.datasets.files import read_packed_image, read_points
 from effocc_ros.datasets.nuscenes_tables import NuscenesTables, SensorRecord
 from effocc_ros.errors import InputError
-from effocc_ros.image_bytes import read_header
+from effocc_ros.image_bytes import kind_of, read_header
 from effocc_ros.intrinsics import intrinsics_of_image
+from effocc_ros.progress import with_progress
+
+logger = logging.getLogger(__name__)
 
 FIXED_FRAME = "map"
 BASE_FRAME = "base_link"
@@ -56,8 +59,8 @@ class SensorEvent:
     Attributes:
         stamp: Nanoseconds since the epoch.
         sensor: Name of a MountedSensor.
-        data: JPEG bytes of a camera; (N, 5) float32 x, y, z (metres, sensor frame), intensity
-            (0..255), ring of a LiDAR.
+        data: bytes of a camera's JPEG or PNG; (N, 5) float32 x, y, z (metres, sensor frame),
+            intensity (0..255), ring of a LiDAR.
         intrinsics: (3, 3) pinhole matrix of a camera that is recalibrated on the way; None: the
             MountedSensor's.
         size: Height and width that ``intrinsics`` is for.
@@ -154,7 +157,8 @@ def nuscenes_to_bag(
         path: The rosbag2 folder that shall appear.
         version: Which tables.
         scene: Which scene.
-        sweeps: Also the data between keyframes (12 Hz cameras, 20 Hz LiDAR).
+        sweeps: Also the data between keyframes (12 Hz cameras, 20 Hz LiDAR), of which files may
+            be absent; that is logged.
         overwrite: Replace a bag that is there.
         progress: Show a progress bar on stderr.
 
@@ -166,14 +170,17 @@ def nuscenes_to_bag(
     """
     records = NuscenesTables(root, version).scene(scene)
     measured = [record for record in records if record.modality in ("camera", "lidar")]
-    if not sweeps:
-        measured = [record for record in measured if record.key_frame]
+    measured = [
+        record for record in measured if record.key_frame or (sweeps and record.file.is_file())
+    ]
+    if sweeps:
+        _say_absent(records, measured)
     calibration = scene_calibration(measured)
     poses = {record.pose_stamp: record.ego2global for record in records}
     steps: list[PoseEvent | SensorRecord] = [PoseEvent(*item) for item in poses.items()]
     # Sorting is stable: at equal stamps poses stay before measurements.
     steps = sorted(steps + measured, key=lambda step: step.stamp)
-    bar = tqdm(steps, desc=scene, unit="msg", disable=not progress)
+    bar = with_progress(steps, len(steps), what=scene, shown=progress)
     return write_nuscenes_bag(path, _loaded(bar), calibration, overwrite=overwrite)
 
 
@@ -199,6 +206,20 @@ def scene_calibration(records: Iterable[SensorRecord]) -> tuple[MountedSensor, .
     return tuple(found.values())
 
 
+def _say_absent(records: Sequence[SensorRecord], measured: Sequence[SensorRecord]) -> None:
+    """Say that sweeps/ was not downloaded, or not all of it."""
+    known = {record.token for record in measured}
+    between = [each for each in records if each.modality in ("camera", "lidar")]
+    between = [each for each in between if not each.key_frame]
+    absent = [each.file for each in between if each.token not in known]
+    if absent:
+        logger.warning(
+            "%d of %d files between keyframes are absent, for example %s; the bag goes on without "
+            "them (--keyframes leaves out all of them)",
+            *(len(absent), len(between), absent[0]),
+        )
+
+
 def _loaded(steps: Iterable[PoseEvent | SensorRecord]) -> Iterator[PoseEvent | SensorEvent]:
     for step in steps:
         if isinstance(step, PoseEvent):
@@ -208,7 +229,7 @@ def _loaded(steps: Iterable[PoseEvent | SensorRecord]) -> Iterator[PoseEvent | S
         if step.modality == "lidar":
             data = read_points(step.file, len(NUSCENES_POINT), what)
         else:
-            data = read_jpeg(step.file, what)
+            data = read_packed_image(step.file, what)
             _check_size(step, data)
         yield SensorEvent(step.stamp, step.sensor, data, step.intrinsics, step.size)
 
@@ -239,6 +260,6 @@ def _write_measurement(writer: BagWriter, event: SensorEvent, sensor: MountedSen
         return
     seen = sensor if event.intrinsics is None else event
     info = camera_info_message(stamp, name, seen.intrinsics, seen.size)
-    image = compressed_image_message(stamp, name, event.data)
+    image = compressed_image_message(stamp, name, event.data, kind_of(event.data))
     writer.write(f"/{name}/camera_info", info, stamp)
     writer.write(f"/{name}/image_rect_compressed", image, stamp)

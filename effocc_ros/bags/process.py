@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from tqdm import tqdm
-
 from effocc_ros.bags.feeding import feeding
 from effocc_ros.bags.messages import occupancy_message, point_cloud_message
+from effocc_ros.bags.no_frames import no_frames
+from effocc_ros.bags.order import AHEAD
 from effocc_ros.bags.process_result import ProcessResult
 from effocc_ros.bags.reader import BagMessage, BagReader
 from effocc_ros.bags.writer import BagWriter
@@ -18,6 +18,7 @@ from effocc_ros.errors import InputError
 from effocc_ros.occupancy import SemanticOccupancy
 from effocc_ros.occupancy_views import labelled_points
 from effocc_ros.predictor import Predictor
+from effocc_ros.progress import with_progress
 from effocc_ros.rig import Rig, load_rig
 from effocc_ros.stamps import NANOSECONDS
 from effocc_ros.stream import Problem, Stream
@@ -71,15 +72,15 @@ def process_bag(
         Counts, drops and times.
 
     Raises:
-        InputError: A bag, the rig or the model cannot be used. A bad message is counted and
-            logged, and the run goes on.
+        InputError: A bag, the rig or the model cannot be used, or no frame came out; then there
+            is no bag. A bad message is counted and logged, and the run goes on.
     """
     start = time.perf_counter()
     _check_apart(Path(source), Path(target))
     rig = load_rig(options.rig)
     with (
         BagReader(source) as bag,
-        BagWriter(target, overwrite=options.overwrite, compress=True) as writer,
+        BagWriter(target, overwrite=options.overwrite) as writer,
         Predictor(
             options.model, options.device, options.precision, options.confidence
         ) as predictor,
@@ -87,6 +88,9 @@ def process_bag(
         run = _Run(bag, writer, predictor, rig, options)
         run.messages(progress)
         statistics = run.stream.statistics()
+        rejected = {**statistics.rejected, **run.undecodable}
+        if OCCUPANCY_TOPIC not in writer.counts:
+            raise no_frames(bag, run.fed, statistics, rejected, run.said)
         return ProcessResult(
             bag=Path(target),
             model=predictor.name,
@@ -97,14 +101,18 @@ def process_bag(
             frames_in=statistics.frames_in,
             frames_out=writer.counts.get(OCCUPANCY_TOPIC, 0),
             drops=statistics.drops,
-            rejected={**statistics.rejected, **run.undecodable},
+            rejected=rejected,
             noted=statistics.noted,
             milliseconds={name: median(values) for name, values in run.milliseconds.items()},
         )
 
 
 class _Run:
-    """One pass over a bag: messages into the stream, frames through the network, results out."""
+    """One pass over a bag: messages into the stream, frames through the network, results out.
+
+    In memory are an index of the bag (30 bytes a message), and what the stream keeps: 15 images of
+    each camera as they were recorded, the sweeps of the last seconds, 10 s of poses.
+    """
 
     def __init__(
         self,
@@ -115,7 +123,7 @@ class _Run:
         options: ProcessOptions,
     ):
         self.bag, self.writer, self.predictor = bag, writer, predictor
-        fed = feeding(bag, rig, predictor.config)
+        self.fed = fed = feeding(bag, rig, predictor.config)
         for topic in fed.absent:
             logger.warning("%s is not in bag %s: going on without it", topic, bag.path)
         config = fed.stream_config(predictor.config, options.interval_s)
@@ -123,7 +131,7 @@ class _Run:
         self.count = 0
         self.undecodable: Counter[str] = Counter()
         self.milliseconds: dict[str, list[float]] = defaultdict(list)
-        self._said: set[tuple[str, str]] = set()
+        self.said: dict[tuple[str, str], str] = {}
         self._feeders = fed.feeders(self.stream)
         copied = self._feeders if options.copy_inputs else (rig.tf, rig.tf_static)
         self._copied = tuple(topic for topic in copied if topic in bag.topics)
@@ -135,14 +143,14 @@ class _Run:
         """Take the whole bag, and what still waits at its end."""
         topics = [topic for topic in self._feeders if topic in self.bag.topics]
         total = sum(self.bag.topics[topic].count for topic in topics)
-        now = self.bag.start_time
-        source = self.bag.messages(topics)
-        for message in tqdm(source, total=total, unit="msg", disable=not progress):
-            now = message.log_time
+        logged = self.bag.start_time
+        for message in with_progress(self.bag.messages(topics), total, shown=progress):
+            if message.msgtype not in AHEAD:
+                logged = message.log_time
             self.count += 1
             self._take(message)
-            self._frames(self.stream.poll(now / NANOSECONDS), now)
-        self._frames(self.stream.flush(), now)
+            self._frames(self.stream.poll(message.moment / NANOSECONDS), logged)
+        self._frames(self.stream.flush(), logged)
 
     def _take(self, message: BagMessage) -> None:
         if message.topic in self._copied:
@@ -153,9 +161,9 @@ class _Run:
             self.undecodable[f"{message.topic}.{error.reason}"] += 1
             self._on_problem(Problem(message.topic, error.reason, str(error)))
         else:
-            self._feeders[message.topic](decoded, message.log_time / NANOSECONDS)
+            self._feeders[message.topic](decoded, message.moment / NANOSECONDS)
 
-    def _frames(self, triggers: list, now: int) -> None:
+    def _frames(self, triggers: list, logged: int) -> None:
         for trigger in triggers:
             start = time.perf_counter()
             frame = self.stream.assemble(trigger)
@@ -169,26 +177,26 @@ class _Run:
                 self._on_problem(Problem(self.predictor.name, error.reason, str(error)))
                 continue
             predicted = time.perf_counter()
-            self._write(occupancy, now)
+            self._write(occupancy, logged)
             self._remember("assemble", assembled - start)
             for stage, value in self.predictor.timings.items():
                 self._remember(stage, value / 1e3)
             self._remember("write", time.perf_counter() - predicted)
             self._remember("total", time.perf_counter() - start)
 
-    def _write(self, occupancy: SemanticOccupancy, now: int) -> None:
+    def _write(self, occupancy: SemanticOccupancy, logged: int) -> None:
         points = labelled_points(occupancy)
         cloud = point_cloud_message(occupancy.stamp, occupancy.frame_id, points)
-        self.writer.write(OCCUPANCY_TOPIC, occupancy_message(occupancy), now)
-        self.writer.write(POINTS_TOPIC, cloud, now)
+        self.writer.write(OCCUPANCY_TOPIC, occupancy_message(occupancy), logged)
+        self.writer.write(POINTS_TOPIC, cloud, logged)
 
     def _remember(self, stage: str, seconds: float) -> None:
         self.milliseconds[stage].append(1e3 * seconds)
 
     def _on_problem(self, problem: Problem) -> None:
         # Once for each kind: a camera that is broken is broken twelve times a second.
-        if (problem.source, problem.reason) not in self._said:
-            self._said.add((problem.source, problem.reason))
+        if (problem.source, problem.reason) not in self.said:
+            self.said[problem.source, problem.reason] = problem.text
             logger.warning("%s", problem.text)
 
 

@@ -1,29 +1,34 @@
 """Read any rosbag2: sqlite3 or MCAP, one file or many, zstd by message, by file or by chunk."""
 
-import heapq
-import shutil
-import sys
+import logging
+from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from rosbags.interfaces import Connection, Qos, QosDurability
-from rosbags.rosbag2 import Reader
+import numpy as np
+from numpy.typing import NDArray
+from rosbags.interfaces import Qos, QosDurability
 from rosbags.typesys.store import Typestore
 
-from effocc_ros.bags.folder import storage_files
-from effocc_ros.bags.storage_files import ZSTD_MAGIC, identify
+from effocc_ros.bags.decoding import decode
+from effocc_ros.bags.folder import BagFiles, bag_files
+from effocc_ros.bags.order import order_of_use
+from effocc_ros.bags.parts import damaged, open_part
+from effocc_ros.bags.siblings import latched_part
+from effocc_ros.bags.storage import CDR, INDEX, Entry, Storage, StoredTopic
+from effocc_ros.bags.storage_files import foreign_bag
 from effocc_ros.bags.typestore import bag_typestore, base_typestore, full_name
+from effocc_ros.bags.unpacking import ZSTD_MAGIC, unpack_message
 from effocc_ros.errors import InputError
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+logger = logging.getLogger(__name__)
+
+ROW = np.dtype([("part", "<i4"), *INDEX.descr])
+"""One message of a bag: which of its files has it, and where."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +62,14 @@ class BagMessage:
         msgtype: Its type.
         log_time: When it was recorded, nanoseconds since the epoch.
         raw: Its serialised form (CDR with the 4-byte header), ready to be published.
+        moment: When it is used, nanoseconds: by the clock that its order follows.
     """
 
     topic: str
     msgtype: str
     log_time: int
     raw: bytes = field(repr=False)
+    moment: int
     _bag: "BagReader" = field(repr=False, compare=False)
 
     def decode(self) -> Any:
@@ -77,8 +84,17 @@ class BagMessage:
 class BagReader:
     """An open bag, a context manager.
 
+    An index of all messages is kept, some 30 bytes for each; messages themselves are read when
+    they are asked for. Topics that are not serialised as ROS 2 does (JSON, protobuf) are left out.
+
     Args:
-        path: Folder of a rosbag2, or one ``.mcap`` or ``.db3`` file (also ``.zstd``).
+        path: Folder of a rosbag2, or one ``.mcap`` or ``.db3`` file (also ``.zstd``). A folder
+            without metadata.yaml, as a killed recorder leaves it, is read as far as it goes. Of a
+            later part that is read alone, latched topics are read from the first, if it is there.
+
+    Attributes:
+        path: As given.
+        foreign: Topics that are left out -> how they are serialised.
 
     Raises:
         InputError: The path is no bag that can be read. A file that was cut short is refused and
@@ -90,8 +106,15 @@ class BagReader:
         self._stack = ExitStack()
         with ExitStack() as opening:
             opening.callback(self.close)
-            self._parts = [self._opened(file) for file in storage_files(self.path)]
-            self._check_serialization()
+            files = bag_files(self.path)
+            self._parts = [self._opened(file, files.unfinished) for file in files.paths]
+            self.foreign = {
+                topic.name: topic.encoding for topic in self._stored if topic.encoding != CDR
+            }
+            self._rows = np.concatenate([_rows(n, part) for n, part in enumerate(self._parts)])
+            self._latched = self._borrowed() if self.path.is_file() else self._rows[:0]
+            self._check_foreign()
+            self._check_metadata(files)
             opening.pop_all()
 
     def __enter__(self) -> "BagReader":
@@ -107,43 +130,63 @@ class BagReader:
     @cached_property
     def topics(self) -> dict[str, BagTopic]:
         """The topics by name, sorted."""
-        topics: dict[str, BagTopic] = {}
-        for connection in sorted(self._connections, key=lambda each: each.topic):
-            name = connection.topic
-            count = connection.msgcount + (topics[name].count if name in topics else 0)
-            qos = tuple(connection.ext.offered_qos_profiles)
-            topics[name] = BagTopic(name, full_name(connection.msgtype), count, qos)
+        counts: Counter[str] = Counter()
+        for number, part in enumerate(self._parts):
+            rows = np.concatenate([self._rows, self._latched])
+            rows = rows[rows["part"] == number]
+            for id_, count in Counter(rows["topic"].tolist()).items():
+                counts[part.topics[id_].name] += count
+        topics = {}
+        for each in sorted(self._stored, key=lambda each: each.name):
+            if each.encoding == CDR:
+                topics[each.name] = BagTopic(
+                    each.name, full_name(each.msgtype), counts[each.name], each.qos
+                )
         return topics
 
     @property
     def message_count(self) -> int:
         """Number of messages on all topics."""
-        return sum(part.message_count for part in self._parts)
+        return len(self._rows)
 
     @property
     def start_time(self) -> int:
         """Log time of the first message, nanoseconds; 0 for an empty bag."""
-        return min((part.start_time for part in self._parts if part.message_count), default=0)
+        return int(self._rows["log_time"].min(initial=2**63 - 1)) if len(self._rows) else 0
 
     @property
     def end_time(self) -> int:
         """Log time of the last message, nanoseconds; 0 for an empty bag."""
-        return max((part.end_time - 1 for part in self._parts if part.message_count), default=0)
+        return int(self._rows["log_time"].max(initial=0))
 
     @cached_property
     def typestore(self) -> Typestore:
         """The message types, those recorded in the bag before our own."""
-        return bag_typestore(
-            (full_name(connection.msgtype), connection.msgdef) for connection in self._connections
-        )
+        return bag_typestore((full_name(each.msgtype), each.definition) for each in self._stored)
 
-    def messages(
+    def messages(self, topics: Collection[str] | None = None) -> Iterator[BagMessage]:
+        """Iterate over messages in the order in which a stream wants them.
+
+        That of their header stamps, however they lie in the bag, and whatever clock they were
+        logged by; latched and slow topics come first. See :mod:`effocc_ros.bags.order`.
+
+        Args:
+            topics: Only these; None for all.
+
+        Raises:
+            InputError: A topic is not in the bag, or its bytes are damaged.
+        """
+        rows = self._chosen(topics, np.concatenate([self._rows, self._latched]))
+        order, moments = order_of_use(rows, self._named, self._message)
+        return self._read(rows[order], moments)
+
+    def recorded(
         self,
         topics: Collection[str] | None = None,
         start: int | None = None,
         stop: int | None = None,
     ) -> Iterator[BagMessage]:
-        """Iterate over messages in the order of their log time.
+        """Iterate over messages in the order of their log time, as they were recorded.
 
         Args:
             topics: Only these; None for all.
@@ -153,6 +196,42 @@ class BagReader:
         Raises:
             InputError: A topic is not in the bag, or its bytes are damaged.
         """
+        rows = self._chosen(topics, self._rows)
+        if start is not None:
+            rows = rows[rows["log_time"] >= start]
+        if stop is not None:
+            rows = rows[rows["log_time"] < stop]
+        rows = rows[np.argsort(rows["log_time"], kind="stable")]
+        return self._read(rows, rows["log_time"])
+
+    def decode(self, message: BagMessage) -> Any:
+        """Return the message with its fields; see ``BagMessage.decode``."""
+        # Bags exist whose recorded definition does not fit their own messages: then ours may.
+        stores = dict.fromkeys((self.typestore, base_typestore()))
+        where = f"{message.topic} in bag {self.path}"
+        return decode(message.raw, message.msgtype, stores, where, message.log_time)
+
+    @property
+    def _stored(self) -> list[StoredTopic]:
+        return [topic for part in self._parts for topic in part.topics.values()]
+
+    def _opened(self, file: Path, unfinished: bool) -> Storage:
+        part = open_part(self.path, file, unfinished=unfinished)
+        self._stack.callback(part.close)
+        return part
+
+    def _borrowed(self) -> NDArray:
+        """Return the rows of latched topics that a later part of a recording lacks."""
+        (file,) = self._parts
+        own = {file.topics[id_].name for id_ in np.unique(self._rows["topic"]).tolist()}
+        part = latched_part(self.path, own)
+        if part is None:
+            return self._rows[:0]
+        self._stack.callback(part.close)
+        self._parts.append(part)
+        return _rows(len(self._parts) - 1, part)
+
+    def _chosen(self, topics: Collection[str] | None, rows: NDArray) -> NDArray:
         unknown = sorted(set(topics or ()) - set(self.topics))
         if unknown:
             raise InputError(
@@ -161,125 +240,69 @@ class BagReader:
                 expected=f"topics out of: {', '.join(self.topics) or '(it has none)'}",
                 reason="no_such_topic",
             )
-        return self._messages(topics, start, stop)
+        if topics is None:
+            return rows
+        wanted = np.zeros(len(rows), bool)
+        for number, part in enumerate(self._parts):
+            ids = [id_ for id_, each in part.topics.items() if each.name in topics]
+            wanted |= (rows["part"] == number) & np.isin(rows["topic"], ids)
+        return rows[wanted]
 
-    def decode(self, message: BagMessage) -> Any:
-        """Return the message with its fields; see ``BagMessage.decode``."""
-        failures: list[Exception] = []
-        # Bags exist whose recorded definition does not fit their own messages: then ours may.
-        for store in dict.fromkeys((self.typestore, base_typestore())):
-            if message.msgtype not in store.fielddefs:
-                continue
-            try:
-                # A view, because slicing bytes would copy the whole message.
-                return store.deserialize_cdr(memoryview(message.raw), message.msgtype)
-            except Exception as error:  # rosbags raises whatever the bytes lead it to
-                failures.append(error)
-        raise self._undecodable(message, failures)
+    def _named(self, part: int, topic: int) -> tuple[str, str]:
+        """Return name and type of a topic of a part."""
+        stored = self._parts[part].topics[topic]
+        return stored.name, full_name(stored.msgtype)
 
-    @property
-    def _connections(self) -> list[Connection]:
-        return [connection for part in self._parts for connection in part.connections]
+    def _read(self, rows: NDArray, moments: NDArray) -> Iterator[BagMessage]:
+        for start in range(0, len(rows), 1000):
+            some = slice(start, start + 1000)
+            for row, moment in zip(rows[some].tolist(), moments[some].tolist(), strict=True):
+                yield self._message(row, moment=moment)
 
-    def _opened(self, file: Path) -> Reader:
-        if identify(file) == "zstd":
-            file = self._decompressed(file)
+    def _message(
+        self, row: tuple[int, ...], most: int | None = None, moment: int = 0
+    ) -> BagMessage:
+        """Read the message of a row, or the beginning of it."""
+        part, entry = self._parts[row[0]], Entry(*row[1:])
         try:
-            # rosbags goes by the suffix; files of some tools have none that it knows.
-            reader = Reader(self._named(file, identify(file)))
-            reader.open()
-        except Exception as error:  # rosbags raises whatever the bytes lead it to
-            raise self._damaged(file, error) from error
-        self._stack.callback(reader.close)
-        return reader
+            raw = part.read(entry, most)
+            # A CDR message begins with 0: these four bytes are message-mode compression, which a
+            # single part of a bag does not announce.
+            if raw[:4] == ZSTD_MAGIC:
+                raw = unpack_message(raw if most is None else part.read(entry))
+        except Exception as error:  # sqlite3 raises whatever the bytes lead it to
+            raise damaged(self.path, part.name, error) from error
+        name, msgtype = self._named(row[0], entry.topic)
+        return BagMessage(name, msgtype, entry.log_time, raw, moment, self)
 
-    def _named(self, file: Path, storage: str) -> Path:
-        suffix = {"mcap": ".mcap", "sqlite3": ".db3"}[storage]
-        if file.suffix == suffix:
-            return file
-        link = Path(self._stack.enter_context(TemporaryDirectory(prefix="effocc-"))) / "bag"
-        link = link.with_suffix(suffix)
-        link.symlink_to(file.absolute())
-        return link
+    def _check_foreign(self) -> None:
+        """Refuse a bag in which nothing is serialised as ROS 2 does."""
+        stored = self._stored
+        kinds = {kind for part in self._parts for kind in getattr(part, "schema_kinds", ())}
+        if not any(topic.encoding == CDR for topic in stored) and (stored or kinds):
+            raise foreign_bag(self.path, self.foreign, kinds)
 
-    def _decompressed(self, file: Path) -> Path:
-        folder = self._stack.enter_context(TemporaryDirectory(prefix="effocc-"))
-        target = Path(folder) / file.stem
-        try:
-            with zstd.open(file, "rb") as source, target.open("wb") as sink:
-                shutil.copyfileobj(source, sink, 1024 * 1024)
-        except (zstd.ZstdError, EOFError) as error:
-            raise self._damaged(file, error) from error
-        return target
-
-    def _messages(
-        self, topics: Collection[str] | None, start: int | None, stop: int | None
-    ) -> Iterator[BagMessage]:
-        sources = [self._part_messages(part, topics, start, stop) for part in self._parts]
-        for connection, log_time, raw in heapq.merge(*sources, key=lambda each: each[1]):
-            yield BagMessage(connection.topic, full_name(connection.msgtype), log_time, raw, self)
-
-    def _part_messages(
-        self, part: Reader, topics: Collection[str] | None, start: int | None, stop: int | None
-    ) -> Iterator[tuple[Connection, int, bytes]]:
-        wanted = [each for each in part.connections if topics is None or each.topic in topics]
-        if not wanted:
-            return
-        source = part.messages(wanted, start, stop)
-        while True:
-            try:
-                item = next(source, None)
-                if item is None:
-                    return
-                connection, log_time, raw = item
-                # A CDR message begins with 0: these four bytes are message-mode compression,
-                # which a single part of a bag does not announce.
-                if raw[:4] == ZSTD_MAGIC:
-                    raw = zstd.decompress(raw)
-            except Exception as error:  # rosbags raises whatever the bytes lead it to
-                raise self._damaged(part.path, error) from error
-            yield connection, log_time, raw
-
-    def _check_serialization(self) -> None:
-        foreign = {
-            each.ext.serialization_format: each.topic
-            for each in self._connections
-            if each.ext.serialization_format != "cdr"
-        }
-        for encoding, topic in foreign.items():
-            raise InputError(
-                f"{topic} in bag {self.path}",
-                found=f"messages serialised as '{encoding}'",
-                expected="cdr, as ROS 2 writes",
-                do="Record the bag with ros2 bag record",
-                reason="foreign_bag",
+    def _check_metadata(self, files: BagFiles) -> None:
+        count = len(self._rows)
+        if files.unfinished:
+            logger.warning(
+                "bag %s has no metadata.yaml, as a killed recorder leaves it: read as far as it "
+                "goes, %d messages in %d files",
+                *(self.path, count, len(files.paths)),
+            )
+        elif not self.foreign and count < (files.messages or 0):
+            logger.warning(
+                "bag %s holds %d messages, its metadata.yaml counts %d: the recorder lost some",
+                *(self.path, count, files.messages),
             )
 
-    def _undecodable(self, message: BagMessage, failures: list[Exception]) -> InputError:
-        where = f"{message.topic} in bag {self.path}"
-        found = f"{len(message.raw)} bytes at {message.log_time} ns"
-        if failures:
-            return InputError(
-                where,
-                found=f"{found} that cannot be decoded ({failures[0]})",
-                expected=f"a {message.msgtype}",
-                reason="bad_message",
-            )
-        return InputError(
-            where,
-            found=f"{found} of type {message.msgtype}, which is not known here",
-            expected="a type of ROS 2, or a bag that carries its definition",
-            do="Record as MCAP: it carries the definitions",
-            reason="unknown_type",
-        )
 
-    def _damaged(self, file: Path, error: Exception) -> InputError:
-        said = " ".join(str(error).split()) or type(error).__name__
-        return InputError(
-            f"bag {self.path}",
-            found=f"damage in {file.name} ({said})",
-            expected="a rosbag2 storage file that reads to its end",
-            do="Copy it again; an MCAP file may be saved with mcap recover, a .db3 file with "
-            "sqlite3's .recover",
-            reason="damaged_bag",
-        )
+def _rows(number: int, part: Storage) -> NDArray:
+    """Return the index of a part's messages that are serialised as ROS 2 does."""
+    used = [id_ for id_, topic in part.topics.items() if topic.encoding == CDR]
+    index = part.index[np.isin(part.index["topic"], used)]
+    rows = np.empty(len(index), ROW)
+    rows["part"] = number
+    for name in INDEX.names:
+        rows[name] = index[name]
+    return rows

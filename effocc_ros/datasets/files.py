@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from effocc_ros.errors import InputError
 from effocc_ros.image_bytes import (
-    JPEG,
     decode_bytes,
     eight_bits,
     is_cut,
+    kind_of,
     read_header,
     used_bits,
 )
@@ -62,15 +62,19 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     return picture if picture.ndim == 3 else cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB)
 
 
-def read_jpeg(path: Path, what: str = "a JPEG") -> bytes:
-    """Read the bytes of a JPEG without decoding them.
+def read_packed_image(path: Path, what: str = "an image") -> bytes:
+    """Read the bytes of a compressed image without decoding them.
 
     Raises:
-        InputError: It is absent, cut off, or no JPEG.
+        InputError: It is absent, cut off, or no JPEG or PNG, or claims a size that no camera has.
     """
     data = read_bytes(path, what)
-    if not data.startswith(JPEG) or is_cut(data):
-        raise _bad(path, f"{len(data)} bytes that are no whole JPEG", what)
+    if not kind_of(data) or is_cut(data):
+        raise _bad(path, f"{len(data)} bytes that are no whole JPEG or PNG", what)
+    header = read_header(data)
+    if header is not None and header.is_absurd(len(data)):
+        claim = f"{len(data)} bytes that claim {header.size[0]}x{header.size[1]} pixels"
+        raise _bad(path, claim, what)
     return data
 
 

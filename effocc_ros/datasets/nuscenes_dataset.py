@@ -149,6 +149,11 @@ class NuscenesDataset(Dataset[Sample]):
     def _shows(self, record: SampleRecord) -> bool:
         return self._budget.is_labeled(record.token, record.scene_token)
 
+    def files_of(self, index: int) -> list[Path]:
+        """Return the files that a sample cannot be read without: sensors' and labels."""
+        files = self._reader.files_of(self.samples[index])
+        return [*files, self.labels_file(index)] if self.is_labeled(index) else files
+
     def labels_file(self, index: int) -> Path:
         """Return where the labels of a sample are, or should be."""
         return self.labels_root / self.benchmark.file(self.samples[index])

@@ -1,8 +1,10 @@
 """From nuScenes' tables and sensor files to Frames."""
 
+import logging
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from effocc_ros.datasets.files import read_image, read_points
 from effocc_ros.datasets.nuscenes_tables import LIDAR, NuscenesTables, SampleRecord, SensorRecord
@@ -11,9 +13,14 @@ from effocc_ros.frame import NUSCENES_CAMERAS, Camera, Frame, PointCloud
 from effocc_ros.intrinsics import intrinsics_of_image
 from effocc_ros.sweeps import Sweep, aggregate_sweeps
 
+logger = logging.getLogger(__name__)
+
 BASE_FRAME = "base_link"
 POINT_COLUMNS = 5
 """x, y, z, intensity, ring."""
+
+_told: set[Path] = set()
+"""Data sets of which it was said that sweeps are absent."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,9 @@ class FrameReader:
         Its stamp and ego frame are those of the LiDAR sweep, in which the labels stand, also
         where the LiDAR's points are not read.
 
+        Earlier sweeps whose files are absent are left out, as at the start of a scene: without
+        sweeps/ a cloud has those of earlier keyframes. It is logged once.
+
         Args:
             sample: The keyframe.
             epoch: With another epoch, other sweeps may be drawn.
@@ -79,8 +89,18 @@ class FrameReader:
             ego2global=reference.ego2global,
         )
 
+    def files_of(self, sample: SampleRecord) -> list[Path]:
+        """Return the files of a keyframe that its Frame cannot do without."""
+        records = self.tables.keyframe(sample)
+        used = [*self.cameras, *([LIDAR] if self.lidar else [])]
+        return [records[channel].file for channel in used if channel in records]
+
     def _cloud(self, reference: SensorRecord, sample: SampleRecord, epoch: int) -> PointCloud:
-        newest = self.tables.earlier(reference, max(self.sweeps.drawn_from, self.sweeps.count))
+        wanted = self.tables.earlier(reference, max(self.sweeps.drawn_from, self.sweeps.count))
+        newest = [record for record in wanted if record.file.is_file()]
+        if len(newest) < len(wanted):
+            absent = next(record.file for record in wanted if record not in newest)
+            _say_absent(self.tables.root, absent)
         chosen = self.sweeps.chosen(newest, sample.token, epoch)
         points = aggregate_sweeps(
             _sweep(reference), [_sweep(record) for record in chosen], count=self.sweeps.count
@@ -99,6 +119,16 @@ class FrameReader:
                 reason="missing_sensor",
             )
         return records[channel]
+
+
+def _say_absent(root: Path, example: Path) -> None:
+    if root not in _told:
+        _told.add(root)
+        logger.warning(
+            "%s: earlier LiDAR sweeps are absent, for example %s; clouds go on without them",
+            root,
+            example.relative_to(root),
+        )
 
 
 def _camera(record: SensorRecord) -> Camera:

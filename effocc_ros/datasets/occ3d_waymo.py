@@ -137,12 +137,26 @@ class Occ3dWaymoDataset(Dataset[Sample]):
             space=SPACE,
         )
 
+    def files_of(self, index: int) -> list[Path]:
+        """Return the files that a sample cannot be read without."""
+        path = self.files[index]
+        name = f"{self._first_digit}{int(path.parent.name):03d}{path.name[:3]}"
+        files = [
+            self._image_file(IMAGE_FOLDERS[number], name)
+            for number, camera in enumerate(CAMERAS)
+            if camera in self._wanted
+        ]
+        return [*files, self._points_file(name)] if self._lidar else files
+
+    def _points_file(self, name: str) -> Path:
+        return self._sensors / "velodyne" / f"{name}.bin"
+
     def _frame(self, scene: int, frame: int, name: str) -> Frame:
         row = self._cameras.row(scene, frame)
         stamp, pose = frame * FRAME_NANOSECONDS, self._cameras.ego2global[row]
         cloud = None
         if self._lidar:
-            points = read_points(self._sensors / "velodyne" / f"{name}.bin", POINT_COLUMNS)
+            points = read_points(self._points_file(name), POINT_COLUMNS)
             cloud = PointCloud(np.ascontiguousarray(points[:, :5]), np.eye(4), "LIDAR")
         return Frame(
             stamp=stamp,

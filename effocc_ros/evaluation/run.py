@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 from torch.utils.data import Dataset
-from tqdm import tqdm
 
 from effocc_ros.datasets.benchmarks import label_space, open_dataset
 from effocc_ros.datasets.nuscenes_dataset import NuscenesDataset
@@ -28,7 +27,8 @@ from effocc_ros.evaluation.evaluate import (
 )
 from effocc_ros.evaluation.guess import NAME, SAMPLES, Guess, learn_guess, training_split
 from effocc_ros.evaluation.late_images import earlier_images
-from effocc_ros.evaluation.reading import evenly, keep_dataset, read_samples
+from effocc_ros.evaluation.presence import LeftOut, present
+from effocc_ros.evaluation.reading import keep_dataset, read_samples
 from effocc_ros.evaluation.robustness import (
     UNHARMED,
     Robustness,
@@ -38,6 +38,7 @@ from effocc_ros.evaluation.robustness import (
     robustness_table,
 )
 from effocc_ros.predictor import Predictor
+from effocc_ros.progress import with_progress
 from effocc_ros.simulation.processes import usable_cores, worker_pool
 
 MOST_WORKERS = 8
@@ -69,11 +70,12 @@ def evaluate_split(arguments: argparse.Namespace) -> None:
         for corruption in corruptions:
             if not corruption.stops(config):
                 predictors[corruption.name] = partial(_predict_corrupted, predictor, corruption)
-        positions = evenly(len(dataset), arguments.limit)
+        left_out = LeftOut(len(dataset))
+        positions = present(dataset, arguments.limit, left_out)
         origins = lidar_origins(dataset) if arguments.rayiou else None
         with _pool(arguments.workers, dataset, len(positions)) as pool:
-            samples = read_samples(dataset, positions, pool)
-            bar = tqdm(samples, total=len(positions), unit="frame", desc=predictor.name)
+            samples = read_samples(dataset, positions, pool, left_out.take)
+            bar = with_progress(samples, len(positions), what=predictor.name, unit="frame")
             scores = evaluate_all(
                 bar,
                 predictors,
@@ -85,6 +87,10 @@ def evaluate_split(arguments: argparse.Namespace) -> None:
             )
         weights = "" if predictor.trained else " (random weights)"
         title = f"{predictor.name}{weights}, {name} {arguments.split}"
+    if not scores[UNHARMED].confusion.frames:
+        raise left_out.broken[0]
+    if str(left_out):
+        print(left_out)
     masked = title + f", mask {mask}" * (mask != "none")
     _publish_scores(arguments, scores, guess, title, masked)
     if corruptions:
@@ -119,8 +125,8 @@ def _guess(arguments: argparse.Namespace, space: LabelSpace) -> Guess | None:
     split = training_split(arguments.split)
     try:
         dataset = _open(arguments, split, {"cameras": (), "lidar": False})
-        positions = evenly(len(dataset), SAMPLES)
-        bar = tqdm(positions, unit="label", desc=NAME)
+        positions = present(dataset, SAMPLES, LeftOut(len(dataset)))
+        bar = with_progress(positions, len(positions), what=NAME, unit="label")
         return learn_guess((dataset[position].truth for position in bar), space)
     except InputError as error:
         print(f"no baseline, for the split {split} cannot be read: {error}")

@@ -184,7 +184,7 @@ class BagPlayer:
             self._lockstep.restart()
         self._origin = (time.monotonic(), bag.start_time)
         self._next_clock = 0
-        for message in bag.messages(topics=tuple(publishers)):
+        for message in bag.recorded(tuple(publishers)):
             self._send(message, publishers[message.topic])
         self._wait_for_answer(None, bag.end_time)
 

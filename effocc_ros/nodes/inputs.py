@@ -51,9 +51,10 @@ class Topic:
 def sensor_topics(settings: NodeSettings, cameras: Iterable[str], lidar: bool) -> list[Topic]:
     """Return what a stream of some cameras, and of the LiDAR or not, subscribes to."""
     qos = QoSProfile(depth=settings.queue_depth, reliability=RELIABILITY[settings.reliability])
-    image = CompressedImage if settings.image_transport == "compressed" else Image
     topics = []
     for camera in cameras:
+        raw = settings.image_transport == "raw" or camera in settings.raw_cameras
+        image = Image if raw else CompressedImage
         topics.append(Topic(camera, "image", f"~/input/{camera}/image", image, qos))
         name = f"~/input/{camera}/camera_info"
         topics.append(Topic(camera, "camera_info", name, CameraInfo, qos))

@@ -2,7 +2,6 @@
 
 import yaml
 
-from effocc_ros.errors import InputError
 from effocc_ros.nodes.launch_arguments import in_namespace
 from effocc_ros.rig import Rig
 
@@ -15,15 +14,12 @@ def rig_parameters(rig: Rig) -> dict:
 
     Returns:
         Parameter name -> value, as launch files and parameter files take them.
-
-    Raises:
-        InputError: If some cameras are compressed and others are not.
     """
     parameters = {
         # ROS has no way to give an empty list.
         "cameras": [camera.name for camera in rig.cameras] or [""],
         "lidar": rig.lidar,
-        "image_transport": _image_transport(rig),
+        "image_transport": "compressed" if any(each.compressed for each in rig.cameras) else "raw",
         "camera_offsets": [float(camera.offset_s) for camera in rig.cameras] or [0.0],
         "reliability": rig.reliability,
         "base_frame": rig.base_frame,
@@ -31,25 +27,14 @@ def rig_parameters(rig: Rig) -> dict:
         "max_extrapolation": float(rig.max_extrapolation_s),
         "intensity_scale": float(rig.intensity_scale),
     }
+    raw = [camera.name for camera in rig.cameras if not camera.compressed]
+    if raw and parameters["image_transport"] == "compressed":
+        parameters["raw_cameras"] = raw
     if not rig.points:
         parameters["synchronizer"] = "anchor"
     if rig.calibration:
         parameters["calibration"] = str(rig.calibration)
     return parameters
-
-
-def _image_transport(rig: Rig) -> str:
-    compressed = {camera.compressed for camera in rig.cameras}
-    if len(compressed) > 1:
-        names = [camera.name for camera in rig.cameras if camera.compressed]
-        raise InputError(
-            f"rig {rig.name}",
-            found=f"compressed images from {', '.join(names)} and raw ones from the rest",
-            expected="one transport for all cameras",
-            do="Republish the odd ones with image_transport",
-            reason="mixed_transport",
-        )
-    return "compressed" if True in compressed else "raw"
 
 
 def rig_remappings(rig: Rig, namespace: str = "") -> list[tuple[str, str]]:
@@ -135,8 +120,8 @@ def rviz_remappings(
     rig: Rig, node: str = "/occ_node", namespace: str = ""
 ) -> list[tuple[str, str]]:
     """Return (name inside RViz, topic of the vehicle) for the image panels."""
-    suffix = "/compressed" if _image_transport(rig) == "compressed" else ""
+    suffixes = ["/compressed" if camera.compressed else "" for camera in rig.cameras]
     return [
         (f"{node}/input/{camera.name}/image{suffix}", in_namespace(namespace, camera.image))
-        for camera in rig.cameras
+        for camera, suffix in zip(rig.cameras, suffixes, strict=True)
     ]

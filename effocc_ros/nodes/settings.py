@@ -65,6 +65,9 @@ class NodeSettings:
         "Type of the image topics: sensor_msgs/Image or sensor_msgs/CompressedImage.",
         choices=("raw", "compressed"),
     )
+    raw_cameras: tuple[str, ...] = setting(
+        (), "Cameras whose images are raw though the others' are compressed. One empty name: none."
+    )
     reliability: str = setting(
         "best_effort",
         "Reliability that the sensor subscriptions ask for.",

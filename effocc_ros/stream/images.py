@@ -66,7 +66,7 @@ def check_image(message: Any, source: str, fallback: Fallback | None = None) -> 
                 f"image of {source}",
                 found=f"encoding '{message.encoding}'",
                 expected=f"one of {', '.join(sorted(ENCODINGS))}",
-                do="Convert it upstream, or install cv_bridge, which knows more",
+                do="Convert it upstream, with image_proc for example",
                 reason="unknown_encoding",
             )
         return ()

@@ -47,7 +47,7 @@ def test_a_zstd_file_cut_short(tmp_path):
 def test_a_foxglove_protobuf_file(tmp_path):
     error = refusal(make_protobuf_mcap(tmp_path / "nuscenes.mcap"))
     assert error.reason == "foreign_bag"
-    assert error.found == "an MCAP file with profile '' and protobuf schemas"
+    assert error.found == "no messages and protobuf schemas"
     assert "ros2/rosbag2#1245" in error.do
     assert "effocc nuscenes2bag" in error.do
 
@@ -90,12 +90,15 @@ def test_a_folder_without_a_bag(tmp_path):
     assert "ros2 bag record" in error.do
 
 
-def test_a_folder_without_metadata(tmp_path):
-    bag = make_small_bag(tmp_path / "bag")
-    (bag / "metadata.yaml").unlink()
-    error = refusal(bag)
-    assert error.found == "no metadata.yaml beside bag.mcap"
-    assert error.do == f"Write it: ros2 bag reindex {bag}; or give the file {bag / 'bag.mcap'}"
+@pytest.mark.parametrize("names", [("a.mcap", "b.mcap"), ("a_0.mcap", "a_2.mcap")])
+def test_a_folder_of_files_that_are_not_one_recording(tmp_path, names):
+    for name in names:
+        (tmp_path / name).write_bytes(
+            storage_file(make_small_bag(tmp_path / name[:3])).read_bytes()
+        )
+    error = refusal(tmp_path)
+    assert error.found.startswith(f"no metadata.yaml, and {names[0]}, {names[1]}")
+    assert str(tmp_path / names[0]) in error.do
 
 
 @pytest.mark.parametrize(

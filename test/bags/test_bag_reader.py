@@ -1,3 +1,5 @@
+import tempfile
+
 import pytest
 from helpers.small_bags import START, STORAGES, make_small_bag, storage_file
 
@@ -33,9 +35,9 @@ def test_a_bag_says_what_is_in_it(tmp_path):
 
 def test_topics_and_times_can_be_chosen(tmp_path):
     with BagReader(make_small_bag(tmp_path / "bag")) as bag:
-        chosen = bag.messages(["/chatter"], start=START + 10, stop=START + 30)
+        chosen = bag.recorded(["/chatter"], start=START + 10, stop=START + 30)
         assert [m.decode().data for m in chosen] == ["hello 1", "hello 2"]
-        assert list(bag.messages([])) == []
+        assert list(bag.recorded([])) == []
 
 
 def test_a_topic_that_is_not_there_is_named_with_those_that_are(tmp_path):
@@ -58,7 +60,7 @@ def test_parts_that_overlap_in_time_are_merged(tmp_path, storage):
     )
     metadata.write_text(metadata.read_text().replace(f"- {old}", f"- {old}\n  - {part.name}", 1))
     with BagReader(first) as bag:
-        times = [m.log_time - START for m in bag.messages(["/chatter"])]
+        times = [m.log_time - START for m in bag.recorded(["/chatter"])]
         assert times == [0, 10, 15, 20, 25, 35]
         assert bag.topics["/chatter"].count == 6
         assert bag.end_time == START + 35
@@ -95,11 +97,12 @@ def test_damage_inside_an_mcap_file_is_said(tmp_path):
         list(bag.messages())
 
 
-def test_closing_a_bag_removes_what_was_unpacked(tmp_path, monkeypatch):
-    import tempfile
-
+@pytest.mark.parametrize("storage", ["mcap_zstd_file", "sqlite3_zstd_file"])
+def test_an_unpacked_copy_has_no_name_that_a_killed_process_could_leave(
+    tmp_path, monkeypatch, storage
+):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
     (tmp_path / "scratch").mkdir()
-    with BagReader(make_small_bag(tmp_path / "bag", "mcap_zstd_file")):
-        assert len(list((tmp_path / "scratch").iterdir())) == 1
-    assert list((tmp_path / "scratch").iterdir()) == []
+    with BagReader(make_small_bag(tmp_path / "bag", storage)) as bag:
+        assert list((tmp_path / "scratch").iterdir()) == []
+        assert len(list(bag.messages())) == 5

@@ -20,7 +20,9 @@ from effocc_ros.bags.nuscenes import (
     write_nuscenes_bag,
 )
 from effocc_ros.bags.reader import BagReader
+from effocc_ros.datasets.files import read_image
 from effocc_ros.errors import InputError
+from effocc_ros.stream.images import decode_image
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def convert(root, **options):
     path = root.parent / "bag"
     nuscenes_to_bag(root, path, version=VERSION, scene=SCENE, **options)
     with BagReader(path) as bag:
-        return [(m.topic, m.log_time // 1000 - START_US, m.decode()) for m in bag.messages()]
+        return [(m.topic, m.log_time // 1000 - START_US, m.decode()) for m in bag.recorded()]
 
 
 def refused(root) -> InputError:
@@ -106,10 +108,32 @@ def test_every_ego_pose_is_on_tf_also_those_of_radars(root):
 
 
 def test_a_missing_file_is_named(root):
-    (root / "sweeps/CAM_FRONT/4.jpg").unlink()
+    (root / "samples/CAM_FRONT/1.jpg").unlink()
     error = refused(root)
-    assert error.what == f"file {root / 'sweeps/CAM_FRONT/4.jpg'}"
+    assert error.what == f"file {root / 'samples/CAM_FRONT/1.jpg'}"
     assert error.found == "No such file or directory"
+
+
+def test_files_between_keyframes_that_were_not_downloaded_are_said_and_left_out(root, caplog):
+    whole = convert(root)
+    (root.parent / "bag").rename(root.parent / "whole")
+    (root / "sweeps/CAM_FRONT/4.jpg").unlink()
+    part = convert(root)
+    assert len(part) == len(whole) - 2
+    assert "1 of 2 files between keyframes are absent" in caplog.text
+    assert "--keyframes" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["png", "tiff", "webp", "bmp"])
+def test_images_may_be_of_every_kind_that_the_dataset_reads(root, kind):
+    picture = np.full((9, 16, 3), 77, np.uint8)
+    data = cv2.imencode(f".{kind}", picture)[1].tobytes()
+    for file in (root / "samples/CAM_FRONT/1.jpg", root / "sweeps/CAM_FRONT/4.jpg"):
+        file.write_bytes(data)
+    assert (read_image(file) == 77).all()
+    images = [m for topic, _, m in convert(root) if topic.endswith("compressed")]
+    assert [image.format for image in images] == [kind, kind]
+    assert (decode_image(images[0], "CAM_FRONT") == 77).all()
 
 
 @pytest.mark.parametrize("data", [b"", (JPEG % 4)[:-2], b"<html>not found</html>"])
@@ -118,7 +142,7 @@ def test_a_jpeg_that_is_cut_off_or_something_else_is_named(root, data):
     path.write_bytes(data)
     error = refused(root)
     assert error.what == f"file {path}"
-    assert error.found == f"{len(data)} bytes that are no whole JPEG"
+    assert error.found == f"{len(data)} bytes that are no whole JPEG or PNG"
 
 
 def test_a_lidar_file_of_a_wrong_length_is_named(root):

@@ -142,12 +142,24 @@ def test_a_camera_that_the_bag_lacks_is_said_and_masked(checkpoint, tmp_path, ca
     assert "/CAM_FRONT/image_rect_compressed is not in bag" in caplog.text
 
 
-def test_frames_without_tf_are_dropped_by_name(checkpoint, tmp_path):
-    sent = [one for one in drive(2) if not one.topic.startswith("/tf")]
-    write_bag(tmp_path / "in", sent)
-    result = process_bag(tmp_path / "in", tmp_path / "out", options(checkpoint))
-    assert result.frames_out == 0
-    assert sum(result.drops.values()) >= 1
+def test_a_run_without_frames_is_an_error_that_names_its_reason(checkpoint, tmp_path):
+    write_bag(tmp_path / "in", [one for one in drive(4) if one.topic != "/tf_static"])
+    said = "no transform that names 'LIDAR_TOP'.*has no /tf_static"
+    with pytest.raises(InputError, match=said) as caught:
+        process_bag(tmp_path / "in", tmp_path / "out", options(checkpoint))
+    assert caught.value.reason == "tf_missing"
+    assert caught.value.found == "no frame that can be made of its 2 moments"
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_clouds_that_cannot_be_read_are_the_reason(checkpoint, tmp_path):
+    with BagWriter(tmp_path / "in") as writer:
+        for one in drive(3):
+            raw = one.raw[:60] if one.topic == "/LIDAR_TOP" else one.raw
+            writer.write_raw(one.topic, one.msgtype, raw, one.log_time)
+    with pytest.raises(InputError, match=r"bad_message, 3 times\): /LIDAR_TOP") as caught:
+        process_bag(tmp_path / "in", tmp_path / "out", options(checkpoint))
+    assert caught.value.reason == "bad_message"
 
 
 def test_a_bag_of_other_topics_is_refused(checkpoint, tmp_path):

@@ -28,7 +28,7 @@ BAGS = {
 def test_a_recorded_bag_is_read_whole_and_every_message_decoded(data_dir, name):
     topics, count = BAGS[name]
     with BagReader(data_dir / name) as bag:
-        messages = list(bag.messages())
+        messages = list(bag.recorded())
         assert (len(bag.topics), len(messages), bag.message_count) == (topics, count, count)
         times = [message.log_time for message in messages]
         assert times == sorted(times)

@@ -216,3 +216,18 @@ def test_a_broken_sample_is_named(tmp_path, tiny, capsys, workers):
     command += ["--no-baseline", "--workers", workers]
     assert cli.main([*command, "--out", str(tmp_path / "out")]) == 2
     assert str(path) in capsys.readouterr().err
+
+
+def test_a_part_of_a_download_is_scored_for_what_it_has(tmp_path, tiny, capsys):
+    root = make_drives(tmp_path / "drives", ("scene-0103",), keyframes=3, sweeps=0)
+    labels_path(root, "scene-0103", 0).unlink()
+    labels_path(root, "scene-0103", 1).write_bytes(b"PK\x03\x04 cut")
+    command = ["evaluate", str(root), "--split", "mini_val", "--model", str(tiny), "--no-baseline"]
+    assert cli.main([*command, "--out", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr().out
+    assert "left out: 1 of 3 samples without all of their files" in printed
+    assert f"left out: 1 that cannot be read: file {labels_path(root, 'scene-0103', 1)}" in printed
+    assert json.loads((tmp_path / "out" / "scores.json").read_text())["frames"] == 1
+    (root / "samples/CAM_BACK").rename(root / "samples/elsewhere")
+    assert cli.main([*command, "--out", str(tmp_path / "out")]) == 2
+    assert "at least one of 3 samples" in capsys.readouterr().err

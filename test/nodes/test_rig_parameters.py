@@ -2,10 +2,10 @@
 
 import shlex
 
-import pytest
 import yaml
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from effocc_ros.errors import InputError
+from effocc_ros.nodes.inputs import sensor_topics
 from effocc_ros.nodes.rig_parameters import (
     rig_arguments,
     rig_parameters,
@@ -14,6 +14,7 @@ from effocc_ros.nodes.rig_parameters import (
     rviz_remappings,
     tf_remappings,
 )
+from effocc_ros.nodes.settings import NodeSettings
 from effocc_ros.rig import CameraTopics, Rig, load_rig
 
 FRONT = CameraTopics("CAM_FRONT", "/front/jpeg", "/front/camera_info", True, 0.01)
@@ -53,10 +54,20 @@ def test_each_topic_that_the_rig_has_is_remapped():
     ]
 
 
-def test_a_rig_with_two_transports_is_refused():
+def test_a_rig_may_mix_raw_and_compressed_cameras():
     raw = CameraTopics("CAM_BACK", "/back/raw", "", False, 0.0)
-    with pytest.raises(InputError, match="one transport for all cameras"):
-        rig_parameters(small_rig(cameras=(FRONT, raw)))
+    mixed = rig_parameters(small_rig(cameras=(FRONT, raw)))
+    assert (mixed["image_transport"], mixed["raw_cameras"]) == ("compressed", ["CAM_BACK"])
+    alone = rig_parameters(small_rig(cameras=(raw,)))
+    assert (alone["image_transport"], "raw_cameras" in alone) == ("raw", False)
+    settings = NodeSettings(raw_cameras=("CAM_BACK",))
+    kinds = [each.kind for each in sensor_topics(settings, ("CAM_FRONT", "CAM_BACK"), False)]
+    assert kinds == [CompressedImage, CameraInfo, Image, CameraInfo]
+    rviz = [inside for inside, _ in rviz_remappings(small_rig(cameras=(FRONT, raw)))]
+    assert rviz == [
+        "/occ_node/input/CAM_FRONT/image/compressed",
+        "/occ_node/input/CAM_BACK/image",
+    ]
 
 
 def test_arguments_survive_the_shell_and_name_everything():

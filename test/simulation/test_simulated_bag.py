@@ -26,7 +26,7 @@ def bag(tmp_path_factory):
 
 def messages(bag):
     with BagReader(bag) as reader:
-        return list(reader.messages())
+        return list(reader.recorded())
 
 
 def test_a_simulated_bag_has_every_topic_at_its_rate(bag):

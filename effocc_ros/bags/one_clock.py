@@ -1,0 +1,54 @@
+"""Sensors whose stamps are of another clock than the others', put in order with them.
+
+A camera may count from its power-up. Whether and how that is mended is told elsewhere; here it
+only must not come as a whole before or after all else.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from effocc_ros.stream.trigger import JUMP_BACK
+
+
+def by_one_clock(
+    stamps: NDArray[np.int64], log_times: NDArray[np.int64], topics: Sequence[NDArray[np.intp]]
+) -> NDArray[np.int64]:
+    """Return stamps as if all were of the clock that most messages have.
+
+    A clock is another one where its stamps never meet those of the others, though the messages
+    were recorded at the same time.
+
+    Args:
+        stamps: Nanoseconds.
+        log_times: When each message was recorded, nanoseconds.
+        topics: The places of each topic's messages.
+    """
+    clocks = _clocks(stamps, topics)
+    if len(clocks) < 2:
+        return stamps
+    main = max(clocks, key=len)
+    shifted, ahead = stamps.copy(), np.median(stamps[main] - log_times[main])
+    begin, end = log_times[main].min(), log_times[main].max()
+    for clock in clocks:
+        together = log_times[clock].min() <= end and begin <= log_times[clock].max()
+        if clock is not main and together:
+            shifted[clock] += round(ahead - np.median(stamps[clock] - log_times[clock]))
+    return shifted
+
+
+def _clocks(
+    stamps: NDArray[np.int64], topics: Sequence[NDArray[np.intp]]
+) -> list[NDArray[np.intp]]:
+    """Return the messages of each clock: of topics whose times, taken together, have no gap."""
+    clocks: list[NDArray[np.intp]] = []
+    newest = 0
+    for at in sorted(topics, key=lambda at: stamps[at].min()):
+        if clocks and stamps[at].min() <= newest + JUMP_BACK:
+            clocks[-1] = np.concatenate([clocks[-1], at])
+            newest = max(newest, stamps[at].max())
+        else:
+            clocks.append(at)
+            newest = stamps[at].max()
+    return clocks

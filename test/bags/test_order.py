@@ -1,0 +1,135 @@
+"""Offline nothing is late: what belongs together is found wherever it lies in the bag."""
+
+import struct
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helpers.toy_drive import IMAGE, PERIOD, START, Sent, drive, ego_pose, static_poses
+
+from effocc_ros.bags.feeding import feeding
+from effocc_ros.bags.order import begins_anew
+from effocc_ros.bags.reader import BagReader
+from effocc_ros.bags.writer import BagWriter
+from effocc_ros.presets import load_preset
+from effocc_ros.rig import load_rig
+from effocc_ros.stamps import NANOSECONDS
+from effocc_ros.stream import Stream
+
+MOMENTS = 8
+
+
+def frames(path, sent):
+    """Return the Frames that a bag gives, and its drops."""
+    with BagWriter(path) as writer:
+        for one in sent:
+            writer.write_raw(one.topic, one.msgtype, one.raw, one.log_time)
+    model = load_preset("fusion_tiny")
+    with BagReader(path) as bag:
+        fed = feeding(bag, load_rig("nuscenes"), model)
+        stream = Stream(fed.stream_config(model, 0.0))
+        feeders = fed.feeders(stream)
+        triggers = []
+        for message in bag.messages([topic for topic in feeders if topic in bag.topics]):
+            now = message.moment / NANOSECONDS
+            feeders[message.topic](message.decode(), now)
+            triggers += [stream.assemble(trigger) for trigger in stream.poll(now)]
+        triggers += [stream.assemble(trigger) for trigger in stream.flush()]
+        return [frame for frame in triggers if frame is not None], stream.statistics().drops
+
+
+def later(sent, seconds, chosen=lambda topic: True) -> list[Sent]:
+    """Log some messages later than they were made."""
+    shift = round(seconds * NANOSECONDS)
+    return [
+        replace(one, log_time=one.log_time + shift) if chosen(one.topic) else one for one in sent
+    ]
+
+
+def topic_by_topic(sent):
+    """Log as converters do: one topic after the other, at the time of the conversion."""
+    ordered = sorted(sent, key=lambda one: one.topic, reverse=True)
+    return [replace(one, log_time=10**15 + place) for place, one in enumerate(ordered)]
+
+
+def once(sent, chosen):
+    """Keep only the last message of each chosen topic."""
+    last = {one.topic: one for one in sent if chosen(one.topic)}
+    return [one for one in sent if not chosen(one.topic) or last[one.topic] is one]
+
+
+def mounted_by_tf(sent):
+    """Tell the sensors' places on /tf, once, at the end."""
+    (static,) = (one for one in sent if one.topic == "/tf_static")
+    return [*(one for one in sent if one is not static), replace(static, topic="/tf")]
+
+
+WAYS = {
+    "as recorded": lambda sent: sent,
+    "topic by topic": topic_by_topic,
+    "in files' order reversed": lambda sent: later(sent[::-1], 0),
+    "static tf years later": lambda sent: later(sent, 10**8, lambda t: t == "/tf_static"),
+    "poses 3 s late": lambda sent: later(sent, 3, lambda t: t == "/tf"),
+    "clouds 3 s late": lambda sent: later(sent, 3, lambda t: t == "/LIDAR_TOP"),
+    "one camera 3 s late": lambda sent: later(sent, 3, lambda t: "CAM_BACK/" in t),
+    "images an hour before": lambda sent: later(sent, -3600, lambda t: t.endswith(IMAGE)),
+    "a CameraInfo at the end": lambda sent: once(sent, lambda t: t.endswith("camera_info")),
+    "places on tf at the end": mounted_by_tf,
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_moment_makes_a_frame_of_all_sensors(tmp_path, way):
+    found, drops = frames(tmp_path / "bag", WAYS[way](drive(MOMENTS)))
+    assert drops == {}
+    assert [frame.stamp for frame in found] == [START + n * PERIOD for n in range(MOMENTS)]
+    assert {len(frame.inputs) for frame in found} == {7}
+
+
+def test_a_camera_with_a_clock_of_its_own_comes_in_turn(tmp_path):
+    boot = START - 4000 * NANOSECONDS
+    sent = drive(MOMENTS)
+    with BagWriter(tmp_path / "bag") as writer:
+        for one in sent:
+            raw = bytearray(one.raw)
+            if one.topic == f"/CAM_BACK/{IMAGE}":
+                struct.pack_into("<iI", raw, 4, *divmod(one.log_time - boot, NANOSECONDS))
+            writer.write_raw(one.topic, one.msgtype, bytes(raw), one.log_time)
+    topics = ["/LIDAR_TOP", f"/CAM_BACK/{IMAGE}", f"/CAM_FRONT/{IMAGE}"]
+    with BagReader(tmp_path / "bag") as bag:
+        turns = [message.topic for message in bag.messages(topics)]
+    assert all(set(turns[n : n + 3]) == set(topics) for n in range(0, 3 * MOMENTS, 3))
+
+
+def test_poses_far_apart_are_interpolated(tmp_path):
+    poses = [ego_pose(START + seconds * NANOSECONDS) for seconds in (-3, 4)]
+    sent = [one for one in drive(MOMENTS) if one.topic != "/tf"]
+    found, drops = frames(tmp_path / "bag", [*sent, *poses])
+    assert (len(found), drops) == (MOMENTS, {})
+    places = [frame.ego2global[0, 3] for frame in found]
+    np.testing.assert_allclose(places, 0.5 * np.arange(MOMENTS), atol=1e-6)
+
+
+def test_a_recording_whose_clock_begins_anew_keeps_its_order(tmp_path):
+    lap = [one for one in drive(16) if one.topic != "/tf_static"]
+    sent = [static_poses(), *lap, *later(lap, 60)]
+    found, _ = frames(tmp_path / "bag", sent)
+    stamps = [frame.stamp for frame in found]
+    assert stamps.count(START) == 2
+    assert stamps.index(START, 1) >= 14  # the second lap comes after the first
+
+
+@pytest.mark.parametrize(
+    ("stamps", "anew"),
+    [
+        ([0, 1, 2, 3, 4, 5], False),
+        ([0, 1, 2, 3, 0, 1, 2, 3], True),
+        ([0, 1, 2, 3, 4, 1, 5, 6], False),  # one that was late
+        ([5, 6, 7, 8, 0, 1, 2, 3], False),  # parts in another order
+        ([0, 5, 2, 7, 1, 6, 3, 8, 4, 9], False),  # no order at all
+        ([7], False),
+        ([], False),
+    ],
+)
+def test_laps_are_told_from_what_is_only_out_of_order(stamps, anew):
+    assert begins_anew(np.array(stamps, np.int64) * 2 * NANOSECONDS) is anew

@@ -2,6 +2,9 @@
 
 from functools import partial
 
+LONGEST = 1000
+"""Characters of a part of a message; more of what a file says would hide the rest."""
+
 
 class InputError(ValueError):
     """Input that cannot be used, said so that the reader knows what to do.
@@ -20,9 +23,17 @@ class InputError(ValueError):
         self.what, self.found, self.expected, self.do = what, found, expected, do
         self.reason = reason
         advice = f" {do}." if do else ""
-        super().__init__(f"{what}: found {found}; expected {expected}.{advice}")
+        super().__init__(f"{shown(what)}: found {shown(found)}; expected {expected}.{advice}")
 
     def __reduce__(self) -> tuple:
         """Let it travel between processes, which an exception with keywords alone cannot."""
         said = {"found": self.found, "expected": self.expected, "do": self.do}
         return partial(type(self), self.what, **said, reason=self.reason), ()
+
+
+def shown(text: str, longest: int = LONGEST) -> str:
+    """Return a text that every terminal can print, its middle left out where it is long."""
+    if len(text) > longest:
+        half = longest // 2
+        text = f"{text[:half]} ... ({len(text)} characters) ... {text[-half:]}"
+    return text.encode(errors="backslashreplace").decode()

@@ -2,11 +2,12 @@
 
 from pathlib import Path, PurePosixPath
 
-import yaml
-
 from effocc_ros.errors import InputError
+from effocc_ros.plain_files import read_yaml
 
 SUFFIXES = (".mcap", ".db3", ".zstd")
+MOST_BYTES = 4 << 20
+"""Of metadata.yaml: room for the names of 10,000 parts."""
 
 
 def storage_files(path: Path) -> tuple[Path, ...]:
@@ -39,17 +40,20 @@ def storage_files(path: Path) -> tuple[Path, ...]:
 
 
 def _located(folder: Path, name: str) -> Path:
-    # Bags of Eloquent and before name their files relative to the folder's parent.
+    # Bags of Eloquent and before name their files relative to the folder's parent. What lies
+    # outside of the folder is not opened.
+    parts = PurePosixPath(name)
+    outside = parts.is_absolute() or ".." in parts.parts
     direct = folder / name
-    return direct if direct.is_file() else folder / PurePosixPath(name).name
+    return direct if direct.is_file() and not outside else folder / parts.name
 
 
 def _relative_paths(metadata: Path) -> list[str]:
     try:
-        content = yaml.safe_load(metadata.read_text(encoding="utf-8"))
+        content = read_yaml(metadata, MOST_BYTES)
         paths = content["rosbag2_bagfile_information"]["relative_file_paths"]
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        found = f"text that is not YAML ({' '.join(str(error).split())})"
+    except (OSError, ValueError) as error:
+        found = f"text that is not YAML ({error})"
     except (TypeError, KeyError) as error:
         found = f"no relative_file_paths ({error})"
     else:

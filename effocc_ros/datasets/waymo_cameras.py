@@ -13,6 +13,10 @@ from effocc_ros.geometry import inverse_rigid
 
 COUNT = 5
 """Cameras."""
+ROTATION_ERROR = 1e-2
+"""By how much a rotation may miss one, for rounded numbers."""
+MOST_FRAMES = 1_000_000
+"""Training has 158,081."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +74,13 @@ def read_cameras(path: Path) -> WaymoCameras:
             pairs = [split(matrix.tobytes(), matrix.shape) for matrix in raw]
             places = [np.asarray(cameras[i]["sensor2ego"], np.float64) for i in range(COUNT)]
             pose = np.asarray(cameras[0].get("ego2global", np.eye(4)), np.float64)
-            if any(matrix.shape != (4, 4) for matrix in (*places, pose)):
-                raise ValueError("a pose that is not (4, 4)")
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+            for matrix in (*places, pose):
+                _check_pose(matrix)
+        except Exception as error:  # its values may be anything
             raise _bad(path, f"{what}: {type(error).__name__}: {error}") from error
         rows[scene, frame] = len(rows)
+        if len(rows) > MOST_FRAMES:
+            raise _bad(path, f"more than {MOST_FRAMES} frames")
         intrinsics.append([matrix for matrix, _ in pairs])
         sensor2ego.append(
             [place @ optical2axes for place, (_, optical2axes) in zip(places, pairs, strict=True)]
@@ -85,6 +91,15 @@ def read_cameras(path: Path) -> WaymoCameras:
     return WaymoCameras(
         path, rows, np.array(intrinsics), np.array(sensor2ego), np.array(ego2global)
     )
+
+
+def _check_pose(matrix: NDArray[np.float64]) -> None:
+    """Raise ValueError unless a matrix moves and turns, and does nothing else."""
+    if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
+        raise ValueError("a pose that is not (4, 4) finite numbers")
+    turn = matrix[:3, :3]
+    if np.abs(turn @ turn.T - np.eye(3)).max() > ROTATION_ERROR:
+        raise ValueError(f"a pose whose rotation is none: {turn.tolist()}")
 
 
 def _split(data: bytes, shape: tuple[int, ...]) -> tuple[NDArray, NDArray]:
@@ -107,7 +122,8 @@ def pinhole(matrix: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     matrix = np.asarray(matrix, np.float64)
     if matrix.shape == (4, 4) and not (matrix[:3, 3].any() or matrix[3, :3].any()):
         matrix = matrix[:3, :3]
-    if matrix.shape != (3, 3) or not abs(np.linalg.det(matrix)) > 0:
+    finite = np.isfinite(matrix).all()
+    if matrix.shape != (3, 3) or not finite or not abs(np.linalg.det(matrix)) > 0:
         raise ValueError(f"intrinsics of shape {matrix.shape} that are no camera's")
     # RQ decomposition: the QR decomposition of the matrix turned end to end.
     orthogonal, triangle = np.linalg.qr(matrix[::-1].T)
@@ -126,7 +142,7 @@ def _frames(path: Path, infos):
         for scene, frames in _items(infos):
             for frame, cameras in _items(frames):
                 yield (int(scene), int(frame)), cameras
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise _bad(path, f"{type(error).__name__}: {error}") from error
 
 

@@ -1,15 +1,18 @@
 """Where the cameras of Occ3D-Waymo are: ``cam_infos.pkl``."""
 
+import io
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from effocc_ros.datasets.safe_pickle import load_arrays
+from effocc_ros.datasets.files import read_bytes
 from effocc_ros.errors import InputError
 from effocc_ros.geometry import inverse_rigid
+from effocc_ros.plain_pickle import PlainUnpickler
 
 COUNT = 5
 """Cameras."""
@@ -67,7 +70,7 @@ def read_cameras(path: Path) -> WaymoCameras:
     rows, intrinsics, sensor2ego, ego2global = {}, [], [], []
     # A drive's cameras see alike in all its frames.
     split = lru_cache(maxsize=1000)(_split)
-    for (scene, frame), cameras in _frames(path, load_arrays(path)):
+    for (scene, frame), cameras in _frames(path, _load(path)):
         what = f"scene {scene}, frame {frame}"
         try:
             raw = [np.asarray(cameras[i]["intrinsics"], np.float64) for i in range(COUNT)]
@@ -91,6 +94,14 @@ def read_cameras(path: Path) -> WaymoCameras:
     return WaymoCameras(
         path, rows, np.array(intrinsics), np.array(sensor2ego), np.array(ego2global)
     )
+
+
+def _load(path: Path) -> Any:
+    data = read_bytes(path, "a pickle of arrays")
+    try:
+        return PlainUnpickler(io.BytesIO(data)).load()
+    except Exception as error:  # a broken pickle raises what it likes
+        raise _bad(path, f"no pickle of plain arrays ({error})") from error
 
 
 def _check_pose(matrix: NDArray[np.float64]) -> None:

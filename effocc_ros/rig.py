@@ -15,7 +15,8 @@ _RANGES = {
     "max_extrapolation_s": (0.0, 3600.0),
     "intensity_scale": (1e-6, 1e6),
 }
-"""Least and most that a number may be; NaN lies outside of each range."""
+_ANY = (-4e9, 4e9)
+"""Least and most that a number may be, and that of all others; NaN lies outside of each range."""
 
 
 @dataclass(frozen=True)
@@ -143,8 +144,8 @@ def _check_keys(path: Path, values: dict, kind: type) -> None:
         right = isinstance(value, (int, float) if wanted is float else wanted)
         if key != "cameras" and (not right or (wanted is float and isinstance(value, bool))):
             raise _bad(path, f"{key}: {value!r}", f"a value of type {wanted.__name__}")
-        least, most = _RANGES.get(key, (None, None))
-        if least is not None and not least <= value <= most:
+        least, most = _RANGES.get(key, _ANY)
+        if wanted is float and not least <= value <= most:
             raise _bad(path, f"{key}: {value!r}", f"a number of {least:g} to {most:g}")
         if isinstance(value, str) and not value.isprintable():
             raise _bad(path, f"{key}: {value!r}", "a name without control characters")

@@ -154,7 +154,9 @@ def read_npz(path: Path, shapes: Mapping[str, Shape]) -> dict[str, NDArray]:
             for info in archive.zip.infolist():
                 if info.filename.removesuffix(".npy") in shapes:
                     _check_bytes(path, info.file_size)
-            arrays = {name: archive[name] for name in shapes if name in names}
+            found = {name: archive[name] for name in shapes if name in names}
+            # What does not begin as an array comes as bytes.
+            arrays = {k: array for k, array in found.items() if isinstance(array, np.ndarray)}
     except FileNotFoundError as error:
         raise _absent(path) from error
     except InputError:

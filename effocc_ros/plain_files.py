@@ -50,10 +50,10 @@ def read_limited(path: Path | str, most: int = MOST_BYTES) -> bytes:
         ValueError: It is longer.
     """
     with open_file(path) as file:
-        data = file.read(most + 1)
-    if len(data) > most:
-        raise ValueError(f"a file of more than {most} bytes")
-    return data
+        size = os.fstat(file.fileno()).st_size
+        if size > most:
+            raise ValueError(f"a file of {size} bytes, more than {most}")
+        return file.read(most)
 
 
 def read_yaml(path: Path | str, most: int = MOST_BYTES) -> Any:

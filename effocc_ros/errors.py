@@ -2,7 +2,7 @@
 
 from functools import partial
 
-LONGEST = 1000
+LONGEST = 1500
 """Characters of a part of a message; more of what a file says would hide the rest."""
 
 
@@ -22,8 +22,9 @@ class InputError(ValueError):
     ):
         self.what, self.found, self.expected, self.do = what, found, expected, do
         self.reason = reason
+        what, found, expected, do = map(shown, (what, found, expected, do))
         advice = f" {do}." if do else ""
-        super().__init__(f"{shown(what)}: found {shown(found)}; expected {expected}.{advice}")
+        super().__init__(f"{what}: found {found}; expected {expected}.{advice}")
 
     def __reduce__(self) -> tuple:
         """Let it travel between processes, which an exception with keywords alone cannot."""
@@ -32,8 +33,10 @@ class InputError(ValueError):
 
 
 def shown(text: str, longest: int = LONGEST) -> str:
-    """Return a text that every terminal can print, its middle left out where it is long."""
+    """Return a text for a terminal: no control characters, without its middle where it is long."""
     if len(text) > longest:
         half = longest // 2
         text = f"{text[:half]} ... ({len(text)} characters) ... {text[-half:]}"
-    return text.encode(errors="backslashreplace").decode()
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)

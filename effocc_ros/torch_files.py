@@ -82,7 +82,7 @@ def read_torch_file(path: Path) -> TorchFile:
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         if head == ZIP:
             return _read_archive(file, data)
-        return TorchFile(_read_pickles(file, data))
+        return TorchFile(_read_pickles(data))
 
 
 def _read_archive(file: BinaryIO, data: mmap.mmap) -> TorchFile:
@@ -113,12 +113,12 @@ def _start(data: mmap.mmap, info: zipfile.ZipInfo) -> int:
     return info.header_offset + 30 + name + extra
 
 
-def _read_pickles(file: BinaryIO, data: mmap.mmap) -> Any:
+def _read_pickles(data: mmap.mmap) -> Any:
     """Read the format before torch 1.6: pickles, then each storage behind its length."""
-    magic, *_ = [PlainUnpickler(file).load() for _ in range(_ALONE)]
+    magic, *_ = [PlainUnpickler(data).load() for _ in range(_ALONE)]
     if magic != _MAGIC:
         raise ValueError("a pickle of something else")
-    start = file.tell()
+    start = data.tell()
     # Once for the sizes of the storages, which follow in the order of a list behind this pickle.
     sizes: dict[str, int] = {}
 
@@ -126,13 +126,13 @@ def _read_pickles(file: BinaryIO, data: mmap.mmap) -> Any:
         sizes[key] = max(size, sizes.get(key, 0))
         return torch.empty(size, dtype=torch.uint8, device="meta")
 
-    _Unpickler(file, empty).load()
-    keys, places = PlainUnpickler(file).load(), {}
+    _Unpickler(data, empty).load()
+    keys, places = PlainUnpickler(data).load(), {}
     for key in keys:
-        places[key] = file.tell() + 8
-        file.seek(places[key] + sizes[key])
-    file.seek(start)
-    return _Unpickler(file, lambda key, size: _bytes_of(data, places[key], size)).load()
+        places[key] = data.tell() + 8
+        data.seek(places[key] + sizes[key])
+    data.seek(start)
+    return _Unpickler(data, lambda key, size: _bytes_of(data, places[key], size)).load()
 
 
 def _bytes_of(data: mmap.mmap, start: int, size: int) -> Tensor:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from effocc_ros.datasets.files import read_bytes
 from effocc_ros.errors import InputError
 from effocc_ros.geometry import inverse_rigid
-from effocc_ros.plain_pickle import PlainUnpickler
+from effocc_ros.plain_pickle import FastUnpickler
 
 COUNT = 5
 """Cameras."""
@@ -99,7 +99,7 @@ def read_cameras(path: Path) -> WaymoCameras:
 def _load(path: Path) -> Any:
     data = read_bytes(path, "a pickle of arrays")
     try:
-        return PlainUnpickler(io.BytesIO(data)).load()
+        return FastUnpickler(io.BytesIO(data)).load()
     except Exception as error:  # a broken pickle raises what it likes
         raise _bad(path, f"no pickle of plain arrays ({error})") from error
 

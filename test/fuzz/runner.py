@@ -147,7 +147,7 @@ def _outcome(target: Target, kind: str, seed: int, place: Path) -> Outcome:
         ending, text = "refused", str(error)
         if any(path.is_file() for path in out.rglob("*")):
             ending = "partial"
-        elif len(text) > LONGEST_MESSAGE or not text.isprintable():
+        elif len(text) > LONGEST_MESSAGE or not text.replace("\n", " ").isprintable():
             ending = "endless message"
     except BaseException:
         ending, text = "traceback", traceback.format_exc()

@@ -92,7 +92,7 @@ def _check_names(config: ModelConfig, what: str) -> None:
         raise bad_field(what, "cameras", cameras, f"up to {MOST_CAMERAS} different names")
     for name in ("key_camera", "points_camera"):
         camera = getattr(config, name)
-        if camera and camera not in cameras:
+        if cameras and camera and camera not in cameras:
             raise bad_field(what, name, camera, f"one of {', '.join(cameras)}, or empty")
 
 

@@ -122,7 +122,7 @@ def _work(kind: str, seeds: list[int], place: Path, pipe: Connection, stop: floa
     if not good.exists():
         good.mkdir()
         target.make(good)
-        target.read(good, _empty(place / "out"))  # what is loaded once is not counted
+    target.read(good, _empty(place / "out"))  # what is loaded once is not counted
     resource.setrlimit(resource.RLIMIT_AS, (_status("VmSize") + ADDRESS_SPACE,) * 2)
     for seed in seeds:
         if seed >= 0 and time.monotonic() > stop:

@@ -36,6 +36,7 @@ from effocc_ros.presets import load_preset
 from effocc_ros.resources import resource_path
 from effocc_ros.rig import load_rig
 from effocc_ros.rig_check import bag_contents
+from effocc_ros.torch_files import read_torch_file
 
 
 @dataclass(frozen=True)
@@ -130,8 +131,36 @@ def _change_pth(folder: Path, rng: random.Random) -> None:
         path.write_bytes(mutated_bytes(data[:head], rng) + data[head:])
     elif rng.random() < 0.2:
         path.write_bytes(mutated_bytes(data, rng))
+    elif rng.random() < 0.4:
+        content = read_torch_file(path).content
+        _change_state(content["state_dict"], rng)
+        content["meta"] = mutated_value(content["meta"], rng)
+        saved = io.BytesIO()
+        torch.save(content, saved, pickle_protocol=rng.choice((2, 4, 5)))
+        path.write_bytes(saved.getvalue())
     else:
         _rezip(path, lambda name: name.endswith("data.pkl"), rng)
+
+
+def _change_state(state: dict, rng: random.Random) -> None:
+    """Change weights as trainers, converters and accidents do."""
+    names = list(state)
+    for name in rng.sample(names, rng.choice((0, 1, 1, 3))):
+        value = state.pop(name)
+        kind = rng.randrange(6)
+        if kind == 0:
+            state[name] = torch.full_like(value, rng.choice((float("nan"), 1e30, -1.0, 0.0)))
+        elif kind == 1:
+            state[name] = value.flatten()[:1].expand(rng.choice((3, 10**6)), 10**9)
+        elif kind == 2:
+            state[name] = rng.choice((value.half(), value.double(), value.bool(), value > 0))
+        elif kind == 3:
+            state[rng.choice((f"ema.{name}", f"{name}.", "x" * 5000, "", "teacher.a"))] = value
+        elif kind == 4:
+            state[name] = value.transpose(0, -1) if value.ndim > 1 else value[None]
+    prefix = rng.choice(("", "", "module.", "a.b.model.", "ema_model."))
+    for name in list(state):
+        state[prefix + name] = state.pop(name)
 
 
 def _rezip(path: Path, chosen: Callable[[str], bool], rng: random.Random) -> None:

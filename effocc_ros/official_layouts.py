@@ -116,6 +116,4 @@ def to_layout(value: Tensor, layout: str) -> Tensor:
 
 def _longest(name: str, prefixes: Mapping[str, int]) -> str | None:
     """Return the longest prefix that a name of no part has; None where it has none."""
-    return max(
-        (each for each in prefixes if each and name.startswith(each)), key=len, default=None
-    )
+    return max((each for each in prefixes if name.startswith(each)), key=len, default=None)

@@ -61,7 +61,17 @@ class PlainUnpickler(_Plain, pickle._Unpickler):
             raise pickle.UnpicklingError(f"{length} bytes")
         self.append(bytearray(self.read(length)))
 
+    def load_global(self) -> None:
+        """Read the names of what is asked for; as Python's own, which takes a cut name for one."""
+        names = [self.readline() for _ in range(2)]
+        if not all(name.endswith(b"\n") for name in names):
+            raise EOFError("it ends within a name")
+        module, name = (name[:-1].decode() for name in names)
+        self.append(self.find_class(module, name))
+
     dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
+    dispatch[pickle.GLOBAL[0]] = load_global
+    del dispatch[pickle.INST[0]]  # of protocol 0, which nobody writes any more
 
 
 class FastUnpickler(_Plain, pickle.Unpickler):

@@ -1,5 +1,6 @@
 """Pickles of a hundred bytes that ask for more than they hold."""
 
+import contextlib
 import io
 import pickle
 import struct
@@ -24,14 +25,11 @@ BOMBS = {
 @pytest.mark.parametrize("kind", BOMBS)
 def test_what_a_pickle_claims_takes_no_memory(kind):
     tracemalloc.start()
-    try:
-        with pytest.raises((pickle.UnpicklingError, EOFError, KeyError)):
-            PlainUnpickler(io.BytesIO(BOMBS[kind] + b"garbage")).load()
-    except pytest.fail.Exception:
-        assert kind == "a value under a huge number"  # it is a list, or None
-    finally:
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
+    # Some can be read: what they claim is not looked for.
+    with contextlib.suppress(pickle.UnpicklingError, EOFError, KeyError):
+        PlainUnpickler(io.BytesIO(BOMBS[kind])).load()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
     assert peak < 1 << 20
 
 

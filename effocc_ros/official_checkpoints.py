@@ -141,7 +141,7 @@ class Conversion:
         lines = [
             f"preset      {self.preset.name}",
             f"weights     {self.entry or 'the file itself'}{also}",
-            f"prefix      {self.prefix or 'none'}",
+            f"prefix      {shown(self.prefix, _LONGEST) or 'none'}",
             f"loaded      {len(self.loaded)}{_groups(self.loaded)}",
             f"reshaped    {len(self.reshaped)}{_groups(self.reshaped)}{layout}",
             f"missing     {len(self.rebuilt)}{_groups(self.rebuilt)}",

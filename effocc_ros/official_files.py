@@ -21,6 +21,8 @@ MOST_BYTES = 16 << 30
 _EMA = ("state_dict_ema", "ema_state_dict", "model_ema", "ema")
 _PLAIN = ("state_dict", "model_state_dict", "model_state", "model")
 """Names of weights in files; of those that a file has, the first is taken."""
+_WHOLE = 0.9
+"""Part of the tensors of the largest entry that weights have at least."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ def read_official(path: Path, weights: str = "") -> OfficialFile:
     if weights and weights not in entries:
         found = f"weights under {', '.join(entries) or 'no name'}"
         raise _unreadable(path, f"{found}, none under {weights!r}", "Name one that is there")
-    named = [name for name in (*_EMA, *_PLAIN) if name in entries]
+    most = max(map(len, entries.values()), default=0)
+    named = [name for name in (*_EMA, *_PLAIN) if len(entries.get(name, ())) > _WHOLE * most]
     # A file that holds tensors by themselves is a state dict, whatever else is in it.
     entry = weights or next(iter(named if named or bare else entries), "")
     state = entries[entry] if entry else bare

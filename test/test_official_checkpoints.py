@@ -393,6 +393,13 @@ def test_averaged_weights_go_first_and_the_others_can_be_named(tmp_path, state, 
     assert f"weights under state_dict, {ema}, none under 'best'" in capsys.readouterr().err
 
 
+def test_a_few_numbers_of_an_average_are_no_weights(tmp_path, state):
+    content = {"ema": {"decay": torch.tensor(0.99)}, "state_dict": state}
+    torch.save(content, tmp_path / "a.pth")
+    read = read_official(tmp_path / "a.pth")
+    assert (read.entry, read.others, read.ignored) == ("state_dict", (), ("ema",))
+
+
 META = {
     "array": np.arange(6.0).reshape(2, 3),
     "turned": np.arange(6).reshape(2, 3).T,

@@ -87,13 +87,13 @@ def read_jpeg(path: Path, what: str = "a JPEG") -> bytes:
 def read_points(path: Path, columns: int, what: str = "LiDAR points") -> NDArray[np.float32]:
     """Read LiDAR points stored as rows of float32.
 
+    What a point has beyond ``columns`` is left out, and what it lacks is 0; both are logged once
+    for a folder. Points whose place is not finite are left out.
+
     Args:
         path: The file.
         columns: Numbers per point: 5 for nuScenes (x, y, z, intensity, ring).
         what: What the file should hold, for errors.
-
-    What a point has beyond ``columns`` is left out, and what it lacks is 0; both are logged once
-    for a folder. Points whose place is not finite are left out.
 
     Returns:
         (N, columns) float32, not writeable.

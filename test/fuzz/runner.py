@@ -136,12 +136,13 @@ def _outcome(target: Target, kind: str, seed: int, place: Path) -> Outcome:
     changed, out = place / "changed", _empty(place / "out")
     shutil.rmtree(changed, ignore_errors=True)
     shutil.copytree(place / "good", changed)
-    if seed >= 0:
-        target.change(changed, random.Random(f"{kind} {seed}"))
-    Path("/proc/self/clear_refs").write_text("5")  # the peak of memory counts from here
-    before, began = _status("VmRSS"), time.process_time()
     ending, text = "read", ""
+    before, began = 0, time.process_time()
     try:
+        if seed >= 0:
+            target.change(changed, random.Random(f"{kind} {seed}"))
+        Path("/proc/self/clear_refs").write_text("5")  # the peak of memory counts from here
+        before, began = _status("VmRSS"), time.process_time()
         target.read(changed, out)
     except InputError as error:
         ending, text = "refused", str(error)

@@ -149,7 +149,7 @@ def _change_state(state: dict, rng: random.Random) -> None:
         value = state.pop(name)
         kind = rng.randrange(6)
         if kind == 0:
-            state[name] = torch.full_like(value, rng.choice((float("nan"), 1e30, -1.0, 0.0)))
+            state[name] = torch.full(value.shape, rng.choice((float("nan"), 1e30, -1.0, 0.0)))
         elif kind == 1:
             state[name] = value.flatten()[:1].expand(rng.choice((3, 10**6)), 10**9)
         elif kind == 2:

@@ -9,17 +9,26 @@ from effocc_ros.calibration import load_calibration
 from effocc_ros.errors import InputError
 from effocc_ros.foreign_types import CLOUD, IMAGE, advice, conversion, foreign_topics
 from effocc_ros.networks.config import ModelConfig
-from effocc_ros.rig import CameraTopics, Rig
-from effocc_ros.stream import INTENSITY, Stream, StreamConfig, SyncConfig, rectified_cameras
+from effocc_ros.rig import CameraTopics, LidarTopics, Rig
+from effocc_ros.stream import (
+    ELONGATION,
+    INTENSITY,
+    Remark,
+    Stream,
+    StreamConfig,
+    SyncConfig,
+    rectified_cameras,
+    standby,
+)
 
 IMAGE_TYPES = ("sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/Image")
 INFO_TYPES = ("sensor_msgs/msg/CameraInfo",)
 CLOUD_TYPES = ("sensor_msgs/msg/PointCloud2",)
 TF_TYPES = ("tf2_msgs/msg/TFMessage",)
-TF_TOPICS = ("/tf", "/tf_static")
+ODOMETRY_TYPES = ("nav_msgs/msg/Odometry",)
 
-Feeder = Callable[[Any, float], None]
-"""Takes a decoded message and the time in seconds."""
+Feeder = Callable[..., Any]
+"""Takes a decoded message, the time in seconds and, if it is another, when it was recorded."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,8 @@ class Feeding:
         absent: Image and LiDAR topics that the model would use and the bag does not have.
         hints: What the bag has in their place, and what makes it usable.
         rig: The vehicle.
+        lidars: Further LiDARs, where the bag has the first one.
+        other_tf: Topics of transforms that the rig does not name, where its own are not there.
     """
 
     cameras: tuple[CameraTopics, ...]
@@ -39,6 +50,8 @@ class Feeding:
     absent: tuple[str, ...]
     hints: tuple[str, ...]
     rig: Rig
+    lidars: tuple[LidarTopics, ...] = ()
+    other_tf: tuple[str, ...] = ()
 
     def stream_config(self, model: ModelConfig, interval_s: float) -> StreamConfig:
         """Return the stream's settings: as the node's, but every frame is awaited in bag time.
@@ -52,34 +65,45 @@ class Feeding:
         anchor = ""
         if not self.points:
             anchor = "CAM_FRONT" if "CAM_FRONT" in offsets else self.cameras[0].name
-            # Offsets count from the LiDAR's stamp; now they must count from the anchor's.
-            offsets = {name: value - offsets[anchor] for name, value in offsets.items()}
+        first = sorted(offsets, key=lambda name: name != "CAM_FRONT")
+        lidars = (rig.lidar, *(each.name for each in self.lidars)) if self.points else ()
         return StreamConfig(
             sync=SyncConfig(cameras=tuple(offsets), offsets=offsets, trigger_interval=interval_s),
             lidar=rig.lidar,
+            other_lidars=lidars[1:],
             anchor=anchor,
+            standby=standby(model.modality, model.frame, lidars, first, anchor),
+            clock_offsets=rig.clock_offsets,
             base_frame=rig.base_frame,
             fixed_frame=rig.fixed_frame,
             sweeps=model.sweeps,
             max_extrapolation=rig.max_extrapolation_s,
             intensity_scale=rig.intensity_scale,
             learn_intensity=INTENSITY not in model.tanh_columns,
+            elongation=ELONGATION in model.tanh_columns,
             calibration=load_calibration(rig.calibration) if rig.calibration else {},
             rectified=rectified_cameras({each.name: each.image for each in self.cameras}),
         )
 
     def feeders(self, stream: Stream) -> dict[str, Feeder]:
         """Return for every topic that is used what takes its messages."""
+        rig = self.rig
         feeders: dict[str, Feeder] = {
-            "/tf": lambda message, now: stream.add_transforms(message, static=False),
-            "/tf_static": lambda message, now: stream.add_transforms(message, static=True),
+            rig.tf: _transforms_feeder(stream, static=False),
+            rig.tf_static: _transforms_feeder(stream, static=True),
         }
+        if rig.odometry:
+            feeders[rig.odometry] = stream.add_odometry
+        if self.other_tf:
+            stream.remark("tf", _other_tf(self.other_tf, rig))
         for camera in self.cameras:
             feeders[camera.image] = _image_feeder(stream, camera.name)
             if camera.camera_info:
                 feeders[camera.camera_info] = _info_feeder(stream, camera.name)
         if self.points:
-            feeders[self.points] = stream.add_points
+            feeders[self.points] = _points_feeder(stream, self.rig.lidar)
+        for lidar in self.lidars:
+            feeders[lidar.points] = _points_feeder(stream, lidar.name)
         return feeders
 
 
@@ -96,7 +120,9 @@ def feeding(bag: BagReader, rig: Rig, model: ModelConfig) -> Feeding:
     """
     wanted = [camera for camera in rig.cameras if camera.name in model.cameras]
     points = "" if model.modality == "vision" else rig.points
+    lidars = rig.lidars if points else ()
     sensors = [camera.image for camera in wanted] + ([points] if points else [])
+    sensors += [lidar.points for lidar in lidars]
     absent = tuple(topic for topic in sensors if topic not in bag.topics)
     known = {name: topic.msgtype for name, topic in bag.topics.items()}
     if len(absent) == len(sensors):
@@ -111,11 +137,14 @@ def feeding(bag: BagReader, rig: Rig, model: ModelConfig) -> Feeding:
             do=do,
             reason="wrong_rig",
         )
-    types = dict.fromkeys(TF_TOPICS, TF_TYPES)
+    own_tf = (rig.tf, rig.tf_static)
+    types = dict.fromkeys(own_tf, TF_TYPES)
+    if rig.odometry:
+        types[rig.odometry] = ODOMETRY_TYPES
     for camera in wanted:
         types |= {camera.image: IMAGE_TYPES, camera.camera_info: INFO_TYPES}
     if points:
-        types[points] = CLOUD_TYPES
+        types |= dict.fromkeys((points, *(lidar.points for lidar in lidars)), CLOUD_TYPES)
     _check_types(bag, types)
     return Feeding(
         cameras=tuple(camera for camera in wanted if camera.image in bag.topics),
@@ -123,7 +152,33 @@ def feeding(bag: BagReader, rig: Rig, model: ModelConfig) -> Feeding:
         absent=absent,
         hints=_hints(known, absent, points, str(bag.path)),
         rig=rig,
+        lidars=tuple(lidar for lidar in lidars if lidar.points in bag.topics)
+        if points in bag.topics
+        else (),
+        other_tf=_unnamed_tf(bag, own_tf),
     )
+
+
+def _unnamed_tf(bag: BagReader, own: tuple[str, str]) -> tuple[str, ...]:
+    """Return the bag's topics of transforms if those that the rig names are not all there."""
+    if all(topic in bag.topics for topic in own):
+        return ()
+    return tuple(
+        sorted(
+            name
+            for name, topic in bag.topics.items()
+            if topic.msgtype in TF_TYPES and name not in own
+        )
+    )
+
+
+def _other_tf(topics: tuple[str, ...], rig: Rig) -> Remark:
+    text = (
+        f"tf: found transforms on {', '.join(topics)}; expected them on {rig.tf} and "
+        f"{rig.tf_static}, as rig {rig.name} says. If they are this vehicle's, name them in the "
+        "rig file (tf, tf_static)."
+    )
+    return Remark("other_tf_topics", text)
 
 
 def _check_types(bag: BagReader, types: Mapping[str, tuple[str, ...]]) -> None:
@@ -151,9 +206,17 @@ def _hints(
     return tuple(". ".join(conversion(topic, known[topic], bag)) for topic in topics)
 
 
+def _transforms_feeder(stream: Stream, static: bool) -> Feeder:
+    return lambda message, now, arrived=None: stream.add_transforms(message, static, now, arrived)
+
+
 def _image_feeder(stream: Stream, camera: str) -> Feeder:
-    return lambda message, now: stream.add_image(camera, message, now)
+    return lambda message, now, arrived=None: stream.add_image(camera, message, now, arrived)
+
+
+def _points_feeder(stream: Stream, lidar: str) -> Feeder:
+    return lambda message, now, arrived=None: stream.add_points(message, now, lidar, arrived)
 
 
 def _info_feeder(stream: Stream, camera: str) -> Feeder:
-    return lambda message, now: stream.add_camera_info(camera, message)
+    return lambda message, now, arrived=None: stream.add_camera_info(camera, message)

@@ -1,5 +1,6 @@
 """Bad messages over DDS: one clear line, a count, and the next good frame goes out."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -104,8 +105,11 @@ def test_a_corrupt_picture_leaves_its_camera_out_of_the_frame(talk):
 def test_a_sensor_that_tf_does_not_know_is_named(talk):
     *images, cloud = talk.moment()
     talk.bad(
-        [*images, named(cloud, "attic")], "no transform that names 'attic'", "drop.tf_missing"
+        [*images, named(cloud, "attic")],
+        "no transform that names 'attic'",
+        "rejected.LIDAR_TOP.tf_missing",
     )
+    assert list(talk.frame().inputs) == list(NUSCENES_CAMERAS)
     *images, cloud = talk.moment()
     said = "header.frame_id of LIDAR_TOP: found an empty text"
     talk.bad([*images, named(cloud, "")], said, "rejected.LIDAR_TOP.empty_frame_id")
@@ -129,6 +133,22 @@ def test_a_dead_camera_does_not_silence_the_others(talk):
     assert list(message.inputs) == [*alive, "LIDAR_TOP"]
     wait_until(lambda: silent(talk.diagnostics, "CAM_BACK"), "the warning", 60)
     assert list(talk.good().inputs) == [*NUSCENES_CAMERAS, "LIDAR_TOP"]
+
+
+def test_a_dead_lidar_leaves_the_frames_to_a_camera_and_takes_them_back(talk):
+    talk.good()
+    for _ in range(5):
+        talk.stage.send(talk.moment()[:-1])
+        time.sleep(0.1)
+    message = talk.frame()
+    assert (message.mode, list(message.inputs)) == ("vision", list(NUSCENES_CAMERAS))
+    talk.node.wait_for_text(
+        "LIDAR_TOP is left out: nothing comes; frames are made by CAM_FRONT", 10
+    )
+    talk.good()  # by the camera, whose image came before the sweep
+    assert (message := talk.good()).mode == "fusion"
+    assert list(message.inputs) == [*NUSCENES_CAMERAS, "LIDAR_TOP"]
+    talk.node.wait_for_text("LIDAR_TOP is back", 10)
 
 
 def test_a_frame_that_the_network_cannot_use_is_counted_and_the_next_one_comes(stage, tiny_models):

@@ -66,7 +66,7 @@ def test_a_frame_that_misses_a_camera_says_so_and_goes_out():
     assert frame.inputs == ("A", "LIDAR_TOP")
     (problem,) = vehicle.problems
     assert (problem.source, problem.reason) == ("B", "no_image")
-    assert "the nearest 37.000 s away at 1000.000 s; expected one within 0.1 s" in problem.text
+    assert "the nearest 37 s away at 1000.000 s; expected one within 0.1 s" in problem.text
     assert vehicle.stream.statistics().rejected == {"B.no_image": 1}
 
 
@@ -93,8 +93,10 @@ def test_a_frame_is_not_given_up_for_late_tf_unless_a_newer_one_can_be_used():
     stream = vehicle.stream
     stream.add_transforms(mounts(), static=True)
     vehicle.drive(-0.5, 0.0)
-    for seconds in (0.3, 0.4, 0.5):
+    for index, seconds in enumerate((0.3, 0.4, 0.5)):
         stream.add_points(cloud(seconds), seconds)
+        behind = 0.01 * (index + 1)
+        stream.add_transforms(transforms(behind, ("map", "base_link", ego(behind))), static=False)
     assert stream.poll(3.0) == [], "tf is 0.3 s behind: nothing to guess from"
     statistics = stream.statistics(3.0)
     assert (statistics.waiting, statistics.waiting_since) == (3, 0.3)
@@ -105,12 +107,13 @@ def test_a_frame_is_not_given_up_for_late_tf_unless_a_newer_one_can_be_used():
     assert stream.statistics().drops == {}
 
 
-def test_without_a_localiser_frames_are_given_up_by_name():
+def test_frames_that_late_tf_never_reaches_are_given_up_by_name():
     vehicle = Vehicle((), ready=False, sync_queue=3)
     vehicle.stream.add_transforms(mounts(), static=True)
     vehicle.drive(-0.5, 0.0)
     for index in range(5):
         vehicle.stream.add_points(cloud(0.2 + index * 0.1), index * 0.1)
+        vehicle.drive(0.001 * index, 0.001 * index)
         assert vehicle.frames(index * 0.1) == []
     assert vehicle.stream.statistics().drops == {"tf_extrapolation": 2}
     assert vehicle.reasons == ["tf_extrapolation"] * 2
@@ -121,12 +124,27 @@ def test_without_a_localiser_frames_are_given_up_by_name():
 def test_a_sweep_that_comes_again_or_too_late_makes_no_second_frame(stamp, reason):
     vehicle = Vehicle(())
     vehicle.stream.add_points(cloud(0.1), 0.0)
-    assert vehicle.stream.add_points(cloud(stamp), 0.0)
+    for shift in (0.0, 0.01):
+        again = stamp if reason == "duplicate_stamp" else stamp - shift
+        assert vehicle.stream.add_points(cloud(again), 0.0)
     assert [frame.stamp for frame in vehicle.frames()] == [at(0.1)]
     statistics = vehicle.stream.statistics()
     assert statistics.frames_in == 1
-    assert statistics.rejected == {f"LIDAR_TOP.{reason}": 1}
+    assert statistics.rejected == {f"LIDAR_TOP.{reason}": 2}
     assert statistics.drops == {}
+    assert [(each.source, each.reason) for each in vehicle.problems] == [("LIDAR_TOP", reason)]
+    assert "second publisher" in vehicle.problems[0].text
+
+
+def test_images_that_come_twice_are_counted_and_said_once():
+    vehicle = Vehicle()
+    for seconds in (0.0, 0.0, 0.1, 0.1, 0.05):
+        vehicle.stream.add_image("CAM", jpeg(seconds), 0.0)
+    vehicle.stream.add_points(cloud(0.05), 0.0)
+    (frame,) = vehicle.frames()
+    assert frame.camera("CAM").stamp == at(0.05), "one that is late is as good as any"
+    assert vehicle.stream.statistics().rejected == {"CAM.duplicate_stamp": 2}
+    assert vehicle.reasons == ["duplicate_stamp"]
 
 
 def test_the_distance_of_images_from_where_they_were_expected_is_told():

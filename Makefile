@@ -1,4 +1,4 @@
-# make demo, test, lint, bench, weights, devkit, colcon, clean: all in virtual environments, without ROS.
+# make demo, test, lint, fuzz, bench, weights, devkit, colcon, clean: all in virtual environments, without ROS.
 # With a ROS 2 installation build this package with colcon instead (README).
 
 PYTHON ?= python3
@@ -10,7 +10,7 @@ COLCON := build/colcon/venv
 BENCHMARKS := $(filter-out benchmarks/gpu_session.py benchmarks/stages.py,$(wildcard benchmarks/*.py))
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test lint bench weights devkit colcon clean environment machine
+.PHONY: demo test lint fuzz bench weights devkit colcon clean environment machine
 .DELETE_ON_ERROR:
 
 demo: environment
@@ -23,6 +23,10 @@ test: lint
 lint: environment
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
+
+# Changed files of each kind that is read; `make fuzz FUZZ="--seeds 5000 --seconds 600"` for longer.
+fuzz: environment
+	cd test && OMP_NUM_THREADS=1 ../$(BIN)/python -m fuzz $(FUZZ)
 
 bench: environment
 	set -e; for file in $(BENCHMARKS); do $(BIN)/python $$file; done

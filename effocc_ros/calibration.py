@@ -5,18 +5,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from effocc_ros.errors import InputError
 from effocc_ros.geometry import rigid
 from effocc_ros.intrinsics import check_pinhole
 from effocc_ros.lenses import Lens, read_lens
+from effocc_ros.plain_files import read_yaml
 
 ARRAYS = {"intrinsics": (3, 3), "size": (2,), "translation": (3,), "rotation": (4,)}
 """Arrays that a calibration file may give for a sensor, and their shapes."""
 KEYS = (*ARRAYS, "distortion_model", "distortion", "rectified")
 """All that it may say."""
+LARGEST_SIZE = 65_535
+"""Pixels; what a JPEG can have."""
+FURTHEST = 100.0
+"""Metres from a sensor to the base frame; more is a mistake of unit."""
 
 
 @dataclass(frozen=True)
@@ -53,15 +57,17 @@ def load_calibration(path: Path | str) -> dict[str, SensorCalibration]:
     """
     path = Path(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise _bad(path, str(error).replace("\n", " "), "a YAML file that can be read") from error
+        content = read_yaml(path)
+    except (OSError, ValueError) as error:
+        raise _bad(path, str(error), "a YAML file that can be read") from error
     if not isinstance(content, dict):
         raise _bad(path, type(content).__name__, "a mapping of sensor names")
     return {name: _sensor(path, name, values) for name, values in content.items()}
 
 
-def _sensor(path: Path, name: str, values: Any) -> SensorCalibration:
+def _sensor(path: Path, name: Any, values: Any) -> SensorCalibration:
+    if not isinstance(name, str):
+        raise _bad(path, f"sensor {name!r}", "a name, such as CAM_FRONT")
     if not isinstance(values, dict) or not set(values) <= set(KEYS):
         raise _bad(path, f"{name}: {values}", f"keys out of {', '.join(KEYS)}")
     arrays = {}
@@ -79,8 +85,11 @@ def _sensor(path: Path, name: str, values: Any) -> SensorCalibration:
             check_pinhole(arrays["intrinsics"], name, "intrinsics")
         except InputError as error:
             raise _bad(path, f"{name}.{error.found}", error.expected) from error
-    if min(arrays.get("size", [1])) <= 0:
-        raise _bad(path, f"{name}: {values}", "a size above 0")
+    size = arrays.get("size", np.ones(2))
+    if min(size) <= 0 or max(size) > LARGEST_SIZE or (size % 1).any():
+        raise _bad(path, f"{name}: {values}", f"a size above 0, up to {LARGEST_SIZE} pixels")
+    if np.abs(arrays.get("translation", 0)).max() > FURTHEST:
+        raise _bad(path, f"{name}: {values}", f"a translation in metres, up to {FURTHEST:g}")
     if not isinstance(values.get("rectified", True), bool):
         raise _bad(path, f"{name}.rectified = {values['rectified']}", "true or false")
     pose = size = None

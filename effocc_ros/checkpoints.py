@@ -13,20 +13,24 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from effocc_ros.checkpoints_header import Header, read_header
 from effocc_ros.classes import class_list
-from effocc_ros.errors import InputError
+from effocc_ros.errors import InputError, shown
 from effocc_ros.files import whole_file
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.networks.effocc import EffOcc
+from effocc_ros.plain_files import parse_json
 from effocc_ros.presets import config_from_mapping, config_to_mapping
 from effocc_ros.resources import resource_path
 
 CARD_KEY = "effocc_card"
 """Where the card stands in the metadata of the safetensors file."""
 
+LONGEST_CARD = 1 << 20
+"""Characters of a card; most have 3,000."""
 TORCH_SUFFIXES = (".pth", ".pt", ".ckpt", ".bin")
-SHOWN = 4
-"""Names shown of a longer list in an error."""
+SHOWN, LONGEST_NAME = 4, 200
+"""Names shown of a longer list in an error, and characters of each."""
 
 
 def make_card(
@@ -83,10 +87,12 @@ def save_checkpoint(
             small, and among them are variances, which float16 may not hold.
 
     Raises:
-        InputError: The state dict does not fit the config, a weight is too large for float16, or
-            the file cannot be written.
+        InputError: The state dict does not fit the config, the card calls weights trained that
+            are no numbers, a weight is too large for float16, or the file cannot be written.
     """
     check_state(state, config, what=f"state dict for {path}")
+    if card.get("trained"):
+        check_values(state, what=f"state dict for {path}")
     tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
     if half:
         tensors = {name: _halved(name, value) for name, value in tensors.items()}
@@ -105,18 +111,31 @@ def load_checkpoint(path: Path | str) -> tuple[ModelConfig, dict[str, Tensor], d
         as float16 comes as float32.
 
     Raises:
-        InputError: There is no such file, it is no whole safetensors file with a card, or keys or
-            shapes of its weights or its classes do not fit its config.
+        InputError: There is no such file, it is no whole safetensors file with a card, keys or
+            shapes of its weights or its classes do not fit its config, or a weight is no number.
     """
     path = Path(path)
-    card, state = _read(path)
-    mapping = card.get("config") if isinstance(card, dict) else None
-    if not isinstance(mapping, dict):
-        raise _bad_checkpoint(path, "a card without a config")
-    config = config_from_mapping(mapping, what=f"card of {path}")
-    _check_classes(card, config, what=f"card of {path}")
-    check_state(state, config, what=f"checkpoint {path}")
+    header = _header(path)
+    config, card = _card(path, header)
+    # The card is not believed: nothing is made or read before the shapes are seen to fit.
+    _check_shapes(header.shapes, config, what=f"checkpoint {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            state = {name: _whole(file.get_tensor(name)) for name in header.shapes}
+    except (SafetensorError, OSError, RuntimeError) as error:
+        raise _bad_checkpoint(path, f"no whole safetensors file ({error})") from error
+    check_values(state, what=f"checkpoint {path}")
     return config, state, card
+
+
+def read_card(path: Path | str) -> tuple[ModelConfig, dict[str, Any]]:
+    """Read what a checkpoint looks like, and its card, without its weights.
+
+    Raises:
+        InputError: As :func:`load_checkpoint` says, as far as the card goes.
+    """
+    path = Path(path)
+    return _card(path, _header(path))
 
 
 def shipped_checkpoint(preset: str) -> Path | None:
@@ -131,13 +150,49 @@ def check_state(state: Mapping[str, Tensor], config: ModelConfig, what: str) -> 
     Raises:
         InputError: They differ; the message names missing, unexpected and misshapen keys.
     """
+    _check_shapes({name: tuple(value.shape) for name, value in state.items()}, config, what)
+
+
+def check_values(state: Mapping[str, Tensor], what: str) -> None:
+    """Look at every number of a state dict.
+
+    Raises:
+        InputError: One is not finite, or a variance is negative; the message names the entries.
+    """
+    kinds = {
+        "not finite": [
+            name
+            for name, value in state.items()
+            if value.is_floating_point() and not value.isfinite().all()
+        ],
+        "negative": [
+            name
+            for name, value in state.items()
+            if name.endswith("running_var") and (value < 0).any()
+        ],
+    }
+    if any(kinds.values()):
+        raise InputError(
+            what,
+            found="; ".join(
+                f"{len(names)} entries with numbers that are {kind} ({some(names)})"
+                for kind, names in kinds.items()
+                if names
+            ),
+            expected="finite weights, and variances of 0 or more",
+            do="Take an earlier checkpoint of this training: it diverged, or the file is damaged",
+            reason="bad_weights",
+        )
+
+
+def _check_shapes(state: Mapping[str, tuple[int, ...]], config: ModelConfig, what: str) -> None:
     expected = state_shapes(config)
     missing = [name for name in expected if name not in state]
-    extra = [name for name in state if name not in expected]
+    extra = [shown(name, LONGEST_NAME) for name in state if name not in expected]
     misshapen = [
-        f"{name} {tuple(state[name].shape)} instead of {shape}"
+        f"{name} {state[name]} instead of {shape}"
         for name, shape in expected.items()
-        if name in state and tuple(state[name].shape) != shape
+        if name in state and state[name] != shape
     ]
     if missing or extra or misshapen:
         lists = {"missing": missing, "unexpected": extra, "wrong shape": misshapen}
@@ -166,7 +221,7 @@ def state_shapes(config: ModelConfig) -> Mapping[str, tuple[int, ...]]:
     return MappingProxyType(shapes)
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def _header(path: Path) -> Header:
     if not path.is_file():
         raise InputError(
             f"checkpoint {path}",
@@ -178,16 +233,24 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if path.suffix in TORCH_SUFFIXES:
         raise _bad_checkpoint(path, f"a {path.suffix} file")
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            state = {name: _whole(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+        return read_header(path)
+    except (OSError, ValueError) as error:
         raise _bad_checkpoint(path, f"no whole safetensors file ({error})") from error
+
+
+def _card(path: Path, header: Header) -> tuple[ModelConfig, dict[str, Any]]:
+    text = header.metadata.get(CARD_KEY, "")
     try:
-        card = json.loads(metadata[CARD_KEY])
-    except (KeyError, json.JSONDecodeError) as error:
+        card = parse_json(text) if len(text) <= LONGEST_CARD else None
+    except ValueError as error:
         raise _bad_checkpoint(path, "no model card in its metadata") from error
-    return card, state
+    if not isinstance(card, dict) or not isinstance(card.get("config"), dict):
+        raise _bad_checkpoint(path, "a card without a config")
+    if not isinstance(card.get("trained"), bool):
+        raise _bad_checkpoint(path, f"a card that says trained: {card.get('trained')!r}")
+    config = config_from_mapping(card["config"], what=f"card of {path}")
+    _check_classes(card, config, what=f"card of {path}")
+    return config, card
 
 
 def _halved(name: str, value: Tensor) -> Tensor:

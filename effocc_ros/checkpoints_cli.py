@@ -29,6 +29,13 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         metavar="NAME",
         help=f"one of {', '.join(preset_names())}; found from keys and shapes when not given",
     )
+    convert.add_argument(
+        "--weights",
+        default="",
+        metavar="NAME",
+        help="entry of the file to take, for example state_dict; averaged weights "
+        "(state_dict_ema) go first when not given",
+    )
     convert.add_argument("--origin", default="", help="for the card: where the file comes from")
     convert.add_argument(
         "--training-data", default="", help="for the card; the preset's benchmark by default"
@@ -47,6 +54,7 @@ def run_convert(arguments: argparse.Namespace) -> None:
             arguments.source,
             arguments.target,
             arguments.preset,
+            weights=arguments.weights,
             origin=arguments.origin,
             training_data=arguments.training_data,
             licence=arguments.licence,

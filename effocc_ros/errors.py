@@ -2,6 +2,9 @@
 
 from functools import partial
 
+LONGEST = 1500
+"""Characters of a part of a message; more of what a file says would hide the rest."""
+
 
 class InputError(ValueError):
     """Input that cannot be used, said so that the reader knows what to do.
@@ -19,6 +22,7 @@ class InputError(ValueError):
     ):
         self.what, self.found, self.expected, self.do = what, found, expected, do
         self.reason = reason
+        what, found, expected, do = map(shown, (what, found, expected, do))
         advice = f" {do}." if do else ""
         super().__init__(f"{what}: found {found}; expected {expected}.{advice}")
 
@@ -26,3 +30,13 @@ class InputError(ValueError):
         """Let it travel between processes, which an exception with keywords alone cannot."""
         said = {"found": self.found, "expected": self.expected, "do": self.do}
         return partial(type(self), self.what, **said, reason=self.reason), ()
+
+
+def shown(text: str, longest: int = LONGEST) -> str:
+    """Return a text for a terminal: no control characters, without its middle where it is long."""
+    if len(text) > longest:
+        half = longest // 2
+        text = f"{text[:half]} ... ({len(text)} characters) ... {text[-half:]}"
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)

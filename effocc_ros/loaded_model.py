@@ -64,7 +64,7 @@ def load_model(model: str | Path) -> LoadedModel:
     config, state_dict, card = load_checkpoint(path)
     network = EffOcc(config)
     network.load_state_dict(state_dict)
-    return LoadedModel(network, config, path.stem, bool(card.get("trained")), card)
+    return LoadedModel(network, config, path.stem, card["trained"], card)
 
 
 def _untrained(preset: str) -> LoadedModel:

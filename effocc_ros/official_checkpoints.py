@@ -1,38 +1,38 @@
 """Official EFFOcc files in: mmdet3d-style checkpoints to state dicts of this package."""
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import Tensor
 
-from effocc_ros.checkpoints import make_card, save_checkpoint, some, state_shapes
-from effocc_ros.errors import InputError
+from effocc_ros.checkpoints import (
+    check_values,
+    make_card,
+    save_checkpoint,
+    some,
+    state_shapes,
+)
+from effocc_ros.errors import InputError, shown
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.networks.effocc import EffOcc
 from effocc_ros.official_files import read_official
+from effocc_ros.official_layouts import (
+    FAMILY,
+    WANTED,
+    find_layout,
+    find_network,
+    laid_out,
+    to_layout,
+)
 from effocc_ros.presets import load_preset, preset_names
-
-TEACHER = "teacher_model."
-"""Prefix of the frozen teacher that a distillation run saves with its student."""
 
 _REBUILT = ("num_batches_tracked", "relative_position_index")
 """Buffers that old versions did not save and that the network knows by itself."""
 
-_FAMILY = (
-    "img_backbone.",
-    "img_neck.",
-    "img_view_transformer.",
-    "img_bev_encoder_backbone.",
-    "img_bev_encoder_neck.",
-    "occ_fuser.",
-    "pts_middle_encoder.",
-    "pts_backbone.",
-    "pts_neck.",
-    "occ_head.",
-)
-"""Parts that the networks of the family are made of; other heads of a file are left out."""
+_NAMED, _GROUPS, _LONGEST = 200, 12, 60
+"""Characters of a name in a list, groups of names in a line, and characters of a name there."""
 
 _TRAINING_DATA = {
     "occ3d_nuscenes": "Occ3D-nuScenes",
@@ -81,13 +81,14 @@ class Misfit:
 
     def summary(self) -> str:
         """Return numbers and the first names, for a line."""
-        return "; ".join(f"{len(names)} {kind} ({some(names)})" for kind, names in self._lists())
+        lists = ((kind, [shown(name, _NAMED) for name in names]) for kind, names in self._lists())
+        return "; ".join(f"{len(names)} {kind} ({some(names)})" for kind, names in lists)
 
     def account(self) -> str:
         """Return every name, for reading."""
         lines = [f"compared with {self.preset.name}"]
         for kind, names in self._lists():
-            lines += [f"{kind}  {len(names)}", *(f"    {name}" for name in names)]
+            lines += [f"{kind}  {len(names)}", *(f"    {shown(name, _NAMED)}" for name in names)]
         return "\n".join(lines)
 
     def _lists(self) -> list[tuple[str, tuple[str, ...]]]:
@@ -108,31 +109,45 @@ class Conversion:
         state: The state dict for it, float32.
         loaded: Entries taken as they are.
         reshaped: Entries whose layout was changed.
+        layout: The layout that they had.
         rebuilt: Entries that the file lacks and the network knows: all that is missing.
         unexpected: Entries that no part of the network takes, left out.
-        teacher: Number of entries of a distillation teacher, left out.
-        ignored: Parts of the file beside the state dict, left out.
+        prefix: What all names began with; it is left out.
+        networks: Prefix of each other network in the file, such as a distillation's teacher, left
+            out -> number of its entries.
+        entry: Where the weights stood in the file; empty where it held nothing else.
+        others: Further weights of the file, left out.
+        ignored: Parts of the file beside the weights, left out.
     """
 
     preset: ModelConfig
     state: dict[str, Tensor]
     loaded: tuple[str, ...]
     reshaped: tuple[str, ...]
+    layout: str
     rebuilt: tuple[str, ...]
     unexpected: tuple[str, ...]
-    teacher: int
+    prefix: str
+    networks: dict[str, int]
+    entry: str = ""
+    others: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
 
     def report(self) -> str:
         """Return the account as text: counts, and names where something was not plain."""
+        also = f"; also there: {', '.join(self.others)} (--weights NAME)" if self.others else ""
+        layout = f", from {self.layout} to {WANTED}" if self.reshaped else ""
+        below = [f"{prefix or 'no prefix'} ({count})" for prefix, count in self.networks.items()]
         lines = [
             f"preset      {self.preset.name}",
+            f"weights     {self.entry or 'the file itself'}{also}",
+            f"prefix      {shown(self.prefix, _LONGEST) or 'none'}",
             f"loaded      {len(self.loaded)}{_groups(self.loaded)}",
-            f"reshaped    {len(self.reshaped)}{_groups(self.reshaped)}",
+            f"reshaped    {len(self.reshaped)}{_groups(self.reshaped)}{layout}",
             f"missing     {len(self.rebuilt)}{_groups(self.rebuilt)}",
             f"unexpected  {len(self.unexpected)}{_groups(self.unexpected)}",
-            f"teacher     {self.teacher} entries left out",
-            f"ignored     {', '.join(self.ignored) or 'nothing'}",
+            f"left out    {_listed(below)}",
+            f"ignored     {_listed(self.ignored)}",
         ]
         return "\n".join(lines)
 
@@ -142,6 +157,7 @@ def convert_file(
     target: Path | str,
     preset: str | None = None,
     *,
+    weights: str = "",
     origin: str = "",
     training_data: str = "",
     licence: str = "",
@@ -152,6 +168,7 @@ def convert_file(
         source: A .pth file as mmdet3d saves it, or its state dict as .safetensors.
         target: The checkpoint to write.
         preset: The preset that the weights are for; found from keys and shapes when None.
+        weights: Name of the entry of the file to take; averaged weights go first when empty.
         origin: For the card: where the file comes from, besides its name and hash.
         training_data: For the card; the benchmark of the preset when empty.
         licence: For the card.
@@ -160,12 +177,15 @@ def convert_file(
         What became of each entry.
 
     Raises:
-        InputError: The file cannot be read safely, or fits no preset.
+        InputError: The file cannot be read safely, fits no preset, or holds numbers that are none.
     """
     source = Path(source)
-    conversion = convert_state(*read_official(source), preset=preset, what=str(source))
-    digest = hashlib.sha256(source.read_bytes()).hexdigest()
-    said = f"converted from {source.name}, sha256 {digest}"
+    file = read_official(source, weights)
+    conversion = convert_state(file.state, preset, what=str(source))
+    conversion = replace(conversion, entry=file.entry, others=file.others, ignored=file.ignored)
+    check_values(conversion.state, what=str(source))
+    taken = f", its {file.entry}" if file.others else ""
+    said = f"converted from {source.name}{taken}, sha256 {_digest(source)}"
     card = make_card(
         conversion.preset,
         trained=True,
@@ -178,32 +198,29 @@ def convert_file(
 
 
 def convert_state(
-    state: Mapping[str, Tensor],
-    ignored: tuple[str, ...] = (),
-    preset: str | None = None,
-    what: str = "state dict",
+    state: Mapping[str, Tensor], preset: str | None = None, what: str = "state dict"
 ) -> Conversion:
     """Give a state dict the names and layouts of this package.
 
     Args:
-        state: Under official names, any of the historical layouts.
-        ignored: What else the file held, for the report.
+        state: Under official names, with any prefix, in any layout that shapes can tell.
         preset: The preset that it is for; found from keys and shapes when None.
         what: What an error shall call it.
 
     Raises:
         InputError: It does not fit the preset, or none.
     """
-    named = {name.removeprefix("module."): value for name, value in state.items()}
-    own = {name: value for name, value in named.items() if not name.startswith(TEACHER)}
+    network = find_network(state)
+    own = network.state
     config = _named_preset(own, preset, what) if preset else find_preset(own, what)
     shapes = state_shapes(config)
+    layout = _layout(own, shapes)
     loaded, reshaped, converted = [], [], {}
     for name, value in own.items():
         if name not in shapes:
             continue
         value = value.float() if value.is_floating_point() else value
-        converted[name] = to_layout(value, shapes[name])
+        converted[name] = to_layout(value, layout)
         (loaded if converted[name] is value else reshaped).append(name)
     rebuilt = [name for name in shapes if name not in converted and name.endswith(_REBUILT)]
     if rebuilt:
@@ -214,23 +231,12 @@ def convert_state(
         state={name: converted[name].contiguous() for name in shapes},
         loaded=tuple(loaded),
         reshaped=tuple(reshaped),
+        layout=layout,
         rebuilt=tuple(rebuilt),
         unexpected=tuple(name for name in own if name not in shapes),
-        teacher=len(named) - len(own),
-        ignored=ignored,
+        prefix=network.prefix,
+        networks=network.others,
     )
-
-
-def to_layout(value: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Bring a sparse weight of spconv 1 to the layout of spconv 2; leave all else alone.
-
-    Args:
-        value: A weight (kz, ky, kx, in, out) of spconv 1, or anything.
-        shape: What the network wants: (out, kz, ky, kx, in) for a sparse weight.
-    """
-    if len(shape) == 5 and tuple(value.shape) == (*shape[1:], shape[0]) != shape:
-        return value.permute(4, 0, 1, 2, 3).contiguous()
-    return value
 
 
 def find_preset(state: Mapping[str, Tensor], what: str) -> ModelConfig:
@@ -252,8 +258,9 @@ def find_preset(state: Mapping[str, Tensor], what: str) -> ModelConfig:
 
 
 def compare(state: Mapping[str, Tensor], config: ModelConfig) -> Misfit:
-    """Compare a state dict, in any historical layout, with the network of a preset."""
+    """Compare a state dict, in any layout that shapes can tell, with the network of a preset."""
     shapes = state_shapes(config)
+    layout = _layout(state, shapes)
     return Misfit(
         preset=config,
         missing=tuple(
@@ -262,11 +269,9 @@ def compare(state: Mapping[str, Tensor], config: ModelConfig) -> Misfit:
         misshapen=tuple(
             f"{name} {tuple(state[name].shape)} instead of {shape}"
             for name, shape in shapes.items()
-            if name in state and _layout_shape(tuple(state[name].shape), shape) != shape
+            if name in state and laid_out(tuple(state[name].shape), layout) != shape
         ),
-        unexpected=tuple(
-            name for name in state if name not in shapes and name.startswith(_FAMILY)
-        ),
+        unexpected=tuple(name for name in state if name not in shapes and name.startswith(FAMILY)),
     )
 
 
@@ -283,9 +288,16 @@ def _named_preset(state: Mapping[str, Tensor], preset: str, what: str) -> ModelC
     return misfit.preset
 
 
-def _layout_shape(shape: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape that a weight has after :func:`to_layout`."""
-    return wanted if len(wanted) == 5 and shape == (*wanted[1:], wanted[0]) else shape
+def _layout(state: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]) -> str:
+    return find_layout({name: tuple(value.shape) for name, value in state.items()}, shapes)
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _groups(names: tuple[str, ...]) -> str:
@@ -294,5 +306,12 @@ def _groups(names: tuple[str, ...]) -> str:
     for name in names:
         part = name.split(".")[0]
         counts[part] = counts.get(part, 0) + 1
-    said = ", ".join(f"{part}.* ({count})" for part, count in counts.items())
-    return f": {said}" if said else ""
+    said = [f"{shown(part, _LONGEST)}.* ({count})" for part, count in counts.items()]
+    return f": {_listed(said)}" if said else ""
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return the first names of a list, and how many more there are."""
+    said = ", ".join(shown(name, _LONGEST) for name in names[:_GROUPS]) or "nothing"
+    more = len(names) - _GROUPS
+    return f"{said} and {more} more" if more > 0 else said

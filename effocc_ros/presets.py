@@ -14,6 +14,7 @@ from effocc_ros.networks.config import (
     MODALITIES,
     ModelConfig,
 )
+from effocc_ros.presets_limits import check_limits
 from effocc_ros.resources import resource_path
 from effocc_ros.typed_values import (
     as_tuple,
@@ -104,7 +105,8 @@ def config_from_mapping(values: Mapping[str, Any], what: str) -> ModelConfig:
         what: What an error shall call the source.
 
     Raises:
-        InputError: A field is missing or unknown, or a value does not fit its field.
+        InputError: A field is missing or unknown, a value does not fit its field or is beyond the
+            limits of :mod:`effocc_ros.presets_limits`.
     """
     check_names(ModelConfig, values, what)
     values = {name: as_tuple(value) for name, value in values.items()}
@@ -127,6 +129,7 @@ def config_from_mapping(values: Mapping[str, Any], what: str) -> ModelConfig:
         raise bad_field(what, "bev_encoder", "resnet", "second: only cameras have the other one")
     if config.point_grid and config.modality == "vision":
         raise bad_field(what, "point_grid", True, "false, for this is a vision network")
+    check_limits(config, what)
     return config
 
 

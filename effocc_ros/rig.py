@@ -4,12 +4,19 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from effocc_ros.errors import InputError
+from effocc_ros.plain_files import read_yaml
 from effocc_ros.resources import resource_path
 
 FOLDER = "config/rig"
+
+_RANGES = {
+    "offset_s": (-10.0, 10.0),
+    "max_extrapolation_s": (0.0, 3600.0),
+    "intensity_scale": (1e-6, 1e6),
+}
+_ANY = (-4e9, 4e9)
+"""Least and most that a number may be, and that of all others; NaN lies outside of each range."""
 
 
 @dataclass(frozen=True)
@@ -130,9 +137,9 @@ def load_rig(name_or_path: str | Path) -> Rig:
             reason="unknown_rig",
         )
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise _bad(path, str(error).replace("\n", " "), "YAML") from error
+        values = read_yaml(path)
+    except (OSError, ValueError) as error:
+        raise _bad(path, str(error), "YAML") from error
     return _rig(path, values)
 
 
@@ -152,6 +159,8 @@ def _rig(path: Path, values: Any) -> Rig:
         lidars.append(LidarTopics(**{"name": name, **lidar}))
     cameras = []
     for name, camera in values.pop("cameras").items():
+        if not isinstance(name, str) or not name:
+            raise _bad(path, f"camera {name!r}", "a name, such as CAM_FRONT")
         if not isinstance(camera, dict) or not camera.get("image"):
             raise _bad(path, f"camera {name}: {camera}", "its topics: image, camera_info")
         _check_keys(path, camera, CameraTopics)
@@ -184,6 +193,11 @@ def _check_keys(path: Path, values: dict, kind: type) -> None:
             not right or (wanted is float and isinstance(value, bool))
         ):
             raise _bad(path, f"{key}: {value!r}", f"a value of type {wanted.__name__}")
+        least, most = _RANGES.get(key, _ANY)
+        if wanted is float and not least <= value <= most:
+            raise _bad(path, f"{key}: {value!r}", f"a number of {least:g} to {most:g}")
+        if isinstance(value, str) and not value.isprintable():
+            raise _bad(path, f"{key}: {value!r}", "a name without control characters")
 
 
 def _bad(path: Path, found: str, expected: str) -> InputError:

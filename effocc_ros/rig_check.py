@@ -5,6 +5,8 @@ from itertools import islice, pairwise
 from statistics import median
 
 from effocc_ros.bags.reader import BagReader
+from effocc_ros.foreign_types import CLOUD, conversion, foreign_topics
+from effocc_ros.foreign_types import IMAGE as PIXELS
 from effocc_ros.rig import Rig
 from effocc_ros.stamps import NANOSECONDS
 
@@ -70,13 +72,21 @@ def problems(rig: Rig, contents: BagContents) -> list[str]:
             wanted.append((f"CameraInfo of {camera.name}", camera.camera_info, CAMERA_INFO))
     if rig.points:
         wanted.append((f"points of {rig.lidar}", rig.points, POINTS))
-    found = []
+    found, absent = [], set()
     for what, topic, expected in wanted:
         there = contents.types.get(topic)
         if there is None:
             found.append(f"{what}: no messages on {topic}")
+            absent.add(CLOUD if expected == POINTS else PIXELS)
         elif there != expected:
-            found.append(f"{what}: {topic} has {there}, expected {expected}")
+            known = conversion(topic, there)
+            said = ". ".join(known) if known else f"{topic} has {there}, expected {expected}"
+            found.append(f"{what}: {said}")
+    # What stands in the place of absent topics, once for all of them.
+    for topic in sorted(
+        {each for kind in absent for each in foreign_topics(contents.types, kind)}
+    ):
+        found.append(". ".join(conversion(topic, contents.types[topic])))
     return found + _tf_problems(rig, contents)
 
 

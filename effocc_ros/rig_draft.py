@@ -6,6 +6,8 @@ from pathlib import PurePosixPath
 import yaml
 
 from effocc_ros.errors import InputError
+from effocc_ros.foreign_types import CLOUD, advice
+from effocc_ros.foreign_types import IMAGE as PIXELS
 from effocc_ros.frame import NUSCENES_CAMERAS
 from effocc_ros.rig_check import (
     CAMERA_INFO,
@@ -39,10 +41,14 @@ def draft_rig(contents: BagContents, bag: str) -> str:
     cameras = _cameras(contents.types)
     clouds = [topic for topic, kind in contents.types.items() if kind == POINTS]
     if not cameras and not clouds:
+        targets = {IMAGE: PIXELS, COMPRESSED: PIXELS, POINTS: CLOUD}
+        what, do = advice(contents.types, targets, bag)
+        kinds = ", ".join(sorted(set(contents.types.values()))) or "nothing"
         raise InputError(
             f"bag {bag}",
-            found=f"topics of {', '.join(sorted(set(contents.types.values()))) or 'nothing'}",
-            expected=f"some of {IMAGE}, {COMPRESSED}, {POINTS}",
+            found=what or f"topics of {kinds}",
+            expected=f"some of {', '.join(targets)}",
+            do=do,
             reason="no_sensor",
         )
     values: dict = {"cameras": cameras}

@@ -7,9 +7,8 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-import yaml
-
 from effocc_ros.errors import InputError
+from effocc_ros.plain_files import read_yaml
 
 Built = TypeVar("Built")
 
@@ -46,11 +45,11 @@ def read_mapping(path: Path, what: str) -> dict[str, Any]:
         what: What an error shall call it.
 
     Raises:
-        InputError: The file holds something else.
+        InputError: The file holds something else, or cannot be read.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        values = read_yaml(path)
+    except (OSError, ValueError) as error:
         values = error
     if isinstance(values, dict):
         return values

@@ -53,6 +53,10 @@ BAD = {
     "words": ({"CAM": {"size": ["wide", "high"]}}, "CAM.size = ['wide', 'high']"),
     "not a number": ({"CAM": {"size": [float("nan"), 5]}}, "numbers of shape (2,)"),
     "a size of zero": ({"CAM": {"size": [0, 5]}}, "a size above 0"),
+    "beyond floats": ({"CAM": {"size": [10**360, 5]}}, "a number of 361 characters"),
+    "half a pixel": ({"CAM": {"size": [1.5, 5]}}, "a size above 0"),
+    "millimetres": ({"CAM": {**WHOLE, "translation": [1700, 0, 1500]}}, "a translation in metres"),
+    "a name that is a number": ({7: {}}, "sensor 7; expected a name"),
     "no focal length": ({"CAM": {"intrinsics": np.zeros((3, 3)).tolist()}}, "focal lengths"),
     "half a pose": ({"CAM": {"rotation": [1, 0, 0, 0]}}, "translation and rotation together"),
     "a long quaternion": (

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import zipfile
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -22,6 +23,14 @@ from effocc_ros.presets import load_preset, preset_names
 @pytest.fixture(scope="module", name="state")
 def _state():
     return fill(EffOcc(load_preset("lidar_tiny"))).state_dict()
+
+
+def axes(*order):
+    """The sparse weights with their axes (out, kz, ky, kx, in) in another order."""
+    return lambda state: {
+        name: value.permute(order).contiguous() if value.ndim == 5 else value
+        for name, value in state.items()
+    }
 
 
 def spconv1(state):
@@ -84,7 +93,7 @@ def test_teacher_and_detection_heads_are_left_out_and_said(tmp_path, state, caps
     said = capsys.readouterr().out
     assert "lidar_tiny" in said
     assert "pts_bbox_head.* (2), auxiliary_heads.* (1)" in said
-    assert f"{len(state)} entries left out" in said
+    assert f"left out    teacher_model. ({len(state)})" in said
     assert "meta, optimizer" in said
     assert same(load_checkpoint(tmp_path / "b")[1], state)
 
@@ -132,7 +141,8 @@ def test_the_preset_of_every_official_file_is_found(reference_dir, official, pre
     }
     conversion = convert_state(state)
     assert conversion.preset.name == preset
-    assert conversion.teacher == sum(name.startswith("teacher_model.") for name in state)
+    teacher = sum(name.startswith("teacher_model.") for name in state)
+    assert conversion.networks == ({"teacher_model.": teacher} if teacher else {})
     assert conversion.unexpected == ()
     assert convert_state(spconv1(state)).preset.name == preset
 
@@ -279,7 +289,6 @@ def numpy_1(data):
     return data.replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n")
 
 
-@pytest.mark.skipif(torch.__version__ < (2, 6), reason="this torch cannot map numpy's names")
 @pytest.mark.parametrize("write", [bytes, numpy_1])
 def test_numpy_numbers_beside_the_weights_do_no_harm(tmp_path, write):
     numbers = [np.float64(3.0), np.float32(1), np.int64(4), np.uint8(1), np.bool_(True)]
@@ -287,17 +296,9 @@ def test_numpy_numbers_beside_the_weights_do_no_harm(tmp_path, write):
     path = tmp_path / "a.pth"
     torch.save(content, path, _use_new_zipfile_serialization=False)
     path.write_bytes(write(path.read_bytes()))
-    state, ignored = read_official(path)
-    assert torch.equal(state["a"], torch.ones(3))
-    assert ignored == ("meta",)
-
-
-def test_the_allowance_for_numpy_ends_with_the_reading(tmp_path):
-    path = tmp_path / "a.pth"
-    torch.save({"x": np.float64(3.0), "state_dict": {"a": torch.ones(3)}}, path)
-    read_official(path)
-    with pytest.raises(pickle.UnpicklingError):
-        torch.load(path, weights_only=True)
+    file = read_official(path)
+    assert torch.equal(file.state["a"], torch.ones(3))
+    assert (file.entry, file.ignored) == ("state_dict", ("meta",))
 
 
 def test_objects_of_other_kinds_are_refused_by_name(tmp_path):
@@ -314,3 +315,198 @@ def test_files_without_a_state_dict_are_refused(tmp_path):
             convert_file(tmp_path / f"{name}.pth", tmp_path / "b.safetensors")
     with pytest.raises(InputError, match="no such file"):
         convert_file(tmp_path / "absent.pth", tmp_path / "b.safetensors")
+
+
+LAYOUTS = {
+    "(k, k, k, in, out)": (1, 2, 3, 4, 0),
+    "(out, in, k, k, k)": (0, 4, 1, 2, 3),
+    "(in, out, k, k, k)": (4, 0, 1, 2, 3),
+    "(k, k, k, out, in)": (1, 2, 3, 0, 4),
+    "(in, k, k, k, out)": (4, 1, 2, 3, 0),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_sparse_weights_of_each_layout_that_shapes_can_tell_are_turned(state, layout):
+    conversion = convert_state(axes(*LAYOUTS[layout])(state))
+    assert same(conversion.state, state)
+    assert conversion.layout == layout
+    assert f"from {layout} to (out, k, k, k, in)" in conversion.report()
+    # Blocks have as many inputs as outputs: alone they could be of either order.
+    assert {value.shape[0] == value.shape[4] for value in state.values() if value.ndim == 5} == {
+        True,
+        False,
+    }
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_named_preset_reads_each_layout_too(state, layout):
+    turned = axes(*LAYOUTS[layout])(state)
+    assert same(convert_state(turned, preset="lidar_tiny").state, state)
+
+
+PREFIXES = ("model.", "module.", "module.model.", "net.0.student.", "_orig_mod.", "ema.module.")
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_keys_below_a_prefix_are_found_and_it_is_said(state, prefix):
+    conversion = convert_state({f"{prefix}{name}": value for name, value in state.items()})
+    assert same(conversion.state, state)
+    assert f"prefix      {prefix}" in conversion.report().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("prefixes", "taken"),
+    [
+        (("model.", "teacher_model."), "model."),
+        (("module.", "module.teacher_model."), "module."),
+        (("model.", "model_ema."), "model_ema."),
+        (("", "ema."), "ema."),
+        (("", "copy."), ""),
+        (("student.", "teacher."), "student."),
+    ],
+)
+def test_of_several_networks_one_is_taken_and_the_others_are_said(state, prefixes, taken):
+    both = {f"{prefix}{name}": value for prefix in prefixes for name, value in state.items()}
+    conversion = convert_state(both)
+    (other,) = set(prefixes) - {taken}
+    assert conversion.prefix == taken
+    assert conversion.networks == {other: len(state)}
+    assert f"left out    {other or 'no prefix'} ({len(state)})" in conversion.report()
+    assert conversion.unexpected == ()
+
+
+@pytest.mark.parametrize("ema", ["state_dict_ema", "ema_state_dict", "model_ema", "ema"])
+def test_averaged_weights_go_first_and_the_others_can_be_named(tmp_path, state, capsys, ema):
+    last = {name: value + 1 for name, value in state.items()}
+    source, target = str(tmp_path / "a.pth"), str(tmp_path / "b.safetensors")
+    torch.save({"state_dict": last, ema: state, "epoch": 3}, source)
+    assert main(["checkpoint", "convert", source, target]) == 0
+    said = capsys.readouterr().out
+    assert f"weights     {ema}; also there: state_dict (--weights NAME)" in said
+    assert "ignored     epoch" in said
+    assert same(load_checkpoint(target)[1], state)
+    assert f"a.pth, its {ema}," in load_checkpoint(target)[2]["source"]
+    assert main(["checkpoint", "convert", source, target, "--weights", "state_dict"]) == 0
+    assert same(load_checkpoint(target)[1], last)
+    assert main(["checkpoint", "convert", source, target, "--weights", "best"]) == 2
+    assert f"weights under state_dict, {ema}, none under 'best'" in capsys.readouterr().err
+
+
+def test_a_few_numbers_of_an_average_are_no_weights(tmp_path, state):
+    content = {"ema": {"decay": torch.tensor(0.99)}, "state_dict": state}
+    torch.save(content, tmp_path / "a.pth")
+    read = read_official(tmp_path / "a.pth")
+    assert (read.entry, read.others, read.ignored) == ("state_dict", (), ("ema",))
+
+
+META = {
+    "array": np.arange(6.0).reshape(2, 3),
+    "turned": np.arange(6).reshape(2, 3).T,
+    "words": np.array(["a", "b"]),
+    "objects": np.array([1, "a", None], object),
+    "number": np.float32(3),
+    "set": {1, 2},
+    "bytes": b"raw",
+    "long": 2**100,
+    "kind": torch.float16,
+    "shape": torch.Size([1, 2]),
+}
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize("zipped", [True, False])
+def test_pickles_of_every_protocol_are_read_with_what_stands_beside(tmp_path, protocol, zipped):
+    base = torch.arange(24.0)
+    state = {
+        "whole": base,
+        "part": base[3:9],
+        "turned": base.view(4, 6).t(),
+        "parameter": torch.nn.Parameter(torch.ones(3)),
+        "count": torch.tensor(5),
+        "half": torch.ones(2).bfloat16(),
+        "flags": torch.tensor([True, False]),
+        "nothing": torch.empty(0),
+    }
+    optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.ones(2))]).state_dict()
+    content = {"meta": META, "state_dict": state, "optimizer": optimizer}
+    torch.save(
+        content,
+        tmp_path / "a.pth",
+        pickle_protocol=protocol,
+        _use_new_zipfile_serialization=zipped,
+    )
+    read = read_official(tmp_path / "a.pth")
+    assert read.state.keys() == state.keys()
+    for name, value in state.items():
+        assert read.state[name].dtype == value.dtype
+        assert torch.equal(read.state[name], value)
+    assert read.ignored == ("meta", "optimizer")
+
+
+def test_a_published_file_of_protocol_4_becomes_a_checkpoint(tmp_path, state):
+    torch.save(mmcv_file(state), tmp_path / "a.pth", pickle_protocol=4)
+    convert_file(tmp_path / "a.pth", tmp_path / "b.safetensors")
+    assert same(load_checkpoint(tmp_path / "b.safetensors")[1], state)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused_by_name(tmp_path, state, value):
+    name = "pts_backbone.blocks.0.1.running_var"
+    wrong = {**state, name: torch.full_like(state[name], value)}
+    torch.save(ema_file(wrong), tmp_path / "a.pth")
+    with pytest.raises(InputError, match=rf"a\.pth: found 1 entries.*not finite \({name}\)"):
+        convert_file(tmp_path / "a.pth", tmp_path / "b.safetensors")
+    assert not (tmp_path / "b.safetensors").exists()
+
+
+def test_no_line_of_a_report_is_endless(tmp_path, state, capsys):
+    more = {f"head_{number}_{'x' * 300}.weight": torch.zeros(1) for number in range(300)}
+    content = {f"note {number} {'y' * 300}": number for number in range(300)}
+    torch.save({**content, "state_dict": {**state, **more}}, tmp_path / "a.pth")
+    source, target = str(tmp_path / "a.pth"), str(tmp_path / "b.safetensors")
+    assert main(["checkpoint", "convert", source, target]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) < 2000
+    assert any("ignored" in line and "and 288 more" in line for line in lines)
+    assert main(["checkpoint", "convert", source, target, "--preset", "fusion_r18"]) == 2
+    assert max(map(len, capsys.readouterr().err.splitlines())) < 3000
+
+
+def rezipped(path, change):
+    """The same archive with its entries changed: name, data -> data and how they are packed."""
+    with zipfile.ZipFile(path) as old:
+        entries = [(info.filename, old.read(info)) for info in old.infolist()]
+    with zipfile.ZipFile(path, "w") as new:
+        for name, data in entries:
+            new.writestr(name, *change(name, data))
+
+
+def test_weights_that_are_packed_are_not_unpacked(tmp_path):
+    path = tmp_path / "a.pth"
+    torch.save({"state_dict": {"a": torch.zeros(5_000_000)}}, path)
+    rezipped(path, lambda name, data: (data, zipfile.ZIP_DEFLATED))
+    assert path.stat().st_size < 100_000
+    with pytest.raises(InputError, match="bytes of storage 0"):
+        read_official(path)
+
+
+@pytest.mark.parametrize("size", [10**12, 30])
+def test_a_tensor_beyond_its_bytes_is_refused(tmp_path, size):
+    path = tmp_path / "a.pth"
+    torch.save({"state_dict": {"a": torch.zeros(20)}}, path)
+    grown = pickle.dumps(size, 2)[2:-1]
+    count = pickle.dumps(20, 2)[2:-1]
+    rezipped(path, lambda name, data: (data.replace(count, grown),))
+    with pytest.raises(InputError, match="cannot be read"):
+        read_official(path)
+
+
+def test_a_bit_that_flipped_is_found(tmp_path, state):
+    path = tmp_path / "a.pth"
+    torch.save(ema_file(state), path)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="checksum"):
+        convert_file(path, tmp_path / "b.safetensors")

@@ -134,6 +134,19 @@ BAD = {
     ),
     "offset as yes": ({"cameras": {"FRONT": {"image": "/f", "offset_s": True}}}, "type float"),
     "compressed in words": ({"cameras": {"FRONT": {"image": "/f", "compressed": "jpeg"}}}, "bool"),
+    "an offset that is no number": (
+        {"cameras": {"FRONT": {"image": "/f", "offset_s": float("nan")}}},
+        "offset_s: nan; expected a number of -10 to 10",
+    ),
+    "an offset in milliseconds": ({"cameras": {"A": {"image": "/f", "offset_s": 35.0}}}, "35.0"),
+    "an endless limit": ({**SMALL, "max_extrapolation_s": float("inf")}, "number of 0 to 3600"),
+    "no scale": ({**SMALL, "intensity_scale": 0}, "intensity_scale: 0; expected a number"),
+    "a scale beyond floats": ({**SMALL, "intensity_scale": 10**60}, "expected a number"),
+    "a camera's name as a number": (
+        {"cameras": {1: {"image": "/f"}}},
+        "camera 1; expected a name",
+    ),
+    "a topic of two lines": ({"points": "/a\nb"}, "a name without control characters"),
     "topic as a number": ({"points": 5}, "points: 5; expected a value of type str"),
     "empty fixed frame": ({**SMALL, "fixed_frame": None}, "fixed_frame: None"),
     "a topic twice": (

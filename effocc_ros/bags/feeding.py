@@ -7,6 +7,7 @@ from typing import Any
 from effocc_ros.bags.reader import BagReader
 from effocc_ros.calibration import load_calibration
 from effocc_ros.errors import InputError
+from effocc_ros.foreign_types import CLOUD, IMAGE, advice, conversion, foreign_topics
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.rig import CameraTopics, LidarTopics, Rig
 from effocc_ros.stream import (
@@ -38,6 +39,7 @@ class Feeding:
         cameras: The rig's cameras that the model has a place for and the bag has images of.
         points: Topic of the LiDAR; empty where the model or the bag has none.
         absent: Image and LiDAR topics that the model would use and the bag does not have.
+        hints: What the bag has in their place, and what makes it usable.
         rig: The vehicle.
         lidars: Further LiDARs, where the bag has the first one.
         other_tf: Topics of transforms that the rig does not name, where its own are not there.
@@ -46,6 +48,7 @@ class Feeding:
     cameras: tuple[CameraTopics, ...]
     points: str
     absent: tuple[str, ...]
+    hints: tuple[str, ...]
     rig: Rig
     lidars: tuple[LidarTopics, ...] = ()
     other_tf: tuple[str, ...] = ()
@@ -129,13 +132,17 @@ def feeding(bag: BagReader, rig: Rig, model: ModelConfig) -> Feeding:
     sensors = [camera.image for camera in wanted] + ([points] if points else [])
     sensors += [lidar.points for lidar in lidars]
     absent = tuple(topic for topic in sensors if topic not in bag.topics)
+    known = {name: topic.msgtype for name, topic in bag.topics.items()}
     if len(absent) == len(sensors):
+        targets = dict.fromkeys(IMAGE_TYPES, IMAGE) if wanted else {}
+        targets |= dict.fromkeys(CLOUD_TYPES, CLOUD) if points else {}
+        found, do = advice(known, targets, str(bag.path))
         raise InputError(
             f"bag {bag.path}",
-            found=f"topics {', '.join(bag.topics) or '(none)'}",
+            found=found or f"topics {', '.join(bag.topics) or '(none)'}",
             expected=f"sensors of rig {rig.name} for model {model.name}: "
             + (", ".join(sensors) or "the rig has none that the model uses"),
-            do="Name the rig of this bag (--rig): a preset, or a file of your own",
+            do=do,
             reason="wrong_rig",
         )
     own_tf = (rig.tf, rig.tf_static)
@@ -151,6 +158,7 @@ def feeding(bag: BagReader, rig: Rig, model: ModelConfig) -> Feeding:
         cameras=tuple(camera for camera in wanted if camera.image in bag.topics),
         points=points if points in bag.topics else "",
         absent=absent,
+        hints=_hints(known, absent, points, str(bag.path)),
         rig=rig,
         lidars=tuple(lidar for lidar in lidars if lidar.points in bag.topics)
         if points in bag.topics
@@ -182,15 +190,28 @@ def _other_tf(topics: tuple[str, ...], rig: Rig) -> Remark:
 
 
 def _check_types(bag: BagReader, types: Mapping[str, tuple[str, ...]]) -> None:
+    known = {name: topic.msgtype for name, topic in bag.topics.items()}
     for topic, expected in types.items():
-        if topic in bag.topics and bag.topics[topic].msgtype not in expected:
-            raise InputError(
-                f"{topic} in bag {bag.path}",
-                found=bag.topics[topic].msgtype,
-                expected=" or ".join(expected),
-                do="Name the rig of this bag (--rig)",
-                reason="wrong_rig",
-            )
+        if topic not in known or known[topic] in expected:
+            continue
+        foreign = conversion(topic, known[topic], str(bag.path))
+        _, do = foreign or advice(known, dict.fromkeys(expected, ""), str(bag.path))
+        raise InputError(
+            f"{topic} in bag {bag.path}",
+            found=foreign[0] if foreign else known[topic],
+            expected=" or ".join(expected),
+            do=do,
+            reason="wrong_rig",
+        )
+
+
+def _hints(
+    known: Mapping[str, str], absent: tuple[str, ...], points: str, bag: str
+) -> tuple[str, ...]:
+    """Say what a bag has in place of topics that it does not have."""
+    targets = {CLOUD if topic == points else IMAGE for topic in absent}
+    topics = [topic for target in targets for topic in foreign_topics(known, target)]
+    return tuple(". ".join(conversion(topic, known[topic], bag)) for topic in topics)
 
 
 def _transforms_feeder(stream: Stream, static: bool) -> Feeder:

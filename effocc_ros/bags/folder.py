@@ -5,14 +5,13 @@ import reprlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import yaml
-
 from effocc_ros.errors import InputError
+from effocc_ros.plain_files import read_yaml
 
 PART = re.compile(r"(.*?)(?:_(\d+))?(\.mcap|\.db3)(\.zstd)?")
 """How rosbag2 names the parts of a recording: its own name, their number, their kind."""
 
-MOST_METADATA = 4 * 1024 * 1024
+MOST_METADATA = 4 << 20
 """Bytes of a metadata.yaml: ten thousand topics or parts."""
 
 
@@ -61,22 +60,22 @@ def bag_files(path: Path) -> BagFiles:
 
 
 def _located(folder: Path, name: str) -> Path:
-    # By its last name alone: bags of Eloquent and before name their files relative to the folder's
-    # parent, and no bag has files elsewhere.
-    return folder / PurePosixPath(name).name
+    # Bags of Eloquent and before name their files relative to the folder's parent. What lies
+    # outside of the folder is not opened.
+    parts = PurePosixPath(name)
+    outside = parts.is_absolute() or ".." in parts.parts
+    direct = folder / name
+    return direct if direct.is_file() and not outside else folder / parts.name
 
 
 def _listed(metadata: Path) -> tuple[list[str], int | None]:
     """Return the names of the storage files and the number of messages."""
     try:
-        if metadata.stat().st_size > MOST_METADATA:
-            raise yaml.YAMLError(f"{metadata.stat().st_size} bytes")
-        content = yaml.safe_load(metadata.read_text(encoding="utf-8"))
-        information = content["rosbag2_bagfile_information"]
+        information = read_yaml(metadata, MOST_METADATA)["rosbag2_bagfile_information"]
         paths = information["relative_file_paths"]
         messages = information.get("message_count")
-    except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
-        found = f"text that is not YAML ({' '.join(str(error).split())})"
+    except (OSError, ValueError) as error:
+        found = f"text that is not YAML ({error})"
     except (TypeError, KeyError, AttributeError) as error:
         found = f"no relative_file_paths ({error})"
     else:

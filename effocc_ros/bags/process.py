@@ -126,6 +126,8 @@ class _Run:
         self.fed = fed = feeding(bag, rig, predictor.config)
         for topic in fed.absent:
             logger.warning("%s is not in bag %s: going on without it", topic, bag.path)
+        for hint in fed.hints:
+            logger.warning("%s", hint)
         config = fed.stream_config(predictor.config, options.interval_s)
         self.stream = Stream(config, self._on_problem)
         self.count = 0

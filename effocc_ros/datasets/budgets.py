@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 
 from effocc_ros.errors import InputError
 from effocc_ros.files import whole_file
+from effocc_ros.plain_files import read_json
 
 SEED = 42
 """Seed of EFFOcc's draw, the same for teacher and student: both know the same labels."""
+MOST_BYTES = 1 << 30
+"""Of a file: 28,000 samples with 4,000 voxels each."""
 KINDS = ("scenes", "frames", "voxels")
 """What a budget counts."""
 
@@ -147,7 +150,7 @@ def read_budget(path: Path | str) -> LabelBudget:
     """
     what = f"label budget {path}"
     try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
+        values = read_json(path, MOST_BYTES)
     except OSError as error:
         raise _bad(what, error.strerror or str(error), "a file of `effocc select`") from error
     except ValueError as error:
@@ -157,6 +160,8 @@ def read_budget(path: Path | str) -> LabelBudget:
     unknown = set(values) - {"kind", "about", *KINDS}
     if unknown:
         raise _bad(what, f"unknown {', '.join(sorted(unknown))}", "the fields of LabelBudget")
+    if not isinstance(values.get("about", {}), dict):
+        raise _bad(what, "something else in place of about", "words and numbers by name")
     try:
         return LabelBudget(
             kind=values["kind"],
@@ -182,8 +187,10 @@ def _voxels(what: str, values: Any) -> dict[str, NDArray[np.int32]]:
         raise _bad(what, f"voxels as {type(values).__name__}", "sample token -> list of indices")
     voxels = {}
     for token, indices in values.items():
-        whole = isinstance(indices, list) and all(type(index) is int for index in indices)
-        if not whole or max(indices, default=0) > np.iinfo(np.int32).max:
+        most = np.iinfo(np.int32).max
+        if not isinstance(indices, list) or not all(
+            type(index) is int and abs(index) <= most for index in indices
+        ):
             raise _bad(what, f"no list of indices for sample {token}", "whole numbers from 0")
         voxels[token] = np.array(indices, np.int32)
     return voxels

@@ -1,14 +1,16 @@
 """Images, points and arrays from files that may be cut off or of another kind."""
 
-import zipfile
-import zlib
+import logging
+import os
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from effocc_ros.datasets.point_columns import are_coordinates, point_layout
 from effocc_ros.errors import InputError
 from effocc_ros.image_bytes import (
     decode_bytes,
@@ -18,6 +20,12 @@ from effocc_ros.image_bytes import (
     read_header,
     used_bits,
 )
+from effocc_ros.plain_files import open_file
+
+MOST_BYTES = 1 << 30
+"""More than any file of one sample has, packed or unpacked."""
+
+logger = logging.getLogger(__name__)
 
 Shape = tuple[int | None, ...]
 """Shape of an array; None is any length."""
@@ -27,10 +35,12 @@ def read_bytes(path: Path, what: str = "the data of a sensor") -> bytes:
     """Read a file.
 
     Raises:
-        InputError: It is absent or cannot be read.
+        InputError: It is absent, cannot be read, or is larger than any of this kind.
     """
     try:
-        return path.read_bytes()
+        with open_file(path) as file:
+            _check_bytes(path, os.fstat(file.fileno()).st_size)
+            return file.read()
     except OSError as error:
         raise InputError(
             f"file {path}",
@@ -81,6 +91,9 @@ def read_packed_image(path: Path, what: str = "an image") -> bytes:
 def read_points(path: Path, columns: int, what: str = "LiDAR points") -> NDArray[np.float32]:
     """Read LiDAR points stored as rows of float32.
 
+    What a point has beyond ``columns`` is left out, and what it lacks is 0; both are logged once
+    for a folder. Points whose place is not finite are left out.
+
     Args:
         path: The file.
         columns: Numbers per point: 5 for nuScenes (x, y, z, intensity, ring).
@@ -90,13 +103,42 @@ def read_points(path: Path, columns: int, what: str = "LiDAR points") -> NDArray
         (N, columns) float32, not writeable.
 
     Raises:
-        InputError: It is absent, empty, or ends within a point.
+        InputError: It is absent, empty, ends within a point, or holds no coordinates in metres.
     """
     data = read_bytes(path, what)
-    if not data or len(data) % (4 * columns):
-        expected = f"points of {4 * columns} bytes: {columns} numbers, float32"
+    layout = point_layout(data, columns) if data else None
+    expected = f"points of {4 * columns} bytes: {columns} numbers, float32"
+    if layout is None:
         raise _bad(path, f"{len(data)} bytes", expected)
-    return np.frombuffer(data, "<f4").reshape(-1, columns)
+    kind, found = layout
+    points = np.frombuffer(data, kind).reshape(-1, found)
+    if not are_coordinates(points):
+        raise _bad(path, f"{points.size} numbers that are no metres", expected)
+    if layout != ("<f4", columns):
+        _log_layout(path.parent, found, kind, columns)
+        shared = min(found, columns)
+        whole = np.zeros((len(points), columns), np.float32)
+        with np.errstate(over="ignore"):
+            whole[:, :shared] = points[:, :shared]
+        points = whole
+    if not np.isfinite(points).all():
+        points = np.nan_to_num(points[np.isfinite(points[:, :3]).all(1)], posinf=0.0, neginf=0.0)
+    points.flags.writeable = False
+    return points
+
+
+@lru_cache(maxsize=256)
+def _log_layout(folder: Path, found: int, kind: str, expected: int) -> None:
+    logger.warning(
+        "points in %s: found %d numbers a point (%s); expected %d (float32). "
+        "The first %d are used%s",
+        folder,
+        found,
+        {"<f4": "float32", "<f8": "float64"}[kind],
+        expected,
+        min(found, expected),
+        ", the others are 0" if found < expected else "",
+    )
 
 
 def read_npz(path: Path, shapes: Mapping[str, Shape]) -> dict[str, NDArray]:
@@ -109,16 +151,24 @@ def read_npz(path: Path, shapes: Mapping[str, Shape]) -> dict[str, NDArray]:
     Raises:
         InputError: The file is absent or broken, or an array is absent or of another shape.
     """
+    wanted = f"arrays {_said(shapes)}"
     try:
-        with np.load(path, allow_pickle=False) as file:
-            names = sorted(file.files)
-            arrays = {name: file[name] for name in shapes if name in names}
+        with open_file(path) as file, np.load(file, allow_pickle=False) as archive:
+            names = sorted(archive.files)
+            for info in archive.zip.infolist():
+                if info.filename.removesuffix(".npy") in shapes:
+                    _check_bytes(path, info.file_size)
+            found = {name: archive[name] for name in shapes if name in names}
+            # What does not begin as an array comes as bytes.
+            arrays = {k: array for k, array in found.items() if isinstance(array, np.ndarray)}
     except FileNotFoundError as error:
         raise _absent(path) from error
-    except _BROKEN as error:
-        raise _bad(path, f"no readable .npz file ({error})", f"arrays {_said(shapes)}") from error
+    except InputError:
+        raise
+    except Exception as error:  # numpy and zipfile raise whatever the bytes lead them to
+        raise _bad(path, f"no readable .npz file ({error})", wanted) from error
     if len(arrays) < len(shapes):
-        raise _bad(path, f"arrays {', '.join(names) or '(none)'}", f"arrays {_said(shapes)}")
+        raise _bad(path, f"arrays {', '.join(names) or '(none)'}", wanted)
     for name, array in arrays.items():
         _check_shape(path, name, array, shapes[name])
     return arrays
@@ -131,10 +181,14 @@ def read_npy(path: Path, shape: Shape) -> NDArray:
         InputError: It is absent, broken, or of another shape.
     """
     try:
-        array = np.load(path, allow_pickle=False)
+        with open_file(path) as file:
+            _check_bytes(path, os.fstat(file.fileno()).st_size)
+            array = np.lib.format.read_array(file, allow_pickle=False)
     except FileNotFoundError as error:
         raise _absent(path) from error
-    except _BROKEN as error:
+    except InputError:
+        raise
+    except Exception as error:  # numpy raises whatever the bytes lead it to
         raise _bad(path, f"no readable .npy file ({error})", f"shape {_dims(shape)}") from error
     _check_shape(path, "array", array, shape)
     return array
@@ -166,14 +220,28 @@ def mask_of(path: Path, name: str, array: NDArray) -> NDArray[np.bool_]:
     return array.astype(bool)
 
 
-_BROKEN = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
-"""What numpy raises when a file is cut off, of another kind, or holds pickles."""
+def floats_of(path: Path, name: str, array: NDArray) -> NDArray[np.float32]:
+    """Return numbers as float32.
+
+    Raises:
+        InputError: One is not finite.
+    """
+    if not np.isfinite(array).all():
+        raise _bad(path, f"{name} with numbers that are not finite", "velocities in m/s")
+    return array.astype(np.float32, copy=False)
+
+
+def _check_bytes(path: Path, count: int) -> None:
+    if count > MOST_BYTES:
+        raise _bad(path, f"{count} bytes", f"at most {MOST_BYTES}")
 
 
 def _check_shape(path: Path, name: str, array: NDArray, shape: Shape) -> None:
     fits = array.ndim == len(shape) and all(
         wanted in (None, size) for wanted, size in zip(shape, array.shape, strict=True)
     )
+    if array.dtype.kind not in "biuf":
+        raise _bad(path, f"{name} of type {array.dtype}", "numbers")
     if not fits or not array.size:
         raise _bad(path, f"{name} of shape {array.shape}", f"shape {_dims(shape)}")
 

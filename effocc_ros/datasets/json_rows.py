@@ -1,16 +1,18 @@
 """Large JSON tables, row by row, in the memory of a few rows."""
 
+import io
 import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from effocc_ros.errors import InputError
+from effocc_ros.plain_files import open_file
 
 CHUNK = 1 << 20
 """Characters read at a time."""
-LONGEST_ROW = 64 << 20
-"""Characters after which what has no end is taken for broken."""
+LONGEST_ROW = 1 << 20
+"""Characters after which what has no end is taken for broken; rows of nuScenes have some 500."""
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 
@@ -26,11 +28,12 @@ def json_rows(path: Path | str, chunk: int = CHUNK) -> Iterator[dict]:
         InputError: The file is absent, cut off, or no list of objects; the file is named.
     """
     try:
-        with open(path, encoding="utf-8") as file:
+        # Tables that Windows wrote may begin with a byte order mark.
+        with open_file(path) as data, io.TextIOWrapper(data, "utf-8-sig") as file:
             yield from _rows(_Text(file, chunk))
     except FileNotFoundError as error:
         raise _bad(path, "no such file", "missing_tables") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _bad(path, f"no list of rows ({error})", "bad_table") from error
 
 

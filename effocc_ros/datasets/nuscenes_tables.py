@@ -4,6 +4,7 @@ They are read through a cache on disk (:mod:`effocc_ros.datasets.table_cache`), 
 trainval open at once and take no memory.
 """
 
+import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -206,8 +207,17 @@ class NuscenesTables:
 
     def _query(self, text: str, values: tuple = ()) -> list[tuple]:
         # Opened anew each time: a connection must not go through a fork, as DataLoaders do.
-        with closing(open_cache(self._cache)) as database:
-            return database.execute(text, values).fetchall()
+        try:
+            with closing(open_cache(self._cache)) as database:
+                return database.execute(text, values).fetchall()
+        except sqlite3.Error as error:
+            raise InputError(
+                f"table cache {self._cache}",
+                found=str(error),
+                expected="what was made of the tables",
+                do="Remove this file: it is made anew",
+                reason="no_cache",
+            ) from error
 
 
 def versions(root: Path | str) -> tuple[str, ...]:

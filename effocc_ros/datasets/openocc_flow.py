@@ -7,10 +7,8 @@ There are no masks: every voxel counts.
 
 from pathlib import Path
 
-import numpy as np
-
 from effocc_ros.classes import OPENOCC_FLOW
-from effocc_ros.datasets.files import labels_of, read_npz
+from effocc_ros.datasets.files import floats_of, labels_of, read_npz
 from effocc_ros.datasets.nuscenes_dataset import NuscenesBenchmark
 from effocc_ros.datasets.nuscenes_frames import BASE_FRAME
 from effocc_ros.datasets.occ3d_nuscenes import labels_file
@@ -31,7 +29,7 @@ def read_labels(path: Path) -> Labels:
     # The list's last class is the head's spare output, which no label may use.
     return Labels(
         semantics=labels_of(path, arrays["semantics"], SPACE.classes.free + 1),
-        flow=arrays["flow"].astype(np.float32, copy=False),
+        flow=floats_of(path, "flow", arrays["flow"]),
     )
 
 

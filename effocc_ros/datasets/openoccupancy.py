@@ -37,7 +37,8 @@ def read_labels(path: Path) -> Labels:
     rows = read_npy(path, (None, None))
     if rows.shape[1] not in (4, 7):
         raise _bad(path, f"shape {rows.shape}", "(N, 4): z, y, x, class")
-    rows = rows[:, [2, 1, 0, -1]].astype(np.int64)
+    with np.errstate(invalid="ignore"):  # what is no number becomes a voxel outside of the grid
+        rows = rows[:, [2, 1, 0, -1]].astype(np.int64)
     if rows.min() < 0 or (rows[:, :3] >= GRID.shape).any():
         found = f"voxels up to {tuple(rows[:, :3].max(0).tolist())} in the order x, y, z"
         raise _bad(path, found, f"voxels of a grid of {GRID.shape}")

@@ -1,12 +1,12 @@
 """Which scenes train, which scenes judge."""
 
-import json
 from functools import cache
 from pathlib import Path
 
 import yaml
 
 from effocc_ros.errors import InputError
+from effocc_ros.plain_files import read_json
 from effocc_ros.resources import resource_path
 
 ALL = "all"
@@ -62,11 +62,14 @@ def custom_splits(tables: Path) -> dict[str, frozenset[str]]:
     if not path.is_file():
         return {}
     try:
-        splits = json.loads(path.read_bytes())
-        if not all(isinstance(name, str) for names in splits.values() for name in names):
-            raise TypeError("a scene's name is no text")
+        splits = read_json(path)
+        if not isinstance(splits, dict):
+            raise ValueError(f"a {type(splits).__name__}")
+        for split, names in splits.items():
+            if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+                raise ValueError(f"no list of scene names in split {split}")
         return {split: frozenset(names) for split, names in splits.items()}
-    except (ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(
             f"splits {path}",
             found=f"{error}",

@@ -5,17 +5,19 @@ import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
-
 from effocc_ros.datasets.json_rows import json_rows
+from effocc_ros.datasets.table_fields import Row
 from effocc_ros.errors import InputError
+from effocc_ros.stamps import NANOSECONDS
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised when the database's layout changes, so that older ones are made anew."""
 PAGES_KIB = 32 * 1024
 """Memory for the pages of each database, KiB."""
-MICROSECONDS = 1000
-"""Nanoseconds in the unit of nuScenes timestamps."""
+POSE_GAP = 10 * NANOSECONDS
+"""Between a measurement and its ego pose; the files of nuScenes have both at one moment."""
+SHORTEST_GAP = NANOSECONDS // 1000
+"""Between the keyframes of a scene on average; less is a mistake of unit."""
 
 # Blobs are little-endian float64: a pose is a quaternion (w x y z) and a translation.
 SCHEMA = """
@@ -45,7 +47,16 @@ SELECT d.token, d.pose_token FROM staging.data AS d
 LEFT JOIN staging.pose AS p ON p.token = d.pose_token WHERE p.token IS NULL LIMIT 1
 """
 
-_POSE = struct.Struct("<7d")
+FAR_POSE = """
+SELECT token, stamp, pose_stamp FROM main.data WHERE abs(stamp - pose_stamp) > ? LIMIT 1
+"""
+CROWDED = """
+SELECT s.name, count(*), max(k.stamp) - min(k.stamp) FROM main.sample AS k
+JOIN main.scene AS s ON s.id = k.scene GROUP BY k.scene
+HAVING count(*) > 1 AND max(k.stamp) - min(k.stamp) < ? * (count(*) - 1) LIMIT 1
+"""
+
+_POSE, _MATRIX = struct.Struct("<7d"), struct.Struct("<9d")
 
 
 def build_tables(database: sqlite3.Connection, folder: Path, staging: Path) -> None:
@@ -95,52 +106,53 @@ class _Builder:
         for token, pose in self._database.execute(LEADS_NOWHERE):
             raise self._nowhere("sample_data", token, "ego_pose", pose)
         self._unique("sample_data", JOIN)
+        self._check_times()
         self._database.execute("CREATE INDEX main.key ON data(sample, place) WHERE key_frame")
 
-    def _sensor(self, row: dict) -> tuple:
-        return row["token"], row["channel"], row["modality"]
+    def _sensor(self, row: Row) -> tuple:
+        return row.text("token"), row.text("channel"), row.text("modality")
 
-    def _scene(self, row: dict) -> tuple:
-        return self._number("scene", row), row["token"], row["name"]
+    def _scene(self, row: Row) -> tuple:
+        return self._number("scene", row), row.name("token"), row.name("name")
 
-    def _place(self, row: dict) -> tuple:
-        channel = self._linked(self._channels, "calibrated_sensor", row, "sensor")
-        intrinsics = row["camera_intrinsic"]
-        matrix = np.array(intrinsics, "<f8").reshape(3, 3).tobytes() if intrinsics else None
-        return self._number("calibrated_sensor", row), *channel, _pose_blob(row), matrix
+    def _place(self, row: Row) -> tuple:
+        channel = self._linked(self._channels, row, "sensor")
+        matrix = row.intrinsics()
+        blob = None if matrix is None else _MATRIX.pack(*matrix)
+        number = self._number("calibrated_sensor", row)
+        return number, *channel, _POSE.pack(*row.pose()), blob
 
-    def _sample(self, row: dict) -> tuple:
-        self._scene_of.append(self._linked(self._numbers["scene"], "sample", row, "scene"))
-        stamp = row["timestamp"] * MICROSECONDS
-        return self._number("sample", row), row["token"], self._scene_of[-1], stamp
+    def _sample(self, row: Row) -> tuple:
+        self._scene_of.append(self._linked(self._numbers["scene"], row, "scene"))
+        return self._number("sample", row), row.name("token"), self._scene_of[-1], row.stamp()
 
-    def _pose(self, row: dict) -> tuple:
-        return row["token"], row["timestamp"] * MICROSECONDS, _pose_blob(row)
+    def _pose(self, row: Row) -> tuple:
+        return row.text("token"), row.stamp(), _POSE.pack(*row.pose())
 
-    def _data(self, row: dict) -> tuple:
+    def _data(self, row: Row) -> tuple:
         numbers = self._numbers
-        sample = self._linked(numbers["sample"], "sample_data", row, "sample")
-        place = self._linked(numbers["calibrated_sensor"], "sample_data", row, "calibrated_sensor")
+        sample = self._linked(numbers["sample"], row, "sample")
+        place = self._linked(numbers["calibrated_sensor"], row, "calibrated_sensor")
         return (
             self._scene_of[sample],
-            row["timestamp"] * MICROSECONDS,
-            row["token"],
+            row.stamp(),
+            row.name("token"),
             sample,
             place,
-            bool(row["is_key_frame"]),
-            row.get("height") or 0,
-            row.get("width") or 0,
-            row["filename"],
-            row["ego_pose_token"],
+            row.flag("is_key_frame"),
+            row.pixels("height"),
+            row.pixels("width"),
+            row.file("filename"),
+            row.text("ego_pose_token"),
         )
 
-    def _number(self, table: str, row: dict) -> int:
-        numbers = self._numbers[table]
-        if row["token"] in numbers:
-            raise ValueError("its token is that of an earlier row")
-        return numbers.setdefault(row["token"], len(numbers))
+    def _number(self, table: str, row: Row) -> int:
+        numbers, token = self._numbers[table], row.text("token")
+        if token in numbers:
+            raise row.bad("token", "a token of its own for every row")
+        return numbers.setdefault(token, len(numbers))
 
-    def _fill(self, table: str, target: str, convert: Callable[[dict], tuple]) -> None:
+    def _fill(self, table: str, target: str, convert: Callable[[Row], tuple]) -> None:
         rows = self._rows(table, convert)
         first = next(rows, None)
         if first is not None:
@@ -149,24 +161,15 @@ class _Builder:
             self._database.execute(insert, first)
             self._database.executemany(insert, rows)
 
-    def _rows(self, table: str, convert: Callable[[dict], tuple]) -> Iterator[tuple]:
-        for row in json_rows(self._folder / f"{table}.json"):
-            try:
-                yield convert(row)
-            except InputError:
-                raise
-            except (KeyError, TypeError, ValueError) as error:
-                raise InputError(
-                    f"{table} {row.get('token')} in {self._folder}",
-                    found=f"a row that cannot be used ({type(error).__name__}: {error})",
-                    expected="the fields of the nuScenes schema",
-                    reason="bad_table",
-                ) from error
+    def _rows(self, table: str, convert: Callable[[Row], tuple]) -> Iterator[tuple]:
+        path = self._table(table)
+        for number, values in enumerate(json_rows(path)):
+            yield convert(Row(path, number, values))
 
-    def _linked(self, table: dict, source: str, row: dict, target: str):
-        token = row[f"{target}_token"]
+    def _linked(self, table: dict, row: Row, target: str):
+        token = row.text(f"{target}_token")
         if token not in table:
-            raise self._nowhere(source, row["token"], target, token)
+            raise self._nowhere(row.table.stem, row.text("token"), target, token)
         return table[token]
 
     def _nowhere(self, source: str, row: str, target: str, token: str) -> InputError:
@@ -178,20 +181,36 @@ class _Builder:
             reason="missing_token",
         )
 
+    def _check_times(self) -> None:
+        """Refuse what each row alone does not show: times of another unit than the others'."""
+        for scene, count, span in self._database.execute(CROWDED, (SHORTEST_GAP,)):
+            raise InputError(
+                f"nuScenes table {self._table('sample')}, field timestamp",
+                found=f"{count} keyframes of {scene} within {span // 1000} microseconds",
+                expected="microseconds since 1970",
+                do="They look like milliseconds or seconds: multiply the timestamps of all tables",
+                reason="bad_table",
+            )
+        for token, stamp, pose in self._database.execute(FAR_POSE, (POSE_GAP,)):
+            raise InputError(
+                f"nuScenes table {self._table('ego_pose')}, field timestamp",
+                found=f"{pose // 1000} for the sample_data {token} at {stamp // 1000}",
+                expected="microseconds since 1970, and the pose of that moment",
+                do="Write the timestamps of all tables in one unit and by one clock",
+                reason="bad_table",
+            )
+
+    def _table(self, name: str) -> Path:
+        return self._folder / f"{name}.json"
+
     def _unique(self, table: str, command: str) -> None:
         try:
             self._database.execute(command)
         except sqlite3.IntegrityError as error:
             raise InputError(
-                f"nuScenes table {self._folder / table}.json",
+                f"nuScenes table {self._table(table)}",
                 found=f"two rows with one token ({error})",
                 expected="a token of its own for every row",
                 do="Unpack the metadata archive again",
                 reason="bad_table",
             ) from error
-
-
-def _pose_blob(row: dict) -> bytes:
-    """56 bytes: float64 quaternion (w, x, y, z), then translation in metres."""
-    (w, x, y, z), (east, north, up) = row["rotation"], row["translation"]
-    return _POSE.pack(w, x, y, z, east, north, up)

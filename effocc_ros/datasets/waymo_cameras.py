@@ -1,18 +1,25 @@
 """Where the cameras of Occ3D-Waymo are: ``cam_infos.pkl``."""
 
+import io
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from effocc_ros.datasets.safe_pickle import load_arrays
+from effocc_ros.datasets.files import read_bytes
 from effocc_ros.errors import InputError
 from effocc_ros.geometry import inverse_rigid
+from effocc_ros.plain_pickle import FastUnpickler
 
 COUNT = 5
 """Cameras."""
+ROTATION_ERROR = 1e-2
+"""By how much a rotation may miss one, for rounded numbers."""
+MOST_FRAMES = 1_000_000
+"""Training has 158,081."""
 
 
 @dataclass(frozen=True)
@@ -63,18 +70,20 @@ def read_cameras(path: Path) -> WaymoCameras:
     rows, intrinsics, sensor2ego, ego2global = {}, [], [], []
     # A drive's cameras see alike in all its frames.
     split = lru_cache(maxsize=1000)(_split)
-    for (scene, frame), cameras in _frames(path, load_arrays(path)):
+    for (scene, frame), cameras in _frames(path, _load(path)):
         what = f"scene {scene}, frame {frame}"
         try:
             raw = [np.asarray(cameras[i]["intrinsics"], np.float64) for i in range(COUNT)]
             pairs = [split(matrix.tobytes(), matrix.shape) for matrix in raw]
             places = [np.asarray(cameras[i]["sensor2ego"], np.float64) for i in range(COUNT)]
             pose = np.asarray(cameras[0].get("ego2global", np.eye(4)), np.float64)
-            if any(matrix.shape != (4, 4) for matrix in (*places, pose)):
-                raise ValueError("a pose that is not (4, 4)")
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+            for matrix in (*places, pose):
+                _check_pose(matrix)
+        except Exception as error:  # its values may be anything
             raise _bad(path, f"{what}: {type(error).__name__}: {error}") from error
         rows[scene, frame] = len(rows)
+        if len(rows) > MOST_FRAMES:
+            raise _bad(path, f"more than {MOST_FRAMES} frames")
         intrinsics.append([matrix for matrix, _ in pairs])
         sensor2ego.append(
             [place @ optical2axes for place, (_, optical2axes) in zip(places, pairs, strict=True)]
@@ -85,6 +94,23 @@ def read_cameras(path: Path) -> WaymoCameras:
     return WaymoCameras(
         path, rows, np.array(intrinsics), np.array(sensor2ego), np.array(ego2global)
     )
+
+
+def _load(path: Path) -> Any:
+    data = read_bytes(path, "a pickle of arrays")
+    try:
+        return FastUnpickler(io.BytesIO(data)).load()
+    except Exception as error:  # a broken pickle raises what it likes
+        raise _bad(path, f"no pickle of plain arrays ({error})") from error
+
+
+def _check_pose(matrix: NDArray[np.float64]) -> None:
+    """Raise ValueError unless a matrix moves and turns, and does nothing else."""
+    if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
+        raise ValueError("a pose that is not (4, 4) finite numbers")
+    turn = matrix[:3, :3]
+    if np.abs(turn @ turn.T - np.eye(3)).max() > ROTATION_ERROR:
+        raise ValueError(f"a pose whose rotation is none: {turn.tolist()}")
 
 
 def _split(data: bytes, shape: tuple[int, ...]) -> tuple[NDArray, NDArray]:
@@ -107,7 +133,8 @@ def pinhole(matrix: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     matrix = np.asarray(matrix, np.float64)
     if matrix.shape == (4, 4) and not (matrix[:3, 3].any() or matrix[3, :3].any()):
         matrix = matrix[:3, :3]
-    if matrix.shape != (3, 3) or not abs(np.linalg.det(matrix)) > 0:
+    finite = np.isfinite(matrix).all()
+    if matrix.shape != (3, 3) or not finite or not abs(np.linalg.det(matrix)) > 0:
         raise ValueError(f"intrinsics of shape {matrix.shape} that are no camera's")
     # RQ decomposition: the QR decomposition of the matrix turned end to end.
     orthogonal, triangle = np.linalg.qr(matrix[::-1].T)
@@ -126,7 +153,7 @@ def _frames(path: Path, infos):
         for scene, frames in _items(infos):
             for frame, cameras in _items(frames):
                 yield (int(scene), int(frame)), cameras
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise _bad(path, f"{type(error).__name__}: {error}") from error
 
 

@@ -1,20 +1,18 @@
 """From the node's settings to a network that is ready to run, loaded in a thread of its own."""
 
-import json
 import resource
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 
-from effocc_ros.checkpoints import CARD_KEY
+from effocc_ros.checkpoints import read_card
 from effocc_ros.errors import InputError
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.nodes.settings import NodeSettings
 from effocc_ros.predictor import Predictor
-from effocc_ros.presets import config_from_mapping, load_preset, preset_names
+from effocc_ros.presets import load_preset, preset_names
 
 
 def load_model(settings: NodeSettings) -> Predictor:
@@ -40,17 +38,11 @@ def model_config(settings: NodeSettings) -> ModelConfig:
     model = settings.network[0]
     if model in preset_names():
         return load_preset(model)
-    found = f"'{model}'"
     if Path(model).is_file():
-        try:
-            with safe_open(model, framework="pt") as file:
-                card = json.loads((file.metadata() or {})[CARD_KEY])
-            return config_from_mapping(card["config"], what=f"card of {model}")
-        except (SafetensorError, OSError, KeyError, TypeError, json.JSONDecodeError) as error:
-            found = f"'{model}', no checkpoint with a model card ({error})"
+        return read_card(model)[0]
     raise InputError(
         "parameter model",
-        found=found,
+        found=f"'{model}'",
         expected=f"the path of a checkpoint, or a preset: {', '.join(preset_names())}",
         do="See `effocc models`",
         reason="unknown_model",

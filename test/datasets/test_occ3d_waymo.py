@@ -7,8 +7,7 @@ import pytest
 from effocc_ros.datasets.benchmarks import open_dataset
 from effocc_ros.datasets.check import check_waymo
 from effocc_ros.datasets.occ3d_waymo import CAMERAS, read_labels
-from effocc_ros.datasets.safe_pickle import load_arrays
-from effocc_ros.datasets.waymo_cameras import pinhole
+from effocc_ros.datasets.waymo_cameras import pinhole, read_cameras
 from effocc_ros.errors import InputError
 from effocc_ros.geometry import rigid
 
@@ -186,17 +185,31 @@ def test_a_pickle_that_would_run_code_is_refused(tmp_path):
 
     (tmp_path / "a.pkl").write_bytes(pickle.dumps({"a": Evil()}))
     with pytest.raises(InputError, match=r"builtins\.print"):
-        load_arrays(tmp_path / "a.pkl")
+        read_cameras(tmp_path / "a.pkl")
 
 
 def test_pickles_of_numpy_1_open_too(tmp_path):
-    data = pickle.dumps({"a": np.eye(3), "b": np.float64(2.0)}, protocol=2)
+    data = pickle.dumps(camera_infos(1, 1, True), protocol=2)
     old = data.replace(b"numpy._core.", b"numpy.core.")
     assert old != data or b"numpy.core." in data
-    (tmp_path / "a.pkl").write_bytes(old)
-    loaded = load_arrays(tmp_path / "a.pkl")
-    np.testing.assert_array_equal(loaded["a"], np.eye(3))
-    assert loaded["b"] == 2.0
+    both = []
+    for name, content in (("new", data), ("old", old)):
+        (tmp_path / name).write_bytes(content)
+        both.append(read_cameras(tmp_path / name).intrinsics)
+    np.testing.assert_array_equal(*both)
+
+
+@pytest.mark.parametrize("field", ["intrinsics", "sensor2ego", "ego2global"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, 2.0])
+def test_matrices_that_are_none_are_refused(tmp_path, field, value):
+    infos = camera_infos(1, 1, True)
+    infos[0][0][0][field] = np.diag([1.0, value, value, 1.0])
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(infos))
+    if (field, value) == ("intrinsics", 2.0):  # a camera with axes of its own
+        assert read_cameras(tmp_path / "a.pkl").rows
+        return
+    with pytest.raises(InputError, match=r"a\.pkl: found scene 0, frame 0: "):
+        read_cameras(tmp_path / "a.pkl")
 
 
 def test_what_is_missing_is_found(root):

@@ -151,7 +151,8 @@ def test_a_pose_of_three_numbers_is_refused_and_named(root):
     write_table(root, "ego_pose", rows)
     with pytest.raises(InputError) as caught:
         cache_of(root, VERSION)
-    assert caught.value.what.startswith(f"ego_pose {rows[3]['token']}")
+    where = f"ego_pose.json, row 3 (token {rows[3]['token']}), field rotation"
+    assert caught.value.what == f"nuScenes table {root / VERSION}/{where}"
 
 
 def test_the_fingerprint_is_of_the_six_tables(root):

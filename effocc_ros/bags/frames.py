@@ -45,7 +45,7 @@ def _trigger_at(
     feeders = fed.feeders(stream)
     for message in bag.messages([topic for topic in feeders if topic in bag.topics]):
         now = message.moment / NANOSECONDS
-        feeders[message.topic](message.decode(), now)
+        feeders[message.topic](message.decode(), now, message.log_time / NANOSECONDS)
         for trigger in stream.poll(now):
             if trigger.stamp == stamp:
                 return trigger, stream

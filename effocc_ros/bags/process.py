@@ -163,7 +163,8 @@ class _Run:
             self.undecodable[f"{message.topic}.{error.reason}"] += 1
             self._on_problem(Problem(message.topic, error.reason, str(error)))
         else:
-            self._feeders[message.topic](decoded, message.moment / NANOSECONDS)
+            arrived = message.log_time / NANOSECONDS
+            self._feeders[message.topic](decoded, message.moment / NANOSECONDS, arrived)
 
     def _frames(self, triggers: list, logged: int) -> None:
         for trigger in triggers:

@@ -13,7 +13,7 @@ from effocc_ros.calibration import SensorCalibration
 from effocc_ros.errors import InputError
 from effocc_ros.frame import Camera, Frame, PointCloud
 from effocc_ros.stream.camera_history import CameraModels
-from effocc_ros.stream.camera_model import CameraModel, CameraView, filed_model
+from effocc_ros.stream.camera_view import CameraModel, CameraView, filed_model
 from effocc_ros.stream.config import StreamConfig
 from effocc_ros.stream.headers import no_frame_id
 from effocc_ros.stream.images import Fallback, ImageDecoder

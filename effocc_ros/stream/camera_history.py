@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from effocc_ros.errors import InputError
-from effocc_ros.stream.camera_info import camera_model
-from effocc_ros.stream.camera_model import CameraModel
+from effocc_ros.stream.camera_models import camera_model
+from effocc_ros.stream.camera_view import CameraModel
 
 REMEMBERED = 32
 """Calibrations of one camera that are kept, for images that wait."""

@@ -32,7 +32,7 @@ def frames(path, sent):
         triggers = []
         for message in bag.messages([topic for topic in feeders if topic in bag.topics]):
             now = message.moment / NANOSECONDS
-            feeders[message.topic](message.decode(), now)
+            feeders[message.topic](message.decode(), now, message.log_time / NANOSECONDS)
             triggers += [stream.assemble(trigger) for trigger in stream.poll(now)]
         triggers += [stream.assemble(trigger) for trigger in stream.flush()]
         return [frame for frame in triggers if frame is not None], stream.statistics().drops

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from effocc_ros.errors import InputError
 from effocc_ros.intrinsics import ImageArea, check_pinhole, place_image
 from effocc_ros.lenses import FISHEYE, Lens, check_turning, read_lens
-from effocc_ros.stream.camera_model import CameraModel
+from effocc_ros.stream.camera_view import CameraModel
 from effocc_ros.stream.report import Remark
 
 STEEPEST = 45.0

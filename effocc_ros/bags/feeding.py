@@ -39,8 +39,9 @@ class Feeding:
         cameras: The rig's cameras that the model has a place for and the bag has images of.
         points: Topic of the LiDAR; empty where the model or the bag has none.
         absent: Image and LiDAR topics that the model would use and the bag does not have.
-        hints: What the bag has in their place, and what makes it usable.
         rig: The vehicle.
+        hints: What the bag has in place of what is absent, and what makes it usable.
+        unknown: Cameras of the rig whose names the model does not know.
         lidars: Further LiDARs, where the bag has the first one.
         other_tf: Topics of transforms that the rig does not name, where its own are not there.
     """
@@ -48,8 +49,9 @@ class Feeding:
     cameras: tuple[CameraTopics, ...]
     points: str
     absent: tuple[str, ...]
-    hints: tuple[str, ...]
     rig: Rig
+    hints: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
     lidars: tuple[LidarTopics, ...] = ()
     other_tf: tuple[str, ...] = ()
 
@@ -124,9 +126,19 @@ def feeding(bag: BagReader, rig: Rig, model: ModelConfig) -> Feeding:
         model: The network.
 
     Raises:
-        InputError: The bag has none of the sensors, or a topic has a type of another kind.
+        InputError: The bag has none of the sensors, the model knows none of the rig's cameras, or
+            a topic has a type of another kind.
     """
     wanted = [camera for camera in rig.cameras if camera.name in model.cameras]
+    unknown = [each.name for each in rig.cameras if model.cameras and each not in wanted]
+    if unknown and not wanted:
+        raise InputError(
+            f"cameras of rig {rig.name}",
+            found=", ".join(unknown),
+            expected=f"names that {model.name} knows: {', '.join(model.cameras)}",
+            do="Name the cameras in the rig file so",
+            reason="unknown_cameras",
+        )
     points = "" if model.modality == "vision" else rig.points
     lidars = rig.lidars if points else ()
     sensors = [camera.image for camera in wanted] + ([points] if points else [])
@@ -160,6 +172,7 @@ def feeding(bag: BagReader, rig: Rig, model: ModelConfig) -> Feeding:
         absent=absent,
         hints=_hints(known, absent, points, str(bag.path)),
         rig=rig,
+        unknown=tuple(unknown),
         lidars=tuple(lidar for lidar in lidars if lidar.points in bag.topics)
         if points in bag.topics
         else (),

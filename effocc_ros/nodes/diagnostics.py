@@ -131,7 +131,6 @@ def _output(snapshot: Snapshot) -> tuple[bytes, str, dict]:
         **snapshot.model,
         "frames_in": statistics.frames_in,
         "frames_out": pipeline.frames_out,
-        "handled_until": pipeline.handled_until,
         "consecutive_overruns": pipeline.consecutive_overruns,
         "drop_ratio": f"{snapshot.drop_ratio:.2f}",
         "output_age_s": f"{age:.3f}",

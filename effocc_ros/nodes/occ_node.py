@@ -15,13 +15,12 @@ from rclpy.task import Future
 from effocc_ros.classes import class_list
 from effocc_ros.errors import InputError
 from effocc_ros.nodes.executor import call_soon, cheapest_executor, spin_once
-from effocc_ros.nodes.leaving import teardown_may_hang
 from effocc_ros.nodes.models import ModelLoader, load_model, model_config
 from effocc_ros.nodes.outputs import Outputs, check_outputs
 from effocc_ros.nodes.parameters import declare
 from effocc_ros.nodes.session import Session
 from effocc_ros.nodes.settings import NodeSettings
-from effocc_ros.nodes.stopping import SPIN_SECONDS, ros_until_signal
+from effocc_ros.nodes.stopping import SPIN_SECONDS, ros_until_signal, teardown_may_hang
 from effocc_ros.predictor import Predictor
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE

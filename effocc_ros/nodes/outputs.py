@@ -7,8 +7,8 @@ from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 
 from effocc_ros.messages import OCCUPANCY_TYPE
-from effocc_ros.nodes.newest_wins import NewestWins
 from effocc_ros.nodes.settings import NodeSettings
+from effocc_ros.nodes.stage import Stage
 from effocc_ros.nodes.to_message import BUILDER, message_class
 from effocc_ros.nodes.views import RELIABLE, Views
 from effocc_ros.occupancy import ClassList, SemanticOccupancy
@@ -31,22 +31,23 @@ class Outputs:
         self._publishers = []
         self._occupancy = self._create(OCCUPANCY_TYPE, "occupancy", RELIABLE)
         self._views = Views(self._create, settings)
-        self._thread = NewestWins(self._views.publish, self._on_failure, "occupancy-views")
+        self._stage = Stage[SemanticOccupancy]("views", self._views.publish, self._on_failure)
+        self._stage.start()
 
     @property
     def views_superseded(self) -> int:
         """How many occupancies were published without views: a newer one was there already."""
-        return self._thread.superseded
+        return self._stage.superseded
 
     def publish(self, occupancy: SemanticOccupancy) -> None:
         """Publish an occupancy if it has a subscriber; its views follow in their own thread."""
         if self._occupancy.get_subscription_count():
             self._occupancy.publish(BUILDER.occupancy(occupancy))
-        self._thread.put(occupancy)
+        self._stage.put(occupancy)
 
     def destroy(self) -> None:
         """Finish the views in hand and destroy the publishers."""
-        self._thread.close()
+        self._stage.close()
         for publisher in self._publishers:
             self._node.destroy_lifecycle_publisher(publisher)
         self._publishers = []

@@ -83,8 +83,7 @@ class Session:
             outputs.publish,
             self._inputs.now,
             self._on_failure,
-            self._on_drop,
-            self._handled.tell,
+            self._on_end,
         )
         self._since = self._inputs.now()
         self._table_due = time.monotonic() + DISCOVERY_SECONDS
@@ -251,10 +250,10 @@ class Session:
             self._node.get_logger().warning(f"{text}{more}")
 
     def _on_useless(self, stamp: int) -> None:
-        """A reference message that cannot be used ends here; notify whoever waits for it."""
-        self._pipeline.note_handled(stamp)
-        self._on_drop()
+        """End a reference message that cannot be used: whoever waits for it must hear."""
+        self._on_end(stamp, False)
 
-    def _on_drop(self) -> None:
-        if self._report_throttle.allow("drop", time.monotonic()) is not None:
+    def _on_end(self, stamp: int, published: bool) -> None:
+        self._handled.tell(stamp, published)
+        if not published and self._report_throttle.allow("drop", time.monotonic()) is not None:
             self.report()

@@ -3,20 +3,12 @@
 ``python -m effocc_ros.nodes.settings > config/occ.param.yaml`` writes the shipped parameter file.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass
 
 from effocc_ros.calibration import load_calibration
 from effocc_ros.frame import NUSCENES_CAMERAS
 from effocc_ros.networks.config import ModelConfig
-from effocc_ros.nodes.parameters import (
-    bad_parameter,
-    check_value,
-    parameter_file,
-    setting,
-    typed_value,
-)
+from effocc_ros.nodes.parameters import Settings, bad_parameter, parameter_file, setting
 from effocc_ros.predictor import PRECISIONS
 from effocc_ros.stream import INTENSITY, StreamConfig, SyncConfig
 
@@ -25,7 +17,7 @@ KINDS = ("fusion", "vision", "lidar")
 
 
 @dataclass(frozen=True)
-class NodeSettings:
+class NodeSettings(Settings):
     """Every parameter of ``occ_node``, checked.
 
     Raises:
@@ -206,8 +198,7 @@ class NodeSettings:
     diagnostics_period: float = setting(1.0, "Seconds between two diagnostics.", 0.05, 60.0)
 
     def __post_init__(self):
-        for each in fields(self):
-            check_value(each, getattr(self, each.name))
+        super().__post_init__()
         for output in ("grid", "points", "markers"):
             lower, upper = (getattr(self, f"{output}_{end}_height") for end in ("min", "max"))
             if not lower < upper:
@@ -228,15 +219,6 @@ class NodeSettings:
                 f"{len(self.camera_offsets)} offsets for {len(self.cameras)} cameras",
                 "one per camera, in the order of cameras, or none",
             )
-
-    def changed(self, values: Mapping[str, Any]) -> "NodeSettings":
-        """Return settings with other values of some parameters, as ROS gives them.
-
-        Raises:
-            InputError: A value has the wrong type, is out of its range, or does not fit.
-        """
-        ours = [each for each in fields(self) if each.name in values]
-        return replace(self, **{each.name: typed_value(each, values[each.name]) for each in ours})
 
     @property
     def network(self) -> tuple[str, str, str, bool, int]:

@@ -10,6 +10,7 @@ from helpers.diagnostics import told
 from helpers.ros_processes import ros_stage
 from helpers.toy_drive import PERIOD, START, Sent, moment, static_poses
 from helpers.waiting import wait_until
+from std_msgs.msg import Header
 
 from effocc_ros.frame import NUSCENES_CAMERAS
 from effocc_ros.msg import SemanticOccupancy
@@ -26,6 +27,7 @@ class Talk:
         self.number = 0
         self.occupancies = stage.peer.listen(SemanticOccupancy, "/occ_node/output/occupancy")
         self.diagnostics = stage.peer.listen(DiagnosticArray, "/diagnostics")
+        self.ended = stage.peer.listen(Header, "/occ_node/output/handled", 100)
         self.node = stage.start_node(model=model, diagnostics_period=0.2, **parameters)
         stage.send([static_poses()])
 
@@ -55,8 +57,12 @@ class Talk:
         self.stage.send(sent)
         self.node.wait_for_text(said, 20)
         wait_until(lambda: told(self.diagnostics, key) == "1", f"{key} in the diagnostics", 20)
-        stamp = str(START + self.number * PERIOD)
-        wait_until(lambda: told(self.diagnostics, "handled_until") == stamp, "the end of it", 20)
+        stamp = START + self.number * PERIOD
+        wait_until(lambda: (stamp, "") in self.handled(), "the end of it", 20)
+
+    def handled(self) -> list[tuple[int, str]]:
+        """Return stamp and frame of all that ended."""
+        return [(stamp_of(each.stamp), each.frame_id) for each in self.ended]
 
 
 @pytest.fixture(scope="module")

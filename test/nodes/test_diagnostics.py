@@ -27,7 +27,6 @@ SENSORS = {"CAM_FRONT": sensor(), "LIDAR_TOP": sensor(rate=20.0)}
 def pipeline(**changes):
     report = PipelineReport(
         frames_out=8,
-        handled_until=77,
         last_published=NOW - 0.1,
         stages={"network": 41.23},
         latency_p50=120.0,
@@ -88,7 +87,6 @@ def test_a_node_that_does_well_says_ok_and_tells_its_numbers():
     for key, value in (
         ("frames_in", "10"),
         ("frames_out", "8"),
-        ("handled_until", "77"),
         ("drop.superseded", "2"),
         ("latency_p50_ms", "120.0"),
         ("latency_p95_ms", "180.0"),

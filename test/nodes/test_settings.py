@@ -81,7 +81,7 @@ def test_an_unknown_name_is_said_with_the_nearest_one():
     lines = unknown_names(["modle", "device", "use_sim_time", "zzz"], ["model", "device"])
     assert lines == [
         "parameter modle: there is none of this name; it is ignored; did you mean model?",
-        "parameter zzz: there is none of this name; it is ignored; see config/occ.param.yaml",
+        "parameter zzz: there is none of this name; it is ignored; see `ros2 param list`",
     ]
 
 

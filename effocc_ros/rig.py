@@ -42,7 +42,7 @@ class Rig:
         lidar: The LiDAR's name.
         base_frame: tf frame of the vehicle.
         fixed_frame: tf frame that does not move with it; empty where ego motion is unknown.
-        reliability: ``reliable`` or ``best_effort``, as the publishers offer.
+        reliability: ``auto``: as its publishers offer; or ``reliable`` or ``best_effort``.
         max_extrapolation_s: How far an ego pose may be carried on: bags with few poses need more.
         intensity_scale: Factor that brings the LiDAR's intensity to 0..255; 1 learns it.
         calibration: File with intrinsics or sensor poses, or None. A relative path counts from
@@ -55,7 +55,7 @@ class Rig:
     lidar: str = "LIDAR_TOP"
     base_frame: str = "base_link"
     fixed_frame: str = "map"
-    reliability: str = "reliable"
+    reliability: str = "auto"
     max_extrapolation_s: float = 0.1
     intensity_scale: float = 1.0
     calibration: Path | None = field(default=None)
@@ -111,8 +111,8 @@ def _rig(path: Path, values: Any) -> Rig:
         _check_keys(path, camera, CameraTopics)
         cameras.append(CameraTopics(**{"name": name, **camera}))
     rig = Rig(**{"name": path.stem, **values, "cameras": tuple(cameras)})
-    if rig.reliability not in ("reliable", "best_effort"):
-        raise _bad(path, f"reliability {rig.reliability}", "reliable or best_effort")
+    if rig.reliability not in ("auto", "reliable", "best_effort"):
+        raise _bad(path, f"reliability {rig.reliability}", "auto, reliable or best_effort")
     if not rig.topics:
         raise _bad(path, "no camera and no points", "at least one sensor")
     twice = sorted({topic for topic in rig.topics if rig.topics.count(topic) > 1})

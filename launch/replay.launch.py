@@ -41,9 +41,6 @@ def generate_launch_description():
             ),
             description="follow /clock",
         ),
-        DeclareLaunchArgument(
-            "reliability", default_value="reliable", description="best_effort or reliable"
-        ),
     ]
     node = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(str(resource_path("launch/occ.launch.py")))

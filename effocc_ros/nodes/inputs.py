@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
+from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from tf2_msgs.msg import TFMessage
 
@@ -21,51 +22,87 @@ try:
 except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
 
-RELIABILITY = {
-    "best_effort": ReliabilityPolicy.BEST_EFFORT,
-    "reliable": ReliabilityPolicy.RELIABLE,
-}
-TRANSFORMS = QoSProfile(depth=100)
-STATIC_TRANSFORMS = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
+VOLATILE, LATCHED = DurabilityPolicy.VOLATILE, DurabilityPolicy.TRANSIENT_LOCAL
+
+TRANSFORM_DEPTH = 100
+
+ONCE = ("tf_static", "camera_info")
+"""Inputs that may be sent once and hold from then on."""
 
 
 @dataclass(frozen=True)
 class Topic:
-    """One subscription.
+    """One input.
 
     Attributes:
         sensor: Camera or LiDAR that it belongs to; ``tf`` for transforms.
         what: ``image``, ``camera_info``, ``points``, ``tf`` or ``tf_static``.
         name: As the node calls it, before remapping.
         kind: Message class.
-        qos: What the subscription asks for.
+        reliability: ``reliable``, ``best_effort``, or ``auto``: what its publishers offer.
+        depth: Messages that are kept.
     """
 
     sensor: str
     what: str
     name: str
     kind: type
-    qos: QoSProfile = field(compare=False)
+    reliability: str = "auto"
+    depth: int = TRANSFORM_DEPTH
+
+    @property
+    def type_name(self) -> str:
+        """Such as ``sensor_msgs/msg/Image``."""
+        return f"{self.kind.__module__.split('.', 1)[0]}/msg/{self.kind.__name__}"
 
 
 def sensor_topics(settings: NodeSettings, cameras: Iterable[str], lidar: bool) -> list[Topic]:
     """Return what a stream of some cameras, and of the LiDAR or not, subscribes to."""
-    qos = QoSProfile(depth=settings.queue_depth, reliability=RELIABILITY[settings.reliability])
+    qos = settings.reliability, settings.queue_depth
     image = CompressedImage if settings.image_transport == "compressed" else Image
     topics = []
     for camera in cameras:
-        topics.append(Topic(camera, "image", f"~/input/{camera}/image", image, qos))
+        topics.append(Topic(camera, "image", f"~/input/{camera}/image", image, *qos))
         name = f"~/input/{camera}/camera_info"
-        topics.append(Topic(camera, "camera_info", name, CameraInfo, qos))
+        topics.append(Topic(camera, "camera_info", name, CameraInfo, *qos))
     if lidar:
-        topics.append(Topic(settings.lidar, "points", "~/input/points", PointCloud2, qos))
+        topics.append(Topic(settings.lidar, "points", "~/input/points", PointCloud2, *qos))
     return topics
 
 
 TF_TOPICS = [
-    Topic("tf", "tf", "/tf", TFMessage, TRANSFORMS),
-    Topic("tf", "tf_static", "/tf_static", TFMessage, STATIC_TRANSFORMS),
+    Topic("tf", "tf", "/tf", TFMessage),
+    Topic("tf", "tf_static", "/tf_static", TFMessage),
 ]
+
+
+def wanted_profiles(topic: Topic, offers: Iterable[QoSProfile]) -> list[QoSProfile]:
+    """Return what to ask for so that every publisher is heard, a subscription for each.
+
+    A reliable subscription does not hear best-effort publishers, and a latched (transient local)
+    one does not hear volatile ones, while a volatile one misses what a latched publisher sent
+    before. So what is usually latched has two.
+
+    Args:
+        topic: The input.
+        offers: QoS of its publishers, as far as they are known.
+    """
+    offers = list(offers)
+    reliability = {"reliable": RELIABLE, "best_effort": BEST_EFFORT}.get(topic.reliability)
+    if reliability is None:
+        best_effort = any(offer.reliability == BEST_EFFORT for offer in offers)
+        reliability = BEST_EFFORT if best_effort else RELIABLE
+    durabilities = [VOLATILE]
+    if topic.what == "tf_static":  # from the start: a volatile one is sent once, too
+        durabilities = [LATCHED, VOLATILE]
+    elif topic.what == "camera_info" and any(offer.durability == LATCHED for offer in offers):
+        volatile = any(offer.durability != LATCHED for offer in offers)
+        durabilities = [LATCHED, VOLATILE] if volatile else [LATCHED]
+    return [
+        QoSProfile(depth=topic.depth, reliability=reliability, durability=durability)
+        for durability in durabilities
+    ]
 
 
 class Inputs:
@@ -76,6 +113,7 @@ class Inputs:
         stream: Takes the messages.
         received: Called after each message that may complete a frame.
         useless: Called with the stamp of a reference message that cannot be used.
+        call_soon: Runs a function in the executor's thread.
 
     Attributes:
         counts: Messages received by topic, since it was subscribed to.
@@ -88,10 +126,13 @@ class Inputs:
         stream: Stream,
         received: Callable[[], None],
         useless: Callable[[int], None],
+        call_soon: Callable[[Callable[[], None]], None],
     ):
         self._node, self._clock = node, node.get_clock()
         self._stream, self._received, self._useless = stream, received, useless
-        self._subscriptions: dict[Topic, Subscription] = {}
+        self._call_soon = call_soon
+        self._subscriptions: dict[Topic, list[Subscription]] = {}
+        self._counts_before: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
 
@@ -109,23 +150,59 @@ class Inputs:
         new = [topic for topic in topics if topic not in self._subscriptions]
         for topic in new:
             self.counts[topic.name] = 0
-            self._subscriptions[topic] = self._subscription(topic)
+            self._subscriptions[topic] = []
+            self.follow(topic)
         return new
 
     def keep(self, topics: Iterable[Topic]) -> None:
         """Unsubscribe from all but these."""
         kept = set(topics)
         for topic in set(self._subscriptions) - kept:
-            self._node.destroy_subscription(self._subscriptions.pop(topic))
+            for subscription in self._subscriptions.pop(topic):
+                self._node.destroy_subscription(subscription)
 
-    def _subscription(self, topic: Topic) -> Subscription:
+    def publishers(self, topic: Topic) -> list[TopicEndpointInfo]:
+        """Return who publishes an input, of whatever type."""
+        return self._node.get_publishers_info_by_topic(self._node.resolve_topic_name(topic.name))
+
+    def follow(self, topic: Topic) -> None:
+        """Subscribe anew where the publishers offer something else than was asked for."""
+        if topic not in self._subscriptions:
+            return  # it was given up meanwhile
+        offers = [
+            each.qos_profile
+            for each in self.publishers(topic)
+            if each.topic_type == topic.type_name
+        ]
+        if self._subscriptions[topic] and not offers:
+            return  # nobody to follow
+        present = {_asked(each.qos_profile): each for each in self._subscriptions[topic]}
+        wanted = {_asked(each): each for each in wanted_profiles(topic, offers)}
+        for asked in present.keys() - wanted.keys():
+            self._node.destroy_subscription(present.pop(asked))
+        for asked in wanted.keys() - present.keys():
+            present[asked] = self._subscription(topic, wanted[asked])
+        self._subscriptions[topic] = list(present.values())
+
+    def stalled(self) -> list[Topic]:
+        """Return the inputs of which nothing came since the last call, or ever if sent once."""
+        before, self._counts_before = self._counts_before, Counter(self.counts)
+        return [
+            topic
+            for topic in self.topics
+            if self.counts[topic.name] == (0 if topic.what in ONCE else before[topic.name])
+        ]
+
+    def _subscription(self, topic: Topic, qos: QoSProfile) -> Subscription:
         callback = partial(self._take, topic.name, self._callback(topic))
-        create = partial(
-            self._node.create_subscription, topic.kind, topic.name, callback, topic.qos
-        )
-        lost = SubscriptionEventCallbacks(message_lost=partial(self._note_lost, topic.sensor))
+        create = partial(self._node.create_subscription, topic.kind, topic.name, callback, qos)
+        events = {
+            "message_lost": partial(self._note_lost, topic.sensor),
+            # Not at once: it would destroy the subscription whose event this is.
+            "incompatible_qos": lambda _: self._call_soon(partial(self.follow, topic)),
+        }
         try:
-            return create(event_callbacks=lost)
+            return create(event_callbacks=SubscriptionEventCallbacks(**events))
         except UnsupportedEventTypeError:  # by this middleware
             return create()
 
@@ -155,3 +232,7 @@ class Inputs:
         usable = self._stream.add_points(message, self.now())
         if not usable and not self._stream.config.anchor:
             self._useless(stamp_of(message.header.stamp))
+
+
+def _asked(profile: QoSProfile) -> tuple[ReliabilityPolicy, DurabilityPolicy]:
+    return profile.reliability, profile.durability

@@ -12,7 +12,7 @@ NODE = {
     "device": (str, "auto, cpu, cuda or cuda:<index>"),
     "precision": (str, "float32, float16 or bfloat16"),
     "threads": (int, "CPU threads of the network; 0: PyTorch decides"),
-    "reliability": (str, "best_effort or reliable"),
+    "reliability": (str, "auto, best_effort or reliable"),
     "synchronizer": (str, "auto, lidar or anchor"),
     "tolerance": (float, "seconds between the reference stamp and an image, at most"),
     "max_wait": (float, "seconds that a frame waits for images"),

@@ -238,19 +238,29 @@ class OccNode(LifecycleNode):
         self, settings: NodeSettings, previous: NodeSettings, result: Predictor | Exception
     ) -> None:
         if isinstance(result, Exception):
-            self.get_logger().error(f"model {settings.model} was not loaded: {result}")
-            if settings.network == self.settings.network:
-                self.set_parameters([Parameter("model", value=previous.model)])
+            self._not_loaded(settings, previous, result)
             return
         if self._predictor is None or settings.network != self.settings.network:
             result.close()  # overtaken by a newer choice, or by a clean-up
             return
-        if self._session is not None:
-            self._session.swap(result)
-        else:
+        if self._session is None:
             self._predictor.close()
+        else:
+            try:
+                self._session.swap(result)
+            except InputError as error:  # a file it needs is gone since the parameter was checked
+                result.close()
+                self._not_loaded(settings, previous, error)
+                return
         self._predictor = result
         self._announce(result)
+
+    def _not_loaded(
+        self, settings: NodeSettings, previous: NodeSettings, error: Exception
+    ) -> None:
+        self.get_logger().error(f"model {settings.model} was not loaded: {error}")
+        if settings.network == self.settings.network:
+            self.set_parameters([Parameter("model", value=previous.model)])
 
     def _announce(self, predictor: Predictor) -> None:
         text = f"{predictor.name} ({predictor.config.modality}) on {predictor.device}"

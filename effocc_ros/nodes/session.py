@@ -20,8 +20,9 @@ from effocc_ros.nodes.models import device_memory
 from effocc_ros.nodes.outputs import Outputs
 from effocc_ros.nodes.pipeline import Pipeline
 from effocc_ros.nodes.settings import NodeSettings
-from effocc_ros.nodes.startup import input_rows, missing, table
+from effocc_ros.nodes.startup import input_rows, mismatch, missing, table
 from effocc_ros.nodes.throttle import Throttle
+from effocc_ros.occupancy import SemanticOccupancy
 from effocc_ros.predictor import Predictor
 from effocc_ros.stream import Problem, Stream, StreamConfig, rectified_cameras
 
@@ -67,6 +68,7 @@ class Session:
         call_soon: Callable[[Callable[[], None]], None],
     ):
         self._node, self._settings, self._call_soon = node, settings, call_soon
+        self._outputs, self._mode, self._used = outputs, "", ()
         self._throttle = Throttle(QUIET_SECONDS)
         self._report_throttle = Throttle(REPORT_SECONDS)
         self._lock = Lock()
@@ -75,12 +77,12 @@ class Session:
         self._next: tuple[Predictor, StreamConfig, list[Topic], float] | None = None
         config = self._config(predictor)
         self._stream = Stream(config, self._on_problem, image_fallback())
-        self._inputs = Inputs(node, self._stream, self._received, self._on_useless)
-        self._handled = Handled(node, settings.base_frame)
+        self._inputs = Inputs(node, self._stream, self._received, self._on_useless, call_soon)
+        self._mismatches: dict[str, str] = {}
         self._pipeline = Pipeline(
             self._stream,
             predictor,
-            outputs.publish,
+            self._publish,
             self._inputs.now,
             self._on_failure,
             self._on_end,
@@ -89,6 +91,8 @@ class Session:
         self._table_due = time.monotonic() + DISCOVERY_SECONDS
         self._tables = 0
         with ExitStack() as undo:
+            self._handled = Handled(node, settings.base_frame)
+            undo.callback(self._handled.destroy)
             self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
             undo.callback(node.destroy_publisher, self._diagnostics)
             undo.callback(self._inputs.keep, ())
@@ -99,7 +103,6 @@ class Session:
                 self._tick,
                 clock=Clock(clock_type=ClockType.STEADY_TIME),
             )
-            undo.callback(self._handled.destroy)
             undo.pop_all()
         self._pipeline.start()
         self._handled.frames_from(config.anchor)
@@ -161,6 +164,10 @@ class Session:
             interval=self._settings.trigger_interval,
             drop_ratio=self._drop_ratio(statistics.frames_in, sum(statistics.drops.values())),
             lost=dict(self._inputs.lost),
+            mismatches=self._mismatches,
+            views_superseded=self._outputs.views_superseded,
+            mode=self._mode,
+            used=self._used,
             problems={source: tuple(reasons) for source, reasons in problems.items()},
             clock_stands=now == 0.0,
         )
@@ -171,6 +178,7 @@ class Session:
     def _tick(self) -> None:
         if self._since == 0.0:  # simulated time had not begun
             self._since = self._inputs.now()
+        self._follow_publishers()
         self.report()
         self._hand_over()
         silent = not self._pipeline.report().frames_out
@@ -178,11 +186,20 @@ class Session:
             self._table_due = time.monotonic() + TABLE_SECONDS
             self._show_inputs(silent)
 
+    def _follow_publishers(self) -> None:
+        """See why inputs are silent, and ask for what their publishers offer."""
+        self._mismatches = {}
+        for topic in self._inputs.stalled():
+            self._inputs.follow(topic)
+            reason = mismatch(topic, self._inputs.publishers(topic))
+            if reason:
+                self._mismatches[topic.sensor] = reason
+
     def _show_inputs(self, silent: bool) -> None:
         rows = input_rows(self._node, self._inputs, self._stream)
         logger = self._node.get_logger()
         logger.info(f"inputs:\n{table(rows)}")
-        if silent and self._tables:
+        if silent and (self._tables or any(row.mismatch for row in rows)):
             config = self._stream.config
             reference = config.anchor or config.lidar
             logger.warning(missing(rows, reference, self._stream.localised()))
@@ -233,6 +250,10 @@ class Session:
     def _forget_others(self, topics: list[Topic]) -> None:
         if self._next is None:
             self._inputs.keep(topics)
+
+    def _publish(self, occupancy: SemanticOccupancy) -> None:
+        self._outputs.publish(occupancy)
+        self._mode, self._used = occupancy.mode, occupancy.inputs
 
     def _on_problem(self, problem: Problem) -> None:
         with self._lock:

@@ -58,9 +58,10 @@ class NodeSettings(Settings):
         choices=("raw", "compressed"),
     )
     reliability: str = setting(
-        "best_effort",
-        "Reliability that the sensor subscriptions ask for.",
-        choices=("best_effort", "reliable"),
+        "auto",
+        "Reliability that the sensor subscriptions ask for; auto follows the publishers: reliable "
+        "unless one of a topic offers best effort.",
+        choices=("auto", "best_effort", "reliable"),
     )
     queue_depth: int = setting(10, "Messages kept per sensor subscription.", 1, 1000)
     base_frame: str = setting(

@@ -168,10 +168,15 @@ class Stage:
         """Start ``occ_node`` or ``bag_player`` with parameters."""
         return self._start(name, _given(parameters))
 
-    def start_node(self, active: bool = True, **parameters) -> RosProcess:
+    def start_node(
+        self, active: bool = True, remapped: Iterable[str] = (), **parameters
+    ) -> RosProcess:
         """Start the occupancy node for the toy drive and nuScenes bags; wait until it is up."""
-        parameters = {"reliability": "reliable", "device": "cpu", "threads": 1, **parameters}
-        node = self._start("occ_node", rig_arguments(load_rig("nuscenes")) + _given(parameters))
+        parameters = {"device": "cpu", "threads": 1, **parameters}
+        arguments = rig_arguments(load_rig("nuscenes")) + _given(parameters)
+        for each in remapped:
+            arguments += ["-r", each]
+        node = self._start("occ_node", arguments)
         if active:
             node.wait_for_text("active:")
         return node
@@ -192,6 +197,11 @@ class Stage:
         for sent in messages:
             publisher = self._publisher(sent.topic, sent.msgtype)
             publisher.publish(sent.raw)
+
+    def offer(self, topic: str, kind: type, qos: QoSProfile) -> Publisher:
+        """Publish a topic with a QoS of its own, from now on."""
+        self._publishers[topic] = self.peer.node.create_publisher(kind, topic, qos)
+        return self._publishers[topic]
 
     def _publisher(self, topic: str, msgtype: str) -> Publisher:
         if topic not in self._publishers:

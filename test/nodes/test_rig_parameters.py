@@ -28,7 +28,7 @@ def small_rig(**changes):
         "lidar": "LIDAR_TOP",
         "base_frame": "base",
         "fixed_frame": "odom",
-        "reliability": "reliable",
+        "reliability": "auto",
         "calibration": None,
     }
     return Rig(**{**fields, **changes})
@@ -40,7 +40,7 @@ def test_cameras_keep_their_order_and_offsets():
     assert parameters["camera_offsets"] == [0.01, -0.02]
     assert parameters["image_transport"] == "compressed"
     assert (parameters["base_frame"], parameters["fixed_frame"]) == ("base", "odom")
-    assert parameters["reliability"] == "reliable"
+    assert parameters["reliability"] == "auto"
     assert "calibration" not in parameters
 
 

@@ -30,12 +30,14 @@ class Feeding:
         points: Topic of the LiDAR; empty where the model or the bag has none.
         absent: Image and LiDAR topics that the model would use and the bag does not have.
         rig: The vehicle.
+        unknown: Cameras of the rig whose names the model does not know.
     """
 
     cameras: tuple[CameraTopics, ...]
     points: str
     absent: tuple[str, ...]
     rig: Rig
+    unknown: tuple[str, ...] = ()
 
     def stream_config(self, model: ModelConfig, interval_s: float) -> StreamConfig:
         """Return the stream's settings: as the node's, but every frame is awaited in bag time.
@@ -89,9 +91,19 @@ def feeding(bag: BagReader, rig: Rig, model: ModelConfig) -> Feeding:
         model: The network.
 
     Raises:
-        InputError: The bag has none of the sensors, or a topic has a type of another kind.
+        InputError: The bag has none of the sensors, the model knows none of the rig's cameras, or
+            a topic has a type of another kind.
     """
     wanted = [camera for camera in rig.cameras if camera.name in model.cameras]
+    unknown = [each.name for each in rig.cameras if model.cameras and each not in wanted]
+    if unknown and not wanted:
+        raise InputError(
+            f"cameras of rig {rig.name}",
+            found=", ".join(unknown),
+            expected=f"names that {model.name} knows: {', '.join(model.cameras)}",
+            do="Name the cameras in the rig file so",
+            reason="unknown_cameras",
+        )
     points = "" if model.modality == "vision" else rig.points
     sensors = [camera.image for camera in wanted] + ([points] if points else [])
     absent = tuple(topic for topic in sensors if topic not in bag.topics)
@@ -115,6 +127,7 @@ def feeding(bag: BagReader, rig: Rig, model: ModelConfig) -> Feeding:
         points=points if points in bag.topics else "",
         absent=absent,
         rig=rig,
+        unknown=tuple(unknown),
     )
 
 

@@ -29,6 +29,9 @@ from effocc_ros.stream import Problem, Stream, StreamConfig, rectified_cameras
 QUIET_SECONDS = 5.0
 """A complaint about the same source for the same reason is not repeated sooner."""
 
+LONGEST_LINE = 600
+"""Characters of a complaint that are logged: texts in a damaged message may be of any length."""
+
 REPORT_SECONDS = 0.1
 """Drops are told at once, but not more often than this."""
 
@@ -268,7 +271,8 @@ class Session:
         held = self._throttle.allow(key, time.monotonic())
         if held is not None:
             more = f" ({held} more since the last such line)" if held else ""
-            self._node.get_logger().warning(f"{text}{more}")
+            shown = text if len(text) <= LONGEST_LINE else f"{text[:LONGEST_LINE]} ..."
+            self._node.get_logger().warning(f"{shown}{more}")
 
     def _on_useless(self, stamp: int) -> None:
         """End a reference message that cannot be used: whoever waits for it must hear."""

@@ -56,13 +56,21 @@ def _locked(file: IO) -> bool:
 class RosProcess:
     """A process with a log file, in the test's environment and a ROS domain of its own."""
 
-    def __init__(self, command: list[str], domain: int, log: Path, **variables: str):
+    def __init__(
+        self,
+        command: list[str],
+        domain: int,
+        log: Path,
+        stdin: int | None = None,
+        **variables: str,
+    ):
         self.log = log
         environment = code_environment({**ros_environment(domain), "OMP_NUM_THREADS": "1"})
         with log.open("wb") as sink:
             self.process = subprocess.Popen(
                 command,
                 env={**environment, **variables},
+                stdin=stdin,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
                 cwd=log.parent,
@@ -145,14 +153,19 @@ class Peer:
 
 
 @contextmanager
-def ros_stage(folder: Path) -> Iterator["Stage"]:
-    """Give a ROS domain of its own; whatever runs there at the end is killed."""
+def ros_stage(folder: Path, quiet: bool = False) -> Iterator["Stage"]:
+    """Give a ROS domain of its own; whatever runs there at the end is killed.
+
+    Args:
+        folder: For logs.
+        quiet: Do not print the logs at the end.
+    """
     with own_domain() as domain:
         stage = Stage(folder, domain)
         try:
             yield stage
         finally:
-            stage.close()
+            stage.close(quiet)
 
 
 class Stage:
@@ -186,9 +199,11 @@ class Stage:
         command = [sys.executable, "-c", START.format(name), "--ros-args", *arguments]
         return self.run(command, log)
 
-    def run(self, command: list[str], log: Path, **variables: str) -> RosProcess:
+    def run(
+        self, command: list[str], log: Path, stdin: int | None = None, **variables: str
+    ) -> RosProcess:
         """Start a command in this domain, with more environment variables."""
-        process = RosProcess(command, self.domain, log, **variables)
+        process = RosProcess(command, self.domain, log, stdin, **variables)
         self._processes.append(process)
         return process
 
@@ -215,11 +230,12 @@ class Stage:
             self._publishers[topic] = publisher
         return self._publishers[topic]
 
-    def close(self) -> None:
+    def close(self, quiet: bool = False) -> None:
         """Kill the processes, print what they said for the reader of a failure, end the node."""
         for process in self._processes:
             process.kill()
-            print(f"--- {process.log.name}\n{process.text}")
+            if not quiet:
+                print(f"--- {process.log.name}\n{process.text}")
         self.peer.close()
 
 

@@ -191,3 +191,16 @@ def test_bad_messages_since_the_last_time_warn():
     told = statuses(problems={"CAM_FRONT": ("corrupt_image", "no_image"), "tf": ("tf_loop",)})
     assert said(told["input CAM_FRONT"]) == (WARN, "corrupt_image, no_image")
     assert said(told["input tf"]) == (WARN, "tf_loop")
+
+
+def test_an_input_whose_publishers_cannot_be_heard_is_an_error_that_names_them():
+    text = "driver sends sensor_msgs/msg/LaserScan, not sensor_msgs/msg/PointCloud2"
+    told = statuses(mismatches={"LIDAR_TOP": text, "tf": "x offers another QoS"})
+    assert said(told["input LIDAR_TOP"]) == (ERROR, f"silent: {text}")
+    assert said(told["input tf"]) == (WARN, "x offers another QoS")
+
+
+def test_what_took_part_in_the_last_frame_and_views_that_were_skipped_are_told():
+    output = statuses(mode="lidar", used=("LIDAR_TOP",), views_superseded=3)["output"]
+    for key, value in (("mode", "lidar"), ("inputs", "LIDAR_TOP"), ("views_superseded", "3")):
+        assert values(output)[key] == value

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -111,7 +112,7 @@ class Inputs:
     Args:
         node: The node that subscribes.
         stream: Takes the messages.
-        received: Called after each message that may complete a frame.
+        received: Called with the time after each message: it may complete a frame.
         useless: Called with the stamp of a reference message that cannot be used.
         call_soon: Runs a function in the executor's thread.
 
@@ -124,7 +125,7 @@ class Inputs:
         self,
         node: Node,
         stream: Stream,
-        received: Callable[[], None],
+        received: Callable[[float], None],
         useless: Callable[[int], None],
         call_soon: Callable[[Callable[[], None]], None],
     ):
@@ -206,30 +207,33 @@ class Inputs:
         except UnsupportedEventTypeError:  # by this middleware
             return create()
 
-    def _callback(self, topic: Topic) -> Callable:
+    def _callback(self, topic: Topic) -> Callable[[Any, float], None]:
+        """Return what takes a message of a topic and the time."""
+        stream = self._stream
         return {
             "image": partial(self._image, topic.sensor),
-            "camera_info": partial(self._stream.add_camera_info, topic.sensor),
+            "camera_info": lambda message, _: stream.add_camera_info(topic.sensor, message),
             "points": self._points,
-            "tf": partial(self._stream.add_transforms, static=False),
-            "tf_static": partial(self._stream.add_transforms, static=True),
+            "tf": lambda message, _: stream.add_transforms(message, static=False),
+            "tf_static": lambda message, _: stream.add_transforms(message, static=True),
         }[topic.what]
 
-    def _take(self, name: str, callback: Callable, message) -> None:
+    def _take(self, name: str, callback: Callable[[Any, float], None], message: Any) -> None:
         self.counts[name] += 1
-        callback(message)
-        self._received()
+        now = self.now()
+        callback(message, now)
+        self._received(now)
 
     def _note_lost(self, sensor: str, event) -> None:
         self.lost[sensor] += event.total_count_change
 
-    def _image(self, camera: str, message: Image | CompressedImage) -> None:
-        usable = self._stream.add_image(camera, message, self.now())
+    def _image(self, camera: str, message: Image | CompressedImage, now: float) -> None:
+        usable = self._stream.add_image(camera, message, now)
         if camera == self._stream.config.anchor and not usable:
             self._useless(stamp_of(message.header.stamp))
 
-    def _points(self, message: PointCloud2) -> None:
-        usable = self._stream.add_points(message, self.now())
+    def _points(self, message: PointCloud2, now: float) -> None:
+        usable = self._stream.add_points(message, now)
         if not usable and not self._stream.config.anchor:
             self._useless(stamp_of(message.header.stamp))
 

@@ -116,12 +116,12 @@ class Pipeline:
         if self._swap is not None:
             self._take_over()
 
-    def poll(self) -> None:
-        """Take the triggers that are complete; called after each message."""
+    def poll(self, now: float) -> None:
+        """Take the triggers that are complete at a time; called after each message."""
         with self._polling:
             if self._swap is not None:
                 return  # they wait for the network that takes over
-            for trigger in self._stream.poll(self._now()):
+            for trigger in self._stream.poll(now):
                 with self._lock:
                     self._under_way += 1
                 older = self._assembling.put(trigger)
@@ -173,7 +173,7 @@ class Pipeline:
         if self._swap is not None and self._old_network_is_idle():
             self._take_over()
         if not self._stop.is_set():
-            self.poll()  # some waits end without a message
+            self.poll(self._now())  # some waits end without a message
             self._wait_for_network()
 
     def _survive(self, failure: Exception) -> None:

@@ -230,10 +230,10 @@ class Session:
         sensors = [topic.sensor for topic in self._inputs.topics if topic.sensor != "tf"]
         return tuple(dict.fromkeys(sensors))
 
-    def _received(self) -> None:
+    def _received(self, now: float) -> None:
         if self._next is not None:
             self._hand_over()
-        self._pipeline.poll()
+        self._pipeline.poll(now)
 
     def _hand_over(self, late: bool = False) -> None:
         """Swap networks once every input that is new with the next one has sent something."""

@@ -110,7 +110,7 @@ def scene():
 
 def send(scene, *stamps):
     scene.street.waiting = [Moment(stamp) for stamp in stamps]
-    scene.pipeline.poll()
+    scene.pipeline.poll(0.0)
 
 
 def test_of_several_triggers_the_newest_is_taken_and_the_others_are_counted(scene):
@@ -225,7 +225,7 @@ def test_stopping_waits_for_the_frame_in_hand():
     pipeline.start()
     network.may_go_on.clear()
     street.waiting = [Moment(1)]
-    pipeline.poll()
+    pipeline.poll(0.0)
     wait_until(lambda: network.started, "the frame in hand")
     threading.Timer(0.1, network.may_go_on.set).start()
     pipeline.stop()

@@ -1,5 +1,6 @@
-"""Arguments of the launch files: which there are, and what their texts mean."""
+"""What the launch files share: their arguments, and how their processes end."""
 
+import shutil
 from collections.abc import Mapping
 
 from effocc_ros.errors import InputError
@@ -64,6 +65,15 @@ def _value(name: str, kind: type, text: str) -> str | int | float | bool:
             expected="true or false" if kind is bool else f"a value of type {kind.__name__}",
             reason="bad_argument",
         ) from error
+
+
+def process_prefix() -> str | None:
+    """Return the command before a process that ends it with launch, however launch ends.
+
+    launch ends its processes on SIGINT alone; SIGTERM and SIGKILL leave them behind. The kernel
+    can send them SIGTERM then; setpriv (util-linux) asks it to. None where there is none.
+    """
+    return "setpriv --pdeathsig TERM" if shutil.which("setpriv") else None
 
 
 def in_namespace(namespace: str, topic: str) -> str:

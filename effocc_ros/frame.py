@@ -43,18 +43,26 @@ class PointCloud:
 
     Attributes:
         points: (N, 5) float32: x, y, z in metres in the ego frame at the Frame's stamp,
-            intensity 0..255, and the time lag behind the reference sweep in seconds (>= 0).
+            intensity 0..255, and the time lag behind the reference sweep in seconds (>= 0);
+            for networks of Waymo the elongation in place of the lag.
             The reference sweep's points come first, then older sweeps, newest first: where a
             voxel overflows, the first points win.
         sensor2ego: (4, 4) float64, LiDAR frame to ego frame.
         name: The LiDAR's name.
         frame_id: tf frame of the LiDAR.
+        others: Names of other LiDARs whose points are among them.
     """
 
     points: NDArray[np.float32]
     sensor2ego: NDArray[np.float64]
     name: str = "LIDAR_TOP"
     frame_id: str = "LIDAR_TOP"
+    others: tuple[str, ...] = ()
+
+    @property
+    def lidars(self) -> tuple[str, ...]:
+        """Names of all LiDARs that took part."""
+        return (self.name, *self.others)
 
 
 @dataclass(frozen=True)
@@ -83,4 +91,4 @@ class Frame:
     def inputs(self) -> tuple[str, ...]:
         """Names of all sensors that took part."""
         names = tuple(camera.name for camera in self.cameras)
-        return names if self.cloud is None else (*names, self.cloud.name)
+        return names if self.cloud is None else (*names, *self.cloud.lidars)

@@ -234,7 +234,7 @@ def usable_inputs(frame: Frame, config: ModelConfig) -> tuple[str, ...]:
         InputError: There is none, or the one that the network cannot do without is not there.
     """
     cameras = tuple(name for name in config.cameras if frame.camera(name) is not None)
-    lidar = () if frame.cloud is None else (frame.cloud.name,)
+    lidar = () if frame.cloud is None else frame.cloud.lidars
     needed = {
         "vision": (cameras, "at least one camera of " + ", ".join(config.cameras)),
         "lidar": (lidar, "a LiDAR cloud"),
@@ -254,8 +254,9 @@ def usable_inputs(frame: Frame, config: ModelConfig) -> tuple[str, ...]:
 
 def mode_of(inputs: tuple[str, ...], frame: Frame) -> str:
     """Return ``fusion``, ``vision`` or ``lidar``: what the sensors that took part are."""
-    lidar = frame.cloud is not None and frame.cloud.name in inputs
-    cameras = len(inputs) > lidar
+    lidars = () if frame.cloud is None else frame.cloud.lidars
+    lidar = bool(set(lidars) & set(inputs))
+    cameras = bool(set(inputs) - set(lidars))
     return "fusion" if lidar and cameras else "lidar" if lidar else "vision"
 
 

@@ -22,6 +22,7 @@ class CameraTopics:
         camera_info: Topic of its CameraInfo; empty where there is none.
         compressed: True for sensor_msgs/CompressedImage, False for sensor_msgs/Image.
         offset_s: Seconds by which its stamps lie after the LiDAR's.
+        clock_offset_s: Seconds that are added to its stamps, where its clock is not the others'.
     """
 
     name: str
@@ -29,6 +30,7 @@ class CameraTopics:
     camera_info: str = ""
     compressed: bool = True
     offset_s: float = 0.0
+    clock_offset_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,10 @@ class Rig:
         cameras: Its cameras.
         points: Topic of the LiDAR's PointCloud2; empty where there is none.
         lidar: The LiDAR's name.
+        points_clock_offset_s: Seconds that are added to its stamps.
+        tf: Topic of transforms that change.
+        tf_static: Topic of transforms that hold at all times.
+        odometry: Topic of a nav_msgs/Odometry that tells the ego motion; empty where tf does.
         base_frame: tf frame of the vehicle.
         fixed_frame: tf frame that does not move with it; empty where ego motion is unknown.
         reliability: ``auto``: as its publishers offer; or ``reliable`` or ``best_effort``.
@@ -53,12 +59,23 @@ class Rig:
     cameras: tuple[CameraTopics, ...]
     points: str = ""
     lidar: str = "LIDAR_TOP"
+    points_clock_offset_s: float = 0.0
+    tf: str = "/tf"
+    tf_static: str = "/tf_static"
+    odometry: str = ""
     base_frame: str = "base_link"
     fixed_frame: str = "map"
     reliability: str = "auto"
     max_extrapolation_s: float = 0.1
     intensity_scale: float = 1.0
     calibration: Path | None = field(default=None)
+
+    @property
+    def clock_offsets(self) -> dict[str, float]:
+        """Sensor -> seconds that are added to its stamps, where there are any."""
+        offsets = {camera.name: camera.clock_offset_s for camera in self.cameras}
+        offsets[self.lidar] = self.points_clock_offset_s
+        return {name: seconds for name, seconds in offsets.items() if seconds}
 
     @property
     def topics(self) -> tuple[str, ...]:

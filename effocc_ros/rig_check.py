@@ -8,6 +8,7 @@ from effocc_ros.bags.reader import BagReader
 from effocc_ros.rig import Rig
 from effocc_ros.stamps import NANOSECONDS
 
+TRANSFORMS = "tf2_msgs/msg/TFMessage"
 POINTS = "sensor_msgs/msg/PointCloud2"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 IMAGE = "sensor_msgs/msg/Image"
@@ -44,7 +45,7 @@ def bag_contents(bag: BagReader) -> BagContents:
     types = {topic.name: topic.msgtype for topic in bag.topics.values() if topic.count}
     parents: dict[str, str] = {}
     stamps: dict[str, list[int]] = {}
-    for topic in {"/tf", "/tf_static"} & set(types):
+    for topic in (name for name, kind in types.items() if kind == TRANSFORMS):
         for message in islice(bag.messages(topics=(topic,)), TF_MESSAGES):
             for transform in message.decode().transforms:
                 child = transform.child_frame_id.lstrip("/")

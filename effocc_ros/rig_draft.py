@@ -7,7 +7,14 @@ import yaml
 
 from effocc_ros.errors import InputError
 from effocc_ros.frame import NUSCENES_CAMERAS
-from effocc_ros.rig_check import CAMERA_INFO, COMPRESSED, IMAGE, POINTS, BagContents
+from effocc_ros.rig_check import (
+    CAMERA_INFO,
+    COMPRESSED,
+    IMAGE,
+    POINTS,
+    TRANSFORMS,
+    BagContents,
+)
 
 BASE_FRAMES = ("base_link", "base_footprint", "base", "ego_vehicle", "ego", "vehicle")
 FIXED_FRAMES = ("map", "odom", "world", "earth")
@@ -42,6 +49,10 @@ def draft_rig(contents: BagContents, bag: str) -> str:
     if clouds:
         # The shortest name is the driver's; what processing made of it is below that name.
         values |= {"points": min(clouds, key=lambda name: (len(name), name)), "lidar": "LIDAR_TOP"}
+    for name in ("tf", "tf_static"):
+        named = [topic for topic in _transforms(contents.types) if topic.endswith(f"/{name}")]
+        if named and f"/{name}" not in named:
+            values[name] = min(named, key=lambda topic: (len(topic), topic))
     frames = [*contents.parents, *contents.parents.values()]
     base = next((name for name in BASE_FRAMES if name in frames), "base_link")
     above = contents.chain(base)[1:]
@@ -54,6 +65,10 @@ def draft_rig(contents: BagContents, bag: str) -> str:
         "max_extrapolation_s": round(max(0.1, 1.2 * slowest), 2),
     }
     return HEADER.format(bag=bag) + yaml.safe_dump(values, sort_keys=False)
+
+
+def _transforms(types: dict[str, str]) -> list[str]:
+    return [topic for topic, kind in types.items() if kind == TRANSFORMS]
 
 
 def _cameras(types: dict[str, str]) -> dict[str, dict]:

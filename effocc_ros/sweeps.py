@@ -19,7 +19,7 @@ class Sweep:
 
     Attributes:
         points: (N, 4 or more): x, y, z in metres in the LiDAR's own frame, intensity 0..255.
-            Further columns (a ring number, for example) are ignored.
+            Further columns (a ring number, for example) are ignored unless asked for.
         sensor2ego: (4, 4) float64, LiDAR frame to ego frame.
         ego2global: (4, 4) float64, ego pose at ``stamp``.
         stamp: Nanoseconds since the epoch.
@@ -46,6 +46,8 @@ def aggregate_sweeps(
     *,
     count: int = 9,
     pad_empty: bool = True,
+    keep_fifth: bool = False,
+    beside: Sequence[Sequence[Sweep]] = (),
 ) -> NDArray[np.float32]:
     """Put earlier sweeps into the reference sweep's ego frame and append them to it.
 
@@ -59,10 +61,13 @@ def aggregate_sweeps(
         count: How many earlier sweeps to use; 0 for models that see one sweep.
         pad_empty: Where there is no earlier sweep at all, append the reference ``count`` times
             without its close points, as the networks saw the first frame of a scene in training.
+        keep_fifth: Keep the sweeps' own fifth column (Waymo's elongation) in place of the lag.
+        beside: Sweeps of other LiDARs, each newest first: the first of each belongs to the
+            reference and keeps its close points, the others are earlier ones.
 
     Returns:
         (N, 5) float32: x, y, z in metres in the ego frame at the reference stamp, intensity, and
-        the lag in seconds (>= 0).
+        the lag in seconds (>= 0), or what the fifth column holds.
 
     Raises:
         InputError: A sweep in ``earlier`` is not older than the reference.
@@ -76,19 +81,28 @@ def aggregate_sweeps(
             do="Give only sweeps that are older than the reference",
             reason="sweep_not_earlier",
         )
+    first = [reference, *(sweeps[0] for sweeps in beside if sweeps)]
+    older = [sweep for sweeps in beside for sweep in sweeps[1:]] if count > 0 else []
+    newest = sorted([*newest, *older], key=lambda sweep: sweep.stamp, reverse=True)
     global2ego = inverse_rigid(reference.ego2global)
-    parts = [(reference.points, reference.sensor2ego, 0.0)]
+
+    def part(sweep: Sweep, points: NDArray) -> tuple[NDArray, NDArray, float]:
+        sensor2reference = sweep.sensor2ego
+        if sweep is not reference:
+            sensor2reference = global2ego @ sweep.ego2global @ sensor2reference
+        return points, sensor2reference, (reference.stamp - sweep.stamp) * 1e-9
+
+    parts = [part(sweep, sweep.points) for sweep in first]
     if not newest and pad_empty and count > 0:
-        parts += [(_without_close(reference.points), reference.sensor2ego, 0.0)] * count
-    for sweep in newest:
-        sensor2reference = global2ego @ sweep.ego2global @ sweep.sensor2ego
-        lag = (reference.stamp - sweep.stamp) * 1e-9
-        parts.append((_without_close(sweep.points), sensor2reference, lag))
+        parts += [part(sweep, _without_close(sweep.points)) for sweep in first] * count
+    parts += [part(sweep, _without_close(sweep.points)) for sweep in newest]
     cloud = np.empty((sum(len(points) for points, _, _ in parts), 5), np.float32)
     end = 0
     for points, sensor2reference, lag in parts:
         start, end = end, end + len(points)
         _move(points, sensor2reference, lag, cloud[start:end])
+        if keep_fifth:
+            cloud[start:end, 4] = points[:, 4]
     return cloud
 
 

@@ -9,13 +9,22 @@ from effocc_ros.calibration import load_calibration
 from effocc_ros.errors import InputError
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.rig import CameraTopics, Rig
-from effocc_ros.stream import INTENSITY, Stream, StreamConfig, SyncConfig, rectified_cameras
+from effocc_ros.stream import (
+    ELONGATION,
+    INTENSITY,
+    Remark,
+    Stream,
+    StreamConfig,
+    SyncConfig,
+    rectified_cameras,
+    standby,
+)
 
 IMAGE_TYPES = ("sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/Image")
 INFO_TYPES = ("sensor_msgs/msg/CameraInfo",)
 CLOUD_TYPES = ("sensor_msgs/msg/PointCloud2",)
 TF_TYPES = ("tf2_msgs/msg/TFMessage",)
-TF_TOPICS = ("/tf", "/tf_static")
+ODOMETRY_TYPES = ("nav_msgs/msg/Odometry",)
 
 Feeder = Callable[[Any, float], None]
 """Takes a decoded message and the time in seconds."""
@@ -31,6 +40,7 @@ class Feeding:
         absent: Image and LiDAR topics that the model would use and the bag does not have.
         rig: The vehicle.
         unknown: Cameras of the rig whose names the model does not know.
+        other_tf: Topics of transforms that the rig does not name, where its own are not there.
     """
 
     cameras: tuple[CameraTopics, ...]
@@ -38,6 +48,7 @@ class Feeding:
     absent: tuple[str, ...]
     rig: Rig
     unknown: tuple[str, ...] = ()
+    other_tf: tuple[str, ...] = ()
 
     def stream_config(self, model: ModelConfig, interval_s: float) -> StreamConfig:
         """Return the stream's settings: as the node's, but every frame is awaited in bag time.
@@ -51,28 +62,36 @@ class Feeding:
         anchor = ""
         if not self.points:
             anchor = "CAM_FRONT" if "CAM_FRONT" in offsets else self.cameras[0].name
-            # Offsets count from the LiDAR's stamp; now they must count from the anchor's.
-            offsets = {name: value - offsets[anchor] for name, value in offsets.items()}
+        first = sorted(offsets, key=lambda name: name != "CAM_FRONT")
+        lidars = (rig.lidar,) if self.points else ()
         return StreamConfig(
             sync=SyncConfig(cameras=tuple(offsets), offsets=offsets, trigger_interval=interval_s),
             lidar=rig.lidar,
             anchor=anchor,
+            standby=standby(model.modality, model.frame, lidars, first, anchor),
+            clock_offsets=rig.clock_offsets,
             base_frame=rig.base_frame,
             fixed_frame=rig.fixed_frame,
             sweeps=model.sweeps,
             max_extrapolation=rig.max_extrapolation_s,
             intensity_scale=rig.intensity_scale,
             learn_intensity=INTENSITY not in model.tanh_columns,
+            elongation=ELONGATION in model.tanh_columns,
             calibration=load_calibration(rig.calibration) if rig.calibration else {},
             rectified=rectified_cameras({each.name: each.image for each in self.cameras}),
         )
 
     def feeders(self, stream: Stream) -> dict[str, Feeder]:
         """Return for every topic that is used what takes its messages."""
+        rig = self.rig
         feeders: dict[str, Feeder] = {
-            "/tf": lambda message, now: stream.add_transforms(message, static=False),
-            "/tf_static": lambda message, now: stream.add_transforms(message, static=True),
+            rig.tf: lambda message, now: stream.add_transforms(message, False, now),
+            rig.tf_static: lambda message, now: stream.add_transforms(message, True, now),
         }
+        if rig.odometry:
+            feeders[rig.odometry] = stream.add_odometry
+        if self.other_tf:
+            stream.remark("tf", _other_tf(self.other_tf, rig))
         for camera in self.cameras:
             feeders[camera.image] = _image_feeder(stream, camera.name)
             if camera.camera_info:
@@ -116,7 +135,10 @@ def feeding(bag: BagReader, rig: Rig, model: ModelConfig) -> Feeding:
             do="Name the rig of this bag (--rig): a preset, or a file of your own",
             reason="wrong_rig",
         )
-    types = dict.fromkeys(TF_TOPICS, TF_TYPES)
+    own_tf = (rig.tf, rig.tf_static)
+    types = dict.fromkeys(own_tf, TF_TYPES)
+    if rig.odometry:
+        types[rig.odometry] = ODOMETRY_TYPES
     for camera in wanted:
         types |= {camera.image: IMAGE_TYPES, camera.camera_info: INFO_TYPES}
     if points:
@@ -128,7 +150,30 @@ def feeding(bag: BagReader, rig: Rig, model: ModelConfig) -> Feeding:
         absent=absent,
         rig=rig,
         unknown=tuple(unknown),
+        other_tf=_unnamed_tf(bag, own_tf),
     )
+
+
+def _unnamed_tf(bag: BagReader, own: tuple[str, str]) -> tuple[str, ...]:
+    """Return the bag's topics of transforms if those that the rig names are not all there."""
+    if all(topic in bag.topics for topic in own):
+        return ()
+    return tuple(
+        sorted(
+            name
+            for name, topic in bag.topics.items()
+            if topic.msgtype in TF_TYPES and name not in own
+        )
+    )
+
+
+def _other_tf(topics: tuple[str, ...], rig: Rig) -> Remark:
+    text = (
+        f"tf: found transforms on {', '.join(topics)}; expected them on {rig.tf} and "
+        f"{rig.tf_static}, as rig {rig.name} says. If they are this vehicle's, name them in the "
+        "rig file (tf, tf_static)."
+    )
+    return Remark("other_tf_topics", text)
 
 
 def _check_types(bag: BagReader, types: Mapping[str, tuple[str, ...]]) -> None:

@@ -9,7 +9,7 @@ from statistics import median
 
 from tqdm import tqdm
 
-from effocc_ros.bags.feeding import TF_TOPICS, feeding
+from effocc_ros.bags.feeding import feeding
 from effocc_ros.bags.messages import occupancy_message, point_cloud_message
 from effocc_ros.bags.process_result import ProcessResult
 from effocc_ros.bags.reader import BagMessage, BagReader
@@ -132,7 +132,7 @@ class _Run:
         self.milliseconds: dict[str, list[float]] = defaultdict(list)
         self._said: set[tuple[str, str]] = set()
         self._feeders = fed.feeders(self.stream)
-        copied = self._feeders if options.copy_inputs else TF_TOPICS
+        copied = self._feeders if options.copy_inputs else (rig.tf, rig.tf_static)
         self._copied = tuple(topic for topic in copied if topic in bag.topics)
         for topic in self._copied:
             known = bag.topics[topic]

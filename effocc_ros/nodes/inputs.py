@@ -229,12 +229,12 @@ class Inputs:
 
     def _image(self, camera: str, message: Image | CompressedImage, now: float) -> None:
         usable = self._stream.add_image(camera, message, now)
-        if camera == self._stream.config.anchor and not usable:
+        if camera == self._stream.reference and not usable:
             self._useless(stamp_of(message.header.stamp))
 
     def _points(self, message: PointCloud2, now: float) -> None:
         usable = self._stream.add_points(message, now)
-        if not usable and not self._stream.config.anchor:
+        if not usable and self._stream.reference == self._stream.config.lidar:
             self._useless(stamp_of(message.header.stamp))
 
 

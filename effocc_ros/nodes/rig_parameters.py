@@ -66,6 +66,9 @@ def rig_remappings(rig: Rig, namespace: str = "") -> list[tuple[str, str]]:
             remappings.append((f"~/input/{camera.name}/camera_info", camera.camera_info))
     if rig.points:
         remappings.append(("~/input/points", rig.points))
+    for inside, topic in (("/tf", rig.tf), ("/tf_static", rig.tf_static)):
+        if topic != inside:
+            remappings.append((inside, topic))
     return [(inside, in_namespace(namespace, topic)) for inside, topic in remappings]
 
 

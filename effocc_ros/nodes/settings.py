@@ -10,7 +10,7 @@ from effocc_ros.frame import NUSCENES_CAMERAS
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.nodes.parameters import Settings, bad_parameter, parameter_file, setting
 from effocc_ros.predictor import PRECISIONS
-from effocc_ros.stream import INTENSITY, StreamConfig, SyncConfig
+from effocc_ros.stream import ELONGATION, INTENSITY, StreamConfig, SyncConfig, standby
 
 KINDS = ("fusion", "vision", "lidar")
 """Values of ``model`` that stand for a preset of that kind."""
@@ -275,12 +275,20 @@ class NodeSettings(Settings):
             ),
             lidar=self.lidar,
             anchor=anchor,
+            standby=standby(
+                model.modality,
+                model.frame,
+                (self.lidar,),
+                sorted(used, key=lambda name: name != self.anchor_camera),
+                anchor,
+            ),
             base_frame=self.base_frame,
             fixed_frame=self.fixed_frame,
             sweeps=model.sweeps if self.sweeps < 0 else self.sweeps,
             max_extrapolation=self.max_extrapolation,
             intensity_scale=self.intensity_scale,
             learn_intensity=INTENSITY not in model.tanh_columns,
+            elongation=ELONGATION in model.tanh_columns,
             calibration=load_calibration(self.calibration) if self.calibration else {},
         )
 

@@ -1,14 +1,29 @@
 """From sensor messages to Frames, without ROS."""
 
-from effocc_ros.stream.config import INTENSITY, StreamConfig, rectified_cameras
-from effocc_ros.stream.report import InputStatistics, Problem, SensorState, StreamStatistics
+from effocc_ros.stream.config import (
+    ELONGATION,
+    INTENSITY,
+    StreamConfig,
+    rectified_cameras,
+    standby,
+)
+from effocc_ros.stream.report import (
+    InputStatistics,
+    Problem,
+    Remark,
+    SensorState,
+    StreamStatistics,
+)
 from effocc_ros.stream.stream import Stream
-from effocc_ros.stream.synchronizer import SyncConfig, Trigger
+from effocc_ros.stream.synchronizer import SyncConfig
+from effocc_ros.stream.trigger import Trigger
 
 __all__ = [
+    "ELONGATION",
     "INTENSITY",
     "InputStatistics",
     "Problem",
+    "Remark",
     "SensorState",
     "Stream",
     "StreamConfig",
@@ -16,4 +31,5 @@ __all__ = [
     "SyncConfig",
     "Trigger",
     "rectified_cameras",
+    "standby",
 ]

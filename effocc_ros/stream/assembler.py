@@ -1,7 +1,7 @@
 """From a trigger to a Frame: find every sensor's pose, decode, put the sweeps together."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from effocc_ros.calibration import SensorCalibration
 from effocc_ros.errors import InputError
 from effocc_ros.frame import Camera, Frame, PointCloud
-from effocc_ros.stream.camera_models import CameraModel, CameraModels, CameraView, filed_model
+from effocc_ros.stream.camera_history import CameraModels
+from effocc_ros.stream.camera_model import CameraModel, CameraView, filed_model
 from effocc_ros.stream.config import StreamConfig
 from effocc_ros.stream.headers import no_frame_id
 from effocc_ros.stream.images import Fallback, ImageDecoder
@@ -31,17 +32,23 @@ class Scene:
 
     Attributes:
         stamp: Of the reference, nanoseconds.
-        ego2global: (4, 4) ego pose at ``stamp``.
+        ego2global: (4, 4) ego pose at ``stamp``; identity where it is not known.
         cameras: Cameras whose ``image`` is still a message, with their models.
         sweeps: The reference sweep and earlier ones, newest first; empty without a LiDAR.
-        lidar_frame: tf frame of the LiDAR; empty without one, or where a file says where it is.
+        lidar: Name of the LiDAR of the reference sweep.
+        lidar_frame: Its tf frame; empty without one, or where a file says where it is.
+        beside: Other LiDARs and their sweeps, newest first.
+        ego_lost: Why the ego motion is not known; None where it is, or where there is none.
     """
 
     stamp: int
     ego2global: NDArray[np.float64]
     cameras: tuple[tuple[Camera, CameraModel], ...] = field(repr=False)
     sweeps: tuple[Sweep, ...] = field(repr=False)
+    lidar: str = ""
     lidar_frame: str = ""
+    beside: tuple[tuple[str, tuple[Sweep, ...]], ...] = field(default=(), repr=False)
+    ego_lost: InputError | None = None
 
 
 class Assembler:
@@ -50,7 +57,7 @@ class Assembler:
     Args:
         config: Names of frames and sensors, calibration, number of sweeps.
         transforms: Poses over time.
-        sweeps: Earlier sweeps.
+        sweeps: LiDAR -> its earlier sweeps.
         fallback: Decodes images of encodings that are not known here.
 
     Attributes:
@@ -62,7 +69,7 @@ class Assembler:
         self,
         config: StreamConfig,
         transforms: TransformBuffer,
-        sweeps: SweepBuffer,
+        sweeps: Mapping[str, SweepBuffer],
         fallback: Fallback | None = None,
     ):
         self.config = config
@@ -81,31 +88,47 @@ class Assembler:
     def locate(self, trigger: Trigger, report: Report) -> Scene:
         """Find where everything was: quick, and the only part that reads the buffers.
 
-        A camera or an earlier sweep whose pose cannot be known is reported and left out.
+        A sensor or an earlier sweep whose pose cannot be known is reported and left out. Without
+        the ego pose the moment is taken as standing still: one sweep, and images of one time.
 
         Raises:
-            InputError: The ego pose or the reference sweep's pose cannot be known.
+            InputError: No sensor is left.
         """
-        # First: without the ego pose all else is lost, and one complaint is enough.
-        ego2global = self._ego2global(trigger.stamp)
-        cameras = []
+        ego_lost = self.obstacle(trigger.stamp)
+        still = ego_lost is not None
+        problems, cameras, sweeps = [], [], ()
         for name, (stamp, message) in trigger.images.items():
             try:
-                cameras.append(self._locate_camera(name, stamp, message))
+                cameras.append(self._locate_camera(name, stamp, message, still))
             except InputError as error:
-                report(Problem.of(name, error))
+                problems.append(Problem.of(name, error))
+        lidar, reference = trigger.sensor, trigger.reference
+        beside = []
+        if reference is not None:
+            try:
+                sweeps = self._locate_sweeps(lidar, reference, problems, still)
+                beside = self._locate_others(lidar, reference.stamp, problems, still)
+            except InputError as error:
+                problems.append(Problem.of(lidar, error))
+                if not cameras:
+                    raise ego_lost or error from None  # one complaint is enough
+        for problem in problems:
+            report(problem)
         return Scene(
             stamp=trigger.stamp,
-            ego2global=ego2global,
+            ego2global=self._ego2global(trigger.stamp, still),
             cameras=tuple(cameras),
-            sweeps=self._locate_sweeps(trigger.reference, report),
-            lidar_frame=trigger.reference.frame_id if trigger.reference is not None else "",
+            sweeps=sweeps,
+            lidar=lidar,
+            lidar_frame=reference.frame_id if sweeps else "",
+            beside=tuple(beside),
+            ego_lost=ego_lost,
         )
 
-    def obstacle(self, trigger: Trigger) -> InputError | None:
-        """Return why a trigger cannot be located, None where it can."""
+    def obstacle(self, stamp: int) -> InputError | None:
+        """Return why the ego pose at a stamp cannot be known, None where it can."""
         try:
-            self.locate(trigger, lambda problem: None)
+            self._ego2global(stamp)
         except InputError as error:
             return error
         return None
@@ -155,11 +178,20 @@ class Assembler:
         if not scene.sweeps:
             return None
         reference, *earlier = scene.sweeps
-        points = aggregate_sweeps(reference, earlier, count=self.config.sweeps)
-        frame_id = scene.lidar_frame or self.config.lidar
-        return PointCloud(points, reference.sensor2ego, self.config.lidar, frame_id)
+        points = aggregate_sweeps(
+            reference,
+            earlier,
+            count=self.config.sweeps,
+            keep_fifth=self.config.elongation,
+            beside=[sweeps for _, sweeps in scene.beside],
+        )
+        frame_id = scene.lidar_frame or scene.lidar
+        others = tuple(name for name, _ in scene.beside)
+        return PointCloud(points, reference.sensor2ego, scene.lidar, frame_id, others)
 
-    def _locate_camera(self, name: str, stamp: int, message: Any) -> tuple[Camera, CameraModel]:
+    def _locate_camera(
+        self, name: str, stamp: int, message: Any, still: bool
+    ) -> tuple[Camera, CameraModel]:
         model = self._model(name, stamp)
         frame_id = message.header.frame_id.lstrip("/") or model.frame_id
         camera = Camera(
@@ -168,7 +200,7 @@ class Assembler:
             intrinsics=model.intrinsics,
             sensor2ego=self._sensor2ego(name, stamp, frame_id)
             @ self._in_frame(name, model, stamp),
-            ego2global=self._ego2global(stamp),
+            ego2global=self._ego2global(stamp, still),
             stamp=stamp,
         )
         return camera, model
@@ -206,31 +238,53 @@ class Assembler:
             raise no_frame_id(name)
         return self._transforms.mounting(self.config.base_frame, frame_id, stamp)
 
-    def _ego2global(self, stamp: int) -> NDArray[np.float64]:
-        if not self.config.fixed_frame:
+    def _ego2global(self, stamp: int, still: bool = False) -> NDArray[np.float64]:
+        if still or not self.config.fixed_frame:
             return np.eye(4)
         return self._transforms.lookup(self.config.fixed_frame, self.config.base_frame, stamp)
 
-    def _locate_sweeps(self, reference: RawSweep | None, report: Report) -> tuple[Sweep, ...]:
-        if reference is None:
-            return ()
-        sweeps = [self._locate_sweep(reference)]
+    def _locate_sweeps(
+        self, lidar: str, reference: RawSweep, problems: list[Problem], still: bool
+    ) -> tuple[Sweep, ...]:
         # Without ego motion an earlier sweep would only blur the reference.
-        earlier = self._sweeps.before(reference.stamp) if self.config.fixed_frame else []
-        lost = None
-        for sweep in earlier:
+        moving = self.config.fixed_frame and not still
+        earlier = self._sweeps[lidar].before(reference.stamp) if moving else ()
+        return (
+            self._locate_sweep(lidar, reference, still),
+            *self._locate_earlier(lidar, earlier, problems, still),
+        )
+
+    def _locate_others(
+        self, lidar: str, stamp: int, problems: list[Problem], still: bool
+    ) -> list[tuple[str, tuple[Sweep, ...]]]:
+        """Return the sweeps of the other LiDARs that go with a reference sweep."""
+        found = []
+        for name in self.config.lidars:
+            sweeps = [] if name == lidar else self._sweeps[name].before(stamp + 1, more=1)
+            if not self.config.fixed_frame or still:
+                del sweeps[1:]
+            located = tuple(self._locate_earlier(name, sweeps, problems, still))
+            if located:
+                found.append((name, located))
+        return found
+
+    def _locate_earlier(
+        self, lidar: str, sweeps: Iterable[RawSweep], problems: list[Problem], still: bool
+    ) -> list[Sweep]:
+        located, lost = [], None
+        for sweep in sweeps:
             try:
-                sweeps.append(self._locate_sweep(sweep))
+                located.append(self._locate_sweep(lidar, sweep, still))
             except InputError as error:
                 lost = lost or error
         if lost:
-            report(Problem.of(f"{self.config.lidar} sweeps", lost))
-        return tuple(sweeps)
+            problems.append(Problem.of(f"{lidar} sweeps", lost))
+        return located
 
-    def _locate_sweep(self, sweep: RawSweep) -> Sweep:
+    def _locate_sweep(self, lidar: str, sweep: RawSweep, still: bool) -> Sweep:
         return Sweep(
             points=sweep.points,
-            sensor2ego=self._sensor2ego(self.config.lidar, sweep.stamp, sweep.frame_id),
-            ego2global=self._ego2global(sweep.stamp),
+            sensor2ego=self._sensor2ego(lidar, sweep.stamp, sweep.frame_id),
+            ego2global=self._ego2global(sweep.stamp, still),
             stamp=sweep.stamp,
         )

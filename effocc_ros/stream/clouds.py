@@ -29,7 +29,7 @@ class DecodedCloud:
 
     Attributes:
         points: (N, 4) float32 x, y, z in metres in the sensor's frame and intensity (0 where it
-            is absent or not finite).
+            is absent or not finite); (N, 5) with the elongation, where that is asked for.
         not_finite: How many points were left out because a coordinate is not finite.
         no_return: How many because they lie at the sensor itself or out of its range.
         remarks: What contradicts the data, and how it was understood.
@@ -53,12 +53,13 @@ class CloudReader:
         self._source = source
         self._intensity = IntensityRange(source, intensity_scale)
 
-    def read(self, message: Any, learn: bool = True) -> DecodedCloud:
+    def read(self, message: Any, learn: bool = True, elongation: bool = False) -> DecodedCloud:
         """Read a PointCloud2 of any layout.
 
         Args:
             message: sensor_msgs PointCloud2.
             learn: Whether to learn the scale of its intensity.
+            elongation: Whether to read the elongation as well; 0 where the cloud has none.
 
         Raises:
             InputError: x, y or z is missing, the data are too few, or no point is left.
@@ -69,15 +70,20 @@ class CloudReader:
         data, count, overruled = _dense(message, step, source)
         order, said = _byte_order(message, fields, data, count, step, source)
         names = [name for name in INTENSITY_NAMES if name in fields]
+        stretched = elongation and "elongation" in fields
+        if elongation and not stretched:
+            remarks.append(_no_elongation(fields, source))
         columns = {
             name: _column(data, fields[name], count, step, order)
-            for name in ("x", "y", "z", *names)
+            for name in ("x", "y", "z", *names, *(("elongation",) if stretched else ()))
         }
         remarks += [*overruled, *said]
-        points = np.empty((count, 4), np.float32)
+        points = np.zeros((count, 4 + elongation), np.float32)
         with np.errstate(over="ignore"):  # float64 may hold what float32 cannot
             for place, name in enumerate("xyz"):
                 points[:, place] = columns[name]
+            if stretched:
+                points[:, 4] = np.nan_to_num(columns["elongation"], posinf=0.0, neginf=0.0)
         kept, not_finite, no_return = _returns(points, source)
         intensity = [columns[name] for name in names]
         if kept is not None:
@@ -130,6 +136,14 @@ def _left_out(source: str, count: int, not_finite: int, no_return: int) -> list[
         )
         remarks.append(Remark("no_return", text))
     return remarks
+
+
+def _no_elongation(fields: dict, source: str) -> Remark:
+    text = (
+        f"cloud of {source}: found fields {', '.join(fields)}; expected an elongation, which the "
+        "network was trained with. It is taken as 0: scores will be lower."
+    )
+    return Remark("no_elongation", text)
 
 
 def _point_step(message: Any, fields: dict, source: str) -> tuple[int, list[Remark]]:

@@ -1,14 +1,14 @@
 """How a stream of messages becomes Frames."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from effocc_ros.calibration import SensorCalibration
 from effocc_ros.stream.synchronizer import SyncConfig
 
-INTENSITY = 3
-"""Column of a cloud's points."""
+INTENSITY, ELONGATION = 3, 4
+"""Columns of a cloud's points."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class StreamConfig:
     Attributes:
         sync: Cameras and how their images are matched.
         lidar: Name of the LiDAR.
+        other_lidars: LiDARs whose sweeps are added to those of the first.
         anchor: Camera whose images make the frames; empty: the LiDAR's sweeps make them.
         base_frame: tf frame of the vehicle, the ego frame of all Frames.
         fixed_frame: tf frame that does not move with the vehicle; empty: ego motion is unknown,
@@ -27,6 +28,10 @@ class StreamConfig:
         intensity_scale: Factor that brings the LiDAR's intensity to 0..255.
         learn_intensity: Whether a factor of 1 is learned from the values. Networks that squash
             intensity themselves (Waymo's) want it as the sensor gives it.
+        elongation: Whether the network takes the LiDAR's elongation as a fifth column in place of
+            the time lag, as Waymo's do.
+        standby: Sensors that make the frames while the anchor, or the LiDAR, is silent, in order.
+        clock_offsets: Sensor name, or ``tf`` -> seconds that are added to its stamps.
         calibration: Sensor name -> what a file says of it; it takes precedence over CameraInfo
             and tf.
         rectified: Cameras whose images are rectified already, by the names of their topics.
@@ -34,6 +39,7 @@ class StreamConfig:
 
     sync: SyncConfig
     lidar: str = "LIDAR_TOP"
+    other_lidars: tuple[str, ...] = ()
     anchor: str = ""
     base_frame: str = "base_link"
     fixed_frame: str = "map"
@@ -41,6 +47,9 @@ class StreamConfig:
     max_extrapolation: float = 0.1
     intensity_scale: float = 1.0
     learn_intensity: bool = True
+    elongation: bool = False
+    standby: tuple[str, ...] = ()
+    clock_offsets: Mapping[str, float] = field(default_factory=dict)
     calibration: Mapping[str, SensorCalibration] = field(default_factory=dict)
     rectified: frozenset[str] = frozenset()
 
@@ -52,14 +61,38 @@ class StreamConfig:
         return camera in self.rectified
 
     @property
-    def matching(self) -> SyncConfig:
-        """How images are matched, with offsets from the sensor that makes the frames."""
-        if not self.anchor:
-            return self.sync
-        offsets = {name: self.sync.offsets.get(name, 0.0) for name in self.sync.cameras}
-        start = offsets.get(self.anchor, 0.0)
-        relative = {name: offset - start for name, offset in offsets.items()}
-        return replace(self.sync, offsets=relative)
+    def lidars(self) -> tuple[str, ...]:
+        """Every LiDAR, the one whose sweeps make the frames first."""
+        return (self.lidar, *self.other_lidars)
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Sensors that may make the frames, the preferred one first."""
+        return (self.anchor or self.lidar, *self.standby)
+
+
+def standby(
+    modality: str,
+    grid_frame: str,
+    lidars: Sequence[str],
+    cameras: Sequence[str],
+    anchor: str = "",
+) -> tuple[str, ...]:
+    """Return the sensors that make a network's frames while the preferred one is silent.
+
+    Args:
+        modality: What the network uses: ``fusion``, ``vision`` or ``lidar``.
+        grid_frame: Frame of its grid, ``ego`` or ``lidar``: the latter needs a LiDAR.
+        lidars: Names of the LiDARs, the one that shall make the frames first.
+        cameras: Names of the cameras, the one that shall make the frames first.
+        anchor: Camera that makes the frames; empty: the LiDAR makes them.
+    """
+    usable = (
+        *(() if modality == "vision" else lidars),
+        *(() if "lidar" in (modality, grid_frame) else cameras),
+    )
+    preferred = anchor or next(iter(lidars), "")
+    return tuple(name for name in usable if name != preferred)
 
 
 def rectified_cameras(topics: Mapping[str, str]) -> frozenset[str]:

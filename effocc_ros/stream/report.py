@@ -1,18 +1,14 @@
-"""What a stream reports: problems with messages, counts and rates."""
+"""What a stream reports: problems with messages, counts and states."""
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from statistics import median
 
 from effocc_ros.errors import InputError
 from effocc_ros.stamps import NANOSECONDS
 
-REMEMBERED = 20
-"""Arrivals and matches from which rates and distances are computed."""
-
-PUNCTUAL = 1.5
-"""Mean periods after which the next message is overdue and the rate begins to fall."""
+UNITS = ((86_400 * 365.25, "years"), (86_400, "days"), (3_600, "hours"), (60, "minutes"))
+"""Seconds of each."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +33,14 @@ class Problem:
         reason: Short snake_case name under which it is counted.
         text: One line for people: what was found, what was expected, what to do.
         once: Whether saying it once is enough, because the message is used all the same.
+        noted: Whether no message is lost by it.
     """
 
     source: str
     reason: str
     text: str
     once: bool = False
+    noted: bool = False
 
     @staticmethod
     def of(source: str, error: InputError) -> "Problem":
@@ -52,7 +50,7 @@ class Problem:
     @staticmethod
     def of_remark(source: str, remark: Remark) -> "Problem":
         """Make a Problem of a remark on a message that was used."""
-        return Problem(source, remark.reason, remark.text, once=True)
+        return Problem(source, remark.reason, remark.text, once=True, noted=True)
 
 
 @dataclass(frozen=True)
@@ -103,11 +101,16 @@ class StreamStatistics:
         drops: Reason -> reference messages that did not become a frame.
         rejected: ``source.reason`` -> messages that could not be used; for ``no_image`` frames
             that were made without that camera.
-        noted: ``source.reason`` -> messages that were used, but not without a remark.
+        noted: ``source.reason`` -> messages that were used, but not without a remark; changes of
+            inputs that fall silent and come back.
         waiting: Reference messages that wait for images or tf.
         waiting_since: When the oldest of them came, seconds of the caller's clock; 0 if none.
         waiting_for_tf: True when the oldest of them has its images and waits for tf.
         reference_period: Seconds between the stamps of the reference sensor; 0 if unknown.
+        reference: The sensor that makes the frames now.
+        silent: Sensors that have fallen silent while it goes on.
+        ego_motion: Whether the last frame knew the ego motion; None where there is no fixed frame,
+            and before the first frame.
     """
 
     inputs: Mapping[str, InputStatistics]
@@ -120,62 +123,35 @@ class StreamStatistics:
     waiting_since: float = 0.0
     waiting_for_tf: bool = False
     reference_period: float = 0.0
+    reference: str = ""
+    silent: tuple[str, ...] = ()
+    ego_motion: bool | None = None
 
 
-@dataclass
-class InputCounter:
-    """Counts the messages of one input, and how well its images fit."""
-
-    _count: int = 0
-    _last_stamp: int = 0
-    _arrivals: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
-    _distances: deque[int] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
-
-    def count(self, stamp: int, now: float) -> None:
-        """Count one message."""
-        self._count += 1
-        self._last_stamp = stamp
-        if self._arrivals and now < self._arrivals[-1]:
-            self._arrivals.clear()  # the clock was set back
-        self._arrivals.append(now)
-
-    def matched(self, distance: int) -> None:
-        """Note how far, in nanoseconds, an image lay from where it was expected."""
-        self._distances.append(abs(distance))
-
-    def statistics(self, now: float | None = None) -> InputStatistics:
-        """Return the counts at a moment of the caller's clock; None: when the last one came."""
-        distances = [distance / NANOSECONDS for distance in self._distances]
-        return InputStatistics(
-            count=self._count,
-            rate=rate(self._arrivals, now),
-            last_stamp=self._last_stamp,
-            last_arrival=self._arrivals[-1] if self._arrivals else 0.0,
-            period=mean_period(self._arrivals),
-            distance=median(distances) if distances else None,
-            worst_distance=max(distances, default=None),
-        )
-
-
-def rate(arrivals: deque[float], now: float | None = None) -> float:
-    """Return events per second: constant while they come on time, then falling.
+def no_image(camera: str, stamp: int, distance: int | None, tolerance: float) -> Problem:
+    """Return what to say of a camera without an image for a frame.
 
     Args:
-        arrivals: Seconds, oldest first.
-        now: Seconds on the same clock; None: at the last arrival.
+        camera: The camera's name.
+        stamp: Of the reference, nanoseconds.
+        distance: Nanoseconds from where its image was expected to the nearest; None: no image.
+        tolerance: Seconds that would have been near enough.
     """
-    period = mean_period(arrivals)
-    if not period:
-        return 0.0
-    late = now is not None and now - arrivals[-1] > PUNCTUAL * period
-    return (len(arrivals) - 1) / (now - arrivals[0]) if late else 1.0 / period
+    found = "none" if distance is None else f"the nearest {duration(distance / NANOSECONDS)} away"
+    text = (
+        f"images of {camera}: found {found} at {stamp / NANOSECONDS:.3f} s; expected one within "
+        f"{tolerance:.3g} s. The frame is made without this camera; check its topic, its QoS and "
+        "its clock."
+    )
+    return Problem(camera, "no_image", text)
 
 
-def mean_period(arrivals: deque[float]) -> float:
-    """Return the mean seconds between arrivals, 0 before the second."""
-    if len(arrivals) < 2:
-        return 0.0
-    return (arrivals[-1] - arrivals[0]) / (len(arrivals) - 1)
+def duration(seconds: float) -> str:
+    """Say a time for people: ``53.9 years``, ``3.2 hours``, ``0.53 s``."""
+    for length, name in UNITS:
+        if seconds >= 2 * length:
+            return f"{seconds / length:.1f} {name}"
+    return f"{seconds:.3g} s"
 
 
 def plain(counts: Counter[str]) -> dict[str, int]:

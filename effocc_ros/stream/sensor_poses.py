@@ -1,9 +1,14 @@
 """What is known so far of where the sensors and the vehicle are."""
 
+from collections.abc import Callable
+
+from effocc_ros.errors import InputError
 from effocc_ros.stream.assembler import Assembler
 from effocc_ros.stream.config import StreamConfig
-from effocc_ros.stream.synchronizer import Readiness, Trigger
+from effocc_ros.stream.report import Problem
 from effocc_ros.stream.transform_buffer import TransformBuffer
+from effocc_ros.stream.transform_edge import TransformEdge
+from effocc_ros.stream.trigger import Readiness, Trigger
 
 
 class SensorPoses:
@@ -12,11 +17,15 @@ class SensorPoses:
     Args:
         transforms: Poses over time.
         assembler: Knows the cameras' intrinsics and the stream's config.
+
+    Attributes:
+        ego_motion: Whether the last frame knew the ego motion; None before the first.
     """
 
     def __init__(self, transforms: TransformBuffer, assembler: Assembler):
         self._transforms, self._assembler = transforms, assembler
         self._frames: dict[str, str] = {}
+        self.ego_motion: bool | None = None
 
     @property
     def _config(self) -> StreamConfig:
@@ -29,7 +38,7 @@ class SensorPoses:
 
     def calibrated(self, sensor: str) -> bool:
         """Return whether a camera's intrinsics are known; a LiDAR needs none."""
-        return sensor == self._config.lidar or self._assembler.has_model(sensor)
+        return sensor in self._config.lidars or self._assembler.has_model(sensor)
 
     def mounted(self, sensor: str) -> bool | None:
         """Return whether a sensor's pose on the vehicle is known; None before its messages."""
@@ -44,22 +53,63 @@ class SensorPoses:
         fixed, base = self._config.fixed_frame, self._config.base_frame
         return self._transforms.connected(fixed, base) if fixed else None
 
-    def readiness(self, trigger: Trigger) -> Readiness:
-        """Return whether all that is published of the sensors and of a moment's pose has come."""
+    def obstacle(self, stamp: int) -> InputError | None:
+        """Return why the ego pose at a stamp cannot be known, None where it can."""
+        return self._assembler.obstacle(stamp)
+
+    def told(self, lost: InputError | None) -> list[Problem]:
+        """Note whether a frame knew the ego motion; return what to say where that has changed.
+
+        Args:
+            lost: Why the ego pose was not known, None where it was.
+        """
+        known, before = lost is None, self.ego_motion
+        if not self._config.fixed_frame:
+            return []
+        self.ego_motion = known
+        if known == (before is not False):
+            return []
+        if known:
+            text = "tf: the ego motion is known again."
+            return [Problem("tf", "ego_motion_back", text, noted=True)]
+        text = (
+            f"{lost} Frames are made as if the vehicle stood still, of one sweep, until the ego "
+            "motion is known."
+        )
+        return [Problem("tf", "no_ego_motion", text, noted=True)]
+
+    def ego_edges(self) -> list[TransformEdge]:
+        """Return the transforms that tell the ego motion."""
+        fixed, base = self._config.fixed_frame, self._config.base_frame
+        return self._transforms.moving(fixed, base) if fixed else []
+
+    def readiness(self, trigger: Trigger, hopeless: Callable[[str], bool]) -> Readiness:
+        """Return whether all that is published of the sensors and of a moment's pose has come.
+
+        Args:
+            trigger: The moment.
+            hopeless: Whether a transform, by its name, is silent or of another clock.
+        """
         config, transforms = self._config, self._transforms
-        sensors = config.sync.cameras if config.anchor else (*config.sync.cameras, config.lidar)
         # At the start the first sweep may overtake tf_static and CameraInfo on the way.
         known = all(
             self.mounted(name) and self.calibrated(name)
-            for name in sensors
+            for name in {*config.sync.cameras, trigger.sensor}
             if name in self._frames
         )
         fixed, base = config.fixed_frame, config.base_frame
-        if known and (not fixed or transforms.covers(fixed, base, trigger.newest)):
-            return Readiness.COMPLETE
-        if fixed and transforms.too_early(fixed, base, trigger.stamp):
-            return Readiness.TOO_EARLY
-        return Readiness.INCOMPLETE
+        missed = fixed and not transforms.covers(fixed, base, trigger.newest)
+        if missed and self._worth_waiting(hopeless):
+            early = transforms.too_early(fixed, base, trigger.stamp)
+            return Readiness.TOO_EARLY if early else Readiness.INCOMPLETE
+        return Readiness.COMPLETE if known else Readiness.INCOMPLETE
+
+    def _worth_waiting(self, hopeless: Callable[[str], bool]) -> bool:
+        """Return whether the ego pose may still come: not without tf, once that is known."""
+        edges = self.ego_edges()
+        if not edges:
+            return self.localised() or self.ego_motion is not False
+        return not any(hopeless(edge.name) for edge in edges)
 
     def _filed(self, sensor: str) -> bool:
         filed = self._config.calibration.get(sensor)

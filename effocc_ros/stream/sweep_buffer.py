@@ -17,7 +17,7 @@ class RawSweep:
     Attributes:
         stamp: Nanoseconds.
         frame_id: tf frame of the sensor; empty when the message named none.
-        points: (N, 4) float32 x, y, z in metres and intensity.
+        points: (N, 4) float32 x, y, z in metres and intensity; (N, 5) with elongation.
     """
 
     stamp: int
@@ -54,12 +54,17 @@ class SweepBuffer:
         """Return the sweep that came last, None where none has come."""
         return self._sweeps[-1] if self._sweeps else None
 
-    def before(self, stamp: int) -> list[RawSweep]:
-        """Return the sweeps that a reference at ``stamp`` uses, newest first."""
+    def before(self, stamp: int, more: int = 0) -> list[RawSweep]:
+        """Return the sweeps before a reference at ``stamp`` that it uses, newest first.
+
+        Args:
+            stamp: Nanoseconds.
+            more: How many more than of the reference's own LiDAR.
+        """
         fitting = {
             sweep.stamp: sweep
             for sweep in self._sweeps
             if stamp - self._max_age <= sweep.stamp < stamp
         }
-        newest = sorted(fitting, reverse=True)[: self._count]
+        newest = sorted(fitting, reverse=True)[: self._count + more]
         return [fitting[each] for each in newest]

@@ -7,23 +7,14 @@ vehicle. Matching happens when messages arrive, however busy the network is, and
 on the caller's clock.
 """
 
-from bisect import insort
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
-from itertools import pairwise
-from statistics import median
 from typing import Any
 
 from effocc_ros.stamps import NANOSECONDS
-from effocc_ros.stream.trigger import JUMP_BACK, KeyframeGate
-
-SILENT = NANOSECONDS
-"""A camera whose newest image is older than this is not waited for."""
-
-HOLD_SECONDS = 10.0
-"""How long a trigger that tf does not reach yet is kept while no newer one can be used."""
+from effocc_ros.stream.image_queue import ImageQueue
+from effocc_ros.stream.trigger import JUMP_BACK, KeyframeGate, Readiness, Trigger
 
 MEASURED_TOLERANCE = 0.55
 """Share of a camera's period within which its nearest image lies: half, and a tenth of that for
@@ -31,6 +22,9 @@ jitter. One period further off is another moment."""
 
 LONGEST_TOLERANCE = 0.1
 """Seconds: the tolerance of a camera that is slow, or whose period is not known yet."""
+
+HOLD_SECONDS = 10.0
+"""How long a trigger that tf does not reach yet is kept while no newer one can be used."""
 
 
 @dataclass(frozen=True)
@@ -57,39 +51,6 @@ class SyncConfig:
     queue: int = 15
 
 
-@dataclass(frozen=True)
-class Trigger:
-    """A reference message whose wait is over, and the images that go with it.
-
-    Attributes:
-        stamp: Of the reference message, nanoseconds.
-        reference: What the caller gave with it.
-        images: Camera name -> (stamp, message); a camera without an image is not there.
-        missing: Camera without an image -> nanoseconds from where its image was expected to the
-            nearest one that it has; None where it has none at all.
-        distances: Camera name -> nanoseconds by which its image lies after the expected stamp.
-    """
-
-    stamp: int
-    reference: Any = field(repr=False)
-    images: Mapping[str, tuple[int, Any]] = field(repr=False)
-    missing: Mapping[str, int | None] = field(default_factory=dict)
-    distances: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def newest(self) -> int:
-        """The newest stamp of all that belongs to it."""
-        return max([self.stamp, *(stamp for stamp, _ in self.images.values())])
-
-
-class Readiness(Enum):
-    """Whether all else that a trigger needs (tf, calibration) has come."""
-
-    COMPLETE = "nothing still to come would change it"
-    INCOMPLETE = "usable once its wait is over"
-    TOO_EARLY = "not usable before something more has come"
-
-
 @dataclass
 class Waiting:
     """A reference message that waits.
@@ -98,12 +59,14 @@ class Waiting:
         stamp: Nanoseconds.
         reference: What the caller gave with it.
         arrival: Seconds on the caller's clock.
+        sensor: Whose message it is.
         trigger: Once its images are matched.
     """
 
     stamp: int
     reference: Any
     arrival: float
+    sensor: str = ""
     trigger: Trigger | None = None
 
 
@@ -129,9 +92,8 @@ class Synchronizer:
         self.taken_in = 0
         self.drops: Counter[str] = Counter()
         self._gate = KeyframeGate(config.trigger_interval)
-        self._images: dict[str, list[tuple[int, Any]]] = {name: [] for name in config.cameras}
+        self._images = {name: ImageQueue() for name in config.cameras}
         self._waiting: deque[Waiting] = deque()
-        self._first: int | None = None
         self.newest = self.period = 0
         self.without_tf: Trigger | None = None
 
@@ -146,23 +108,22 @@ class Synchronizer:
         Only a stamp that goes back by more than a second begins anew; any other that is not newer
         than the last one would make two frames of one moment.
         """
-        if self._first is None or stamp > self.newest or stamp < self.newest - JUMP_BACK:
+        if not self.newest or stamp > self.newest or stamp < self.newest - JUMP_BACK:
             return ""
         return "duplicate_stamp" if stamp == self.newest else "out_of_order"
 
-    def add_reference(self, stamp: int, reference: Any, now: float) -> bool:
+    def add_reference(self, stamp: int, reference: Any, now: float, sensor: str = "") -> bool:
         """Add a reference message; return whether it will make a trigger.
 
         Args:
             stamp: Nanoseconds.
             reference: Anything; comes back in the trigger.
             now: Seconds on the caller's clock.
+            sensor: Whose message it is: the cameras' offsets count from this one's.
         """
         if self.stale(stamp):
             return False
-        if self._first is None:
-            self._first = stamp
-        elif stamp < self.newest:
+        if stamp < self.newest:
             self._restart(stamp)
         elif self.newest:
             self.period = stamp - self.newest
@@ -170,41 +131,31 @@ class Synchronizer:
         if not self._gate.accepts(stamp):
             return False
         self.taken_in += 1
-        self._waiting.append(Waiting(stamp, reference, now))
+        self._waiting.append(Waiting(stamp, reference, now, sensor))
         if len(self._waiting) > self.config.queue:
             self._give_up_oldest()
         return True
 
     def add_image(self, camera: str, stamp: int, message: Any) -> bool:
         """Add an image; return False where an image of this stamp was there."""
-        queue = self._images[camera]
-        if queue and stamp < queue[-1][0] - JUMP_BACK:
-            queue.clear()
-        if any(known == stamp for known, _ in queue):
-            return False
-        insort(queue, (stamp, message), key=lambda image: image[0])
-        del queue[: -self.config.queue]
-        return True
+        return self._images[camera].add(stamp, message, self.config.queue)
 
     def newest_image(self, camera: str) -> int | None:
         """Return the stamp of a camera's newest image, None where there is none."""
-        queue = self._images.get(camera)
-        return queue[-1][0] if queue else None
+        return self._images[camera].newest if camera in self._images else None
 
     def tolerance(self, camera: str) -> float:
         """Return the seconds between an image of a camera and its expected stamp, at most."""
         if self.config.tolerance:
             return self.config.tolerance
-        stamps = [stamp for stamp, _ in self._images[camera]]
-        if len(stamps) < 3:
-            return LONGEST_TOLERANCE
-        period = median(after - before for before, after in pairwise(stamps)) / NANOSECONDS
-        return min(MEASURED_TOLERANCE * period, LONGEST_TOLERANCE)
+        period = self._images[camera].period()
+        return min(MEASURED_TOLERANCE * period or LONGEST_TOLERANCE, LONGEST_TOLERANCE)
 
     def ready(
         self,
         now: float,
         readiness: Callable[[Trigger], Readiness] = lambda trigger: Readiness.COMPLETE,
+        silent: Collection[str] = (),
     ) -> list[Trigger]:
         """Return the triggers that need not wait any longer, oldest first.
 
@@ -215,6 +166,7 @@ class Synchronizer:
         Args:
             now: Seconds on the caller's clock; infinity ends all waits.
             readiness: Whether all else that a matched trigger needs has come.
+            silent: Cameras that are not waited for.
         """
         triggers, held = [], 0
         while len(self._waiting) > held:
@@ -223,7 +175,7 @@ class Synchronizer:
             waited = now - each.arrival
             overdue = waited >= self.config.max_wait
             if each.trigger is None:
-                if not overdue and not self._complete(each.stamp):
+                if not overdue and not self._complete(each, silent):
                     break
                 each.trigger = self._match(each)
             state = readiness(each.trigger)
@@ -242,7 +194,7 @@ class Synchronizer:
     def reconfigure(self, config: SyncConfig) -> None:
         """Match by another config from now on; images and triggers that wait stay."""
         self.config = config
-        self._images = {name: self._images.get(name, []) for name in config.cameras}
+        self._images = {name: self._images.get(name) or ImageQueue() for name in config.cameras}
         for each in self._waiting:
             each.trigger = None
 
@@ -272,42 +224,43 @@ class Synchronizer:
 
     def _restart(self, stamp: int) -> None:
         """Begin anew after a jump back in time: images that lie ahead of it are from before it."""
-        self._first = stamp
         self._drop_all("jump_back")
         for queue in self._images.values():
-            if queue and queue[-1][0] > stamp + JUMP_BACK:
-                queue.clear()
+            queue.begin_anew(stamp)
 
     def _drop_all(self, reason: str) -> None:
         self.drops[reason] += len(self._waiting)
         self._waiting.clear()
 
-    def _expected(self, camera: str, stamp: int) -> int:
-        return stamp + round(self.config.offsets.get(camera, 0.0) * NANOSECONDS)
+    def _expected(self, camera: str, waiting: Waiting) -> int:
+        offsets = self.config.offsets
+        seconds = offsets.get(camera, 0.0) - offsets.get(waiting.sensor, 0.0)
+        return waiting.stamp + round(seconds * NANOSECONDS)
 
-    def _complete(self, stamp: int) -> bool:
+    def _complete(self, waiting: Waiting, silent: Collection[str]) -> bool:
         """Return whether no image still to come can be wanted."""
         for camera, queue in self._images.items():
-            # A camera that never sent anything is waited for as if it had done so at the start.
-            last = queue[-1][0] if queue else self._first
-            if last < stamp - SILENT:
+            if camera in silent:
                 continue
-            early = self._expected(camera, stamp) - last
-            if queue and early > 0:
-                early -= min(self.config.accept_within, self.tolerance(camera)) * NANOSECONDS
-            if not queue or early > 0:
+            if queue.newest is None:
+                return False
+            early = self._expected(camera, waiting) - queue.newest
+            within = min(self.config.accept_within, self.tolerance(camera)) * NANOSECONDS
+            if early > within:
                 return False
         return True
 
     def _match(self, waiting: Waiting) -> Trigger:
         matched, missing, distances = {}, {}, {}
         for camera, queue in self._images.items():
-            expected = self._expected(camera, waiting.stamp)
-            nearest = min(queue, key=lambda image: abs(image[0] - expected), default=None)
+            expected = self._expected(camera, waiting)
+            nearest = queue.nearest(expected)
             distance = None if nearest is None else nearest[0] - expected
             limit = round(self.tolerance(camera) * NANOSECONDS)
             if distance is not None and abs(distance) <= limit:
                 matched[camera], distances[camera] = nearest, distance
             else:
                 missing[camera] = None if distance is None else abs(distance)
-        return Trigger(waiting.stamp, waiting.reference, matched, missing, distances)
+        return Trigger(
+            waiting.stamp, waiting.reference, matched, missing, distances, waiting.sensor
+        )

@@ -1,66 +1,31 @@
-"""A tree of tf frames over time: interpolates, and limits extrapolation.
+"""All tf frames over time, from tf messages, for the node and the bag path alike.
 
-Fed with tf messages, it serves the node and the bag path alike.
+tf should be a tree, and often is not: two localisers give one frame two parents, or somebody
+swapped parent and child. Edges that contradict each other are kept side by side, each with its
+own history, as long as each is repeated; what is asked for is found along those in use where that
+is possible, and along the others where it is not.
 """
 
-from bisect import bisect_left, bisect_right, insort
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections import defaultdict
+from heapq import heappop, heappush
 
 import numpy as np
 from numpy.typing import NDArray
 
 from effocc_ros.errors import InputError
-from effocc_ros.geometry import interpolate_rigid, inverse_rigid, rigid
+from effocc_ros.geometry import inverse_rigid
 from effocc_ros.stamps import NANOSECONDS
-from effocc_ros.stream.trigger import JUMP_BACK
+from effocc_ros.stream.report import Remark
+from effocc_ros.stream.transform_edge import OTHER_CLOCK, TransformEdge
 
 PATIENCE = 3
 """A dynamic edge that nobody repeats gives way to one that contradicts it this often."""
 
+LONE_SECONDS = 2.0
+"""Seconds that a frame's other parent, whose period is not known, has to be repeated."""
 
-class Transform(NamedTuple):
-    """One edge of the tf tree: frames, stamp in nanoseconds, (4, 4) child to parent."""
-
-    parent: str
-    child: str
-    stamp: int
-    pose: NDArray[np.float64]
-
-
-def read_transform(message: Any) -> Transform:
-    """Read a geometry_msgs/TransformStamped.
-
-    Raises:
-        InputError: The quaternion has no unit length, or a number is not finite.
-    """
-    position, rotation = message.transform.translation, message.transform.rotation
-    parent, child = message.header.frame_id, message.child_frame_id
-    quaternion = np.array([rotation.w, rotation.x, rotation.y, rotation.z])
-    translation = np.array([position.x, position.y, position.z])
-    length = np.linalg.norm(quaternion)
-    if not np.isfinite(translation).all() or not abs(length - 1.0) < 0.1:
-        raise InputError(
-            f"tf {parent} <- {child}",
-            found=f"quaternion of length {length:.3g}, translation {translation.tolist()}",
-            expected="a unit quaternion and finite metres",
-            do="Look at who publishes it",
-            reason="bad_transform",
-        )
-    header = message.header.stamp
-    stamp = int(header.sec) * NANOSECONDS + int(header.nanosec)
-    return Transform(parent, child, stamp, rigid(quaternion / length, translation))
-
-
-@dataclass
-class _Edge:
-    """What is known of one child frame: child-to-parent poses, oldest first."""
-
-    parent: str
-    static: bool
-    received: int = 0
-    stamps: list[int] = field(default_factory=list)
-    poses: dict[int, NDArray[np.float64]] = field(default_factory=dict)
+DETOUR = 100
+"""Edges in use that one edge not in use is worth."""
 
 
 class TransformBuffer:
@@ -75,17 +40,25 @@ class TransformBuffer:
     def __init__(self, cache_s: float = 10.0, max_extrapolation_s: float = 0.1):
         self._cache = round(cache_s * NANOSECONDS)
         self._reach = round(max_extrapolation_s * NANOSECONDS)
-        self._edges: dict[str, _Edge] = {}
-        self._refused: dict[tuple[str, str], tuple[int, dict[str, int]]] = {}
+        self._edges: dict[str, dict[str, TransformEdge]] = {}
+        """Child -> parent -> edge; the parent in use comes first."""
+        self._refused: dict[tuple[str, str], tuple[int, dict[TransformEdge, int]]] = {}
+        self._paths: dict[tuple[str, str], list[tuple[TransformEdge, bool]] | None] = {}
+        """(target, source) -> edges, each with True where it is taken upwards."""
+
+    @property
+    def frames(self) -> set[str]:
+        """Names of all frames."""
+        return {*self._edges, *(name for parents in self._edges.values() for name in parents)}
 
     def add(
         self, parent: str, child: str, stamp: int, pose: NDArray[np.float64], static: bool = False
-    ) -> None:
+    ) -> Remark | None:
         """Add one transform.
 
         An edge that is published both as static and as dynamic is treated as dynamic: the poses
-        over time say more. A frame that gets another parent begins anew under it. A dynamic edge
-        that would close a loop replaces the one it contradicts when only it is repeated.
+        over time say more. A dynamic edge that would close a loop replaces the one it contradicts
+        when only it is repeated; so does one that gives a frame another parent.
 
         Args:
             parent: Parent frame.
@@ -94,29 +67,26 @@ class TransformBuffer:
             pose: (4, 4) child to parent.
             static: True for an edge that holds at all times.
 
+        Returns:
+            What to say of a frame with two parents that are both repeated.
+
         Raises:
-            InputError: A frame has no name, or the edge would close a loop.
+            InputError: The edge would close a loop.
         """
-        parent, child = parent.lstrip("/"), child.lstrip("/")
-        _check_names(parent, child)
-        self._open_loop(parent, child)
-        edge = self._edges.get(child)
-        known = edge is not None and edge.parent == parent
-        if known and static and not edge.static:
-            return
-        if not known or edge.static != static:
-            self._edges[child] = edge = _Edge(parent, static)
-        edge.received += 1
-        if static:
-            edge.stamps, edge.poses = [0], {0: pose}
-            return
-        if edge.stamps and stamp < edge.stamps[-1] - JUMP_BACK:
-            edge.stamps, edge.poses = [], {}
-        if stamp not in edge.poses:
-            insort(edge.stamps, stamp)
-        edge.poses[stamp] = pose
-        while edge.stamps[0] < edge.stamps[-1] - self._cache:
-            del edge.poses[edge.stamps.pop(0)]
+        parents = self._edges.get(child, {})
+        edge = parents.get(parent)
+        if edge is None:
+            self._open_loop(parent, child)
+        elif static and not edge.static:
+            return None
+        returns = edge is not None and not edge.in_a_row
+        if edge is None or edge.static != static:
+            edge = TransformEdge(parent, child, static)
+            self._edges.setdefault(child, {})[parent] = edge
+            self._paths.clear()
+        edge.add(stamp, pose, self._cache)
+        rivals = [each for each in self._edges[child].values() if each is not edge]
+        return self._judge(edge, rivals, returns) if rivals else None
 
     def lookup(self, target: str, source: str, stamp: int) -> NDArray[np.float64]:
         """Return the (4, 4) transform from ``source`` to ``target`` at ``stamp``.
@@ -125,7 +95,7 @@ class TransformBuffer:
             InputError: A frame is unknown, the two are not connected, or the stamp lies too far
                 beyond what is known.
         """
-        return self._chain(target, source, lambda child: self._pose_at(child, stamp))
+        return self._chain(target, source, lambda edge: edge.at(stamp, self._reach))
 
     def mounting(self, target: str, source: str, stamp: int) -> NDArray[np.float64]:
         """Return the transform between two frames that do not move in each other.
@@ -136,33 +106,32 @@ class TransformBuffer:
         Raises:
             InputError: A frame is unknown, or the two are not connected.
         """
-        return self._chain(target, source, lambda child: self._nearest_pose(child, stamp))
+        return self._chain(target, source, lambda edge: edge.nearest(stamp))
 
     def connected(self, target: str, source: str) -> bool:
         """Return whether a chain of transforms between the two frames is known."""
-        try:
-            self._path(target, source)
-        except InputError:
-            return False
-        return True
+        return self._path(target, source) is not None
+
+    def moving(self, target: str, source: str) -> list[TransformEdge]:
+        """Return the dynamic edges between two frames; none where they are not connected."""
+        return [edge for edge, _ in self._path(target, source) or () if not edge.static]
 
     def covers(self, target: str, source: str, stamp: int) -> bool:
         """Return whether no transform still to come would change what is known of ``stamp``."""
-        try:
-            up, down = self._path(target, source)
-        except InputError:
+        if not self.connected(target, source):
             return False
-        edges = (self._edges[child] for child in (*up, *down))
-        return all(
-            edge.static or edge.stamps[0] - self._reach <= stamp <= edge.stamps[-1]
-            for edge in edges
-        )
+        return all(edge.covers(stamp, self._reach) for edge in self.moving(target, source))
+
+    def too_early(self, target: str, source: str, stamp: int) -> bool:
+        """Return whether :meth:`lookup` fails now and would not with newer transforms."""
+        lags = [stamp - edge.newest for edge in self.moving(target, source)]
+        return any(self._reach < lag < OTHER_CLOCK for lag in lags)
 
     def has_frame_at(self, frame: str, translation: NDArray, stamp: int) -> bool:
         """Return whether another frame has the axes of one and its origin at (3,) metres in it."""
         slack = 0.002 + 0.05 * np.linalg.norm(translation)
         frame = frame.lstrip("/")
-        for other in {*self._edges, *(edge.parent for edge in self._edges.values())} - {frame}:
+        for other in self.frames - {frame}:
             if self.connected(frame, other):
                 pose = self.mounting(frame, other, stamp)
                 near = np.linalg.norm(pose[:3, 3] - translation) < slack
@@ -170,30 +139,41 @@ class TransformBuffer:
                     return True
         return False
 
-    def too_early(self, target: str, source: str, stamp: int) -> bool:
-        """Return whether :meth:`lookup` fails now and would not with newer transforms."""
-        try:
-            up, down = self._path(target, source)
-        except InputError:
-            return False
-        edges = [self._edges[child] for child in (*up, *down)]
-        newest = [edge.stamps[-1] for edge in edges if not edge.static]
-        return any(stamp > known + self._reach for known in newest)
+    def _judge(
+        self, edge: TransformEdge, rivals: list[TransformEdge], returns: bool
+    ) -> Remark | None:
+        """Forget the other parents that nobody repeats; say so where both are repeated."""
+        parents = self._edges[edge.child]
+        for rival in rivals:
+            rival.in_a_row = 0
+            patience = PATIENCE * rival.period() or LONE_SECONDS
+            lone = edge.in_a_row > PATIENCE and edge.newest - edge.since > patience * NANOSECONDS
+            if lone and not rival.static and not edge.static:
+                del parents[rival.parent]
+                self._paths.clear()
+        fixed = edge.static and any(each.static for each in rivals)
+        mixed = edge.static != rivals[0].static and max(edge.received, rivals[0].received) > 1
+        if not (returns or fixed or mixed) or len(parents) < 2:
+            return None
+        names = " and ".join(f"'{name}'" for name in parents)
+        text = (
+            f"tf of '{edge.child}': found parents {names}, each published by somebody; expected "
+            "one. Each is used where it leads to what is asked for. Stop one of the two "
+            "publishers, or let the localiser publish map <- odom in place of the frame itself."
+        )
+        return Remark("two_parents", text)
 
     def _open_loop(self, parent: str, child: str) -> None:
         """Refuse an edge that closes a loop, or forget what it contradicts and nobody repeats."""
-        above = self._ancestors(parent)
-        if child not in above:
+        loop = self._way_up(parent, child)
+        if loop is None:
             return
-        loop = {name: self._edges[name].received for name in above[: above.index(child)]}
-        count, before = self._refused.get((parent, child), (0, loop))
-        lonely = [
-            name
-            for name, received in loop.items()
-            if received == before.get(name) and not self._edges[name].static
-        ]
+        count, before = self._refused.get((parent, child), (0, {}))
+        before = before or {edge: edge.received for edge in loop}
+        lonely = [edge for edge in loop if edge.received == before.get(edge) and not edge.static]
         if count >= PATIENCE and lonely:
-            del self._edges[lonely[0]], self._refused[parent, child]
+            del self._edges[lonely[0].child][lonely[0].parent], self._refused[parent, child]
+            self._paths.clear()
             return
         self._refused[parent, child] = (count + 1, before)
         raise InputError(
@@ -204,99 +184,62 @@ class TransformBuffer:
             reason="tf_loop",
         )
 
-    def _ancestors(self, frame: str) -> list[str]:
-        """The frame itself, its parent, and so on up to the root."""
-        names = [frame]
-        while names[-1] in self._edges:
-            names.append(self._edges[names[-1]].parent)
-        return names
+    def _way_up(self, frame: str, goal: str, seen: tuple = ()) -> list[TransformEdge] | None:
+        """Return the edges from a frame up to one above it, None where it is not above."""
+        if frame == goal:
+            return []
+        for parent, edge in self._edges.get(frame, {}).items():
+            if parent not in seen:
+                rest = self._way_up(parent, goal, (*seen, frame))
+                if rest is not None:
+                    return [edge, *rest]
+        return None
 
-    def _path(self, target: str, source: str) -> tuple[list[str], list[str]]:
-        """Children of the edges from ``source`` up to the meeting point, and from ``target``."""
-        up = self._ancestors(source.lstrip("/"))
-        down = self._ancestors(target.lstrip("/"))
-        meeting = next((name for name in up if name in down), None)
-        if meeting is None:
-            raise self._not_connected(up, down)
-        return up[: up.index(meeting)], down[: down.index(meeting)]
+    def _path(self, target: str, source: str) -> list[tuple[TransformEdge, bool]] | None:
+        """Return the edges from source to target, None where they are not connected."""
+        ends = target.lstrip("/"), source.lstrip("/")
+        if ends not in self._paths:
+            self._paths[ends] = self._shortest(*ends)
+        return self._paths[ends]
+
+    def _shortest(self, target: str, source: str) -> list[tuple[TransformEdge, bool]] | None:
+        neighbours = defaultdict(list)
+        for child, parents in self._edges.items():
+            for place, (parent, edge) in enumerate(parents.items()):
+                cost = DETOUR if place else 1
+                neighbours[child].append((parent, cost, (edge, True)))
+                neighbours[parent].append((child, cost, (edge, False)))
+        heap, done, number = [(0, 0, source, [])], set(), 0
+        while heap:
+            length, _, frame, path = heappop(heap)
+            if frame == target:
+                return path
+            if frame in done:
+                continue
+            done.add(frame)
+            for other, cost, step in neighbours[frame]:
+                number += 1
+                heappush(heap, (length + cost, number, other, [*path, step]))
+        return None
 
     def _chain(self, target: str, source: str, pose) -> NDArray[np.float64]:
-        up, down = self._path(target, source)
-        source2meeting, target2meeting = np.eye(4), np.eye(4)
-        for child in up:
-            source2meeting = pose(child) @ source2meeting
-        for child in down:
-            target2meeting = pose(child) @ target2meeting
-        return inverse_rigid(target2meeting) @ source2meeting
+        path = self._path(target, source)
+        if path is None:
+            raise self._not_connected(target, source)
+        source2target = np.eye(4)
+        for edge, upwards in path:
+            step = pose(edge)
+            source2target = (step if upwards else inverse_rigid(step)) @ source2target
+        return source2target
 
-    def _pose_at(self, child: str, stamp: int) -> NDArray[np.float64]:
-        edge = self._edges[child]
-        if edge.static or stamp in edge.poses:
-            return edge.poses[0 if edge.static else stamp]
-        stamps = edge.stamps
-        beyond = max(stamps[0] - stamp, stamp - stamps[-1])
-        if beyond > self._reach:
-            raise self._too_far(child, edge, stamp, beyond)
-        if len(stamps) == 1:
-            return edge.poses[stamps[0]]
-        first, second = _around(stamps, stamp)
-        fraction = (stamp - first) / (second - first)
-        return interpolate_rigid(edge.poses[first], edge.poses[second], fraction)
-
-    def _nearest_pose(self, child: str, stamp: int) -> NDArray[np.float64]:
-        edge = self._edges[child]
-        after = bisect_left(edge.stamps, stamp)
-        near = edge.stamps[max(after - 1, 0) : after + 1]
-        return edge.poses[min(near, key=lambda known: abs(known - stamp))]
-
-    def _too_far(self, child: str, edge: _Edge, stamp: int, beyond: int) -> InputError:
-        known = " to ".join(f"{edge.stamps[i] / NANOSECONDS:.3f}" for i in (0, -1))
-        return InputError(
-            f"tf {edge.parent} <- {child}",
-            found=f"transforms from {known} s, {beyond / NANOSECONDS:.3f} s away from what is "
-            f"needed at {stamp / NANOSECONDS:.3f} s",
-            expected=f"at most {self._reach / NANOSECONDS:.3f} s",
-            do="Publish it more often or sooner, or raise max_extrapolation",
-            reason="tf_extrapolation",
-        )
-
-    def _not_connected(self, up: list[str], down: list[str]) -> InputError:
-        known = {*self._edges, *(edge.parent for edge in self._edges.values())}
-        unknown = [names[0] for names in (up, down) if names[0] not in known]
+    def _not_connected(self, target: str, source: str) -> InputError:
+        known, (target, source) = self.frames, (target.lstrip("/"), source.lstrip("/"))
+        unknown = [name for name in (source, target) if name not in known]
         found = f"no transform that names '{unknown[0]}'" if unknown else "two separate trees"
-        frames = ", ".join(sorted(known)) or "none"
         return InputError(
-            f"tf {down[0]} <- {up[0]}",
-            found=f"{found} (frames known: {frames})",
+            f"tf {target} <- {source}",
+            found=f"{found} (frames known: {', '.join(sorted(known)) or 'none'})",
             expected="a chain of transforms between the two",
             do="Publish it on /tf or /tf_static, or correct base_frame and fixed_frame",
             reason="tf_missing" if unknown else "tf_disconnected",
         )
-
-
-def _check_names(parent: str, child: str) -> None:
-    if not parent or not child:
-        raise InputError(
-            "tf",
-            found=f"a transform from '{child}' to '{parent}'",
-            expected="names for both frames",
-            do="Look at who publishes it",
-            reason="empty_frame_id",
-        )
-
-
-def _around(stamps: list[int], stamp: int) -> tuple[int, int]:
-    """Return the two known stamps between or beyond which a pose is computed.
-
-    Beyond the ends the motion is measured over at least the time that it goes on for, where the
-    history is that long: the noise of two poses close in time would grow with the distance.
-    """
-    oldest, newest = stamps[0], stamps[-1]
-    if stamp > newest:
-        before = bisect_right(stamps, newest - (stamp - newest)) - 1
-        return stamps[max(before, 0)], newest
-    if stamp < oldest:
-        after = bisect_left(stamps, oldest + (oldest - stamp))
-        return oldest, stamps[min(after, len(stamps) - 1)]
-    after = bisect_left(stamps, stamp)
-    return stamps[after - 1], stamps[after]

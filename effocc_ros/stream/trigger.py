@@ -1,6 +1,10 @@
-"""Which reference stamps become frames."""
+"""Moments that become frames: which they are, and what belongs to one."""
 
 from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
 
 from effocc_ros.stamps import NANOSECONDS
 
@@ -42,3 +46,38 @@ class KeyframeGate:
         """Forget that this stamp and later ones were accepted."""
         while self._accepted and self._accepted[-1] >= stamp:
             self._accepted.pop()
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """A reference message whose wait is over, and the images that go with it.
+
+    Attributes:
+        stamp: Of the reference message, nanoseconds.
+        reference: What the caller gave with it.
+        images: Camera name -> (stamp, message); a camera without an image is not there.
+        missing: Camera without an image -> nanoseconds from where its image was expected to the
+            nearest one that it has; None where it has none at all.
+        distances: Camera name -> nanoseconds by which its image lies after the expected stamp.
+        sensor: The camera or LiDAR whose message the reference is.
+    """
+
+    stamp: int
+    reference: Any = field(repr=False)
+    images: Mapping[str, tuple[int, Any]] = field(repr=False)
+    missing: Mapping[str, int | None] = field(default_factory=dict)
+    distances: Mapping[str, int] = field(default_factory=dict)
+    sensor: str = ""
+
+    @property
+    def newest(self) -> int:
+        """The newest stamp of all that belongs to it."""
+        return max([self.stamp, *(stamp for stamp, _ in self.images.values())])
+
+
+class Readiness(Enum):
+    """Whether all else that a trigger needs (tf, calibration) has come."""
+
+    COMPLETE = "nothing still to come would change it"
+    INCOMPLETE = "usable once its wait is over"
+    TOO_EARLY = "not usable before something more has come"

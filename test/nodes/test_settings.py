@@ -99,16 +99,18 @@ def stream_config(model, **changes):
 def test_a_fusion_model_is_triggered_by_the_lidar():
     config = stream_config("fusion_r18")
     assert config.anchor == ""
+    assert config.standby[0] == "CAM_FRONT"
+    assert set(config.standby) == set(NUSCENES_CAMERAS)
     assert config.sync.cameras == NUSCENES_CAMERAS
     assert config.sync.offsets["CAM_FRONT"] == -0.035
     assert config.sweeps == 9
 
 
-def test_a_vision_model_is_triggered_by_its_anchor_and_offsets_count_from_there():
+def test_a_vision_model_is_triggered_by_its_anchor_and_by_other_cameras_without_it():
     config = stream_config("vision_r50")
     assert config.anchor == "CAM_FRONT"
-    assert config.matching.offsets["CAM_FRONT"] == 0.0
-    assert config.matching.offsets["CAM_BACK"] == pytest.approx(0.025)
+    assert config.sync.offsets["CAM_FRONT"] == -0.035
+    assert config.standby == tuple(name for name in NUSCENES_CAMERAS if name != "CAM_FRONT")
 
 
 def test_a_lidar_model_waits_for_no_camera():

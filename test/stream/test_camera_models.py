@@ -11,7 +11,9 @@ from effocc_ros.bags.messages import header_message
 from effocc_ros.calibration import SensorCalibration
 from effocc_ros.errors import InputError
 from effocc_ros.lenses import Lens
-from effocc_ros.stream.camera_models import CameraModels, camera_model, filed_model
+from effocc_ros.stream.camera_history import CameraModels
+from effocc_ros.stream.camera_info import camera_model
+from effocc_ros.stream.camera_model import filed_model
 from effocc_ros.stream.config import StreamConfig, rectified_cameras
 from effocc_ros.stream.synchronizer import SyncConfig
 

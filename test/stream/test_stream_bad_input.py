@@ -112,7 +112,6 @@ def test_a_cloud_with_nan_is_used_without_those_points():
 
 def test_an_unknown_frame_of_the_lidar_drops_the_frame_by_name():
     vehicle = Vehicle(sweeps=3)
-    vehicle.stream.add_image("CAM", jpeg(), 0.0)
     vehicle.stream.add_points(cloud(0.0), 0.0)
     vehicle.stream.add_points(cloud(0.05, frame="elsewhere"), 0.0)
     assert len(vehicle.frames()) == 1
@@ -199,11 +198,20 @@ def test_tf_that_is_not_connected_is_told_from_tf_that_is_missing():
     assert_next_frame_is_whole(vehicle)
 
 
-def test_tf_that_stopped_is_not_carried_on_for_ever():
+def test_an_unknown_frame_of_the_lidar_leaves_the_cameras():
     vehicle = Vehicle()
+    vehicle.stream.add_image("CAM", jpeg(), 0.0)
+    vehicle.stream.add_points(cloud(frame="elsewhere"), 0.0)
+    assert [frame.inputs for frame in vehicle.frames()] == [("CAM",)]
+    assert vehicle.reasons == ["tf_missing"]
+
+
+def test_tf_that_stopped_is_not_carried_on_for_ever():
+    vehicle = Vehicle(())
     vehicle.stream.add_points(cloud(5.2), 0.0)
-    assert vehicle.frames() == []
-    assert vehicle.stream.statistics().drops == {"tf_extrapolation": 1}
+    (frame,) = vehicle.frames()
+    assert np.array_equal(frame.ego2global, np.eye(4))
+    assert vehicle.reasons == ["no_ego_motion"]
     assert "0.200 s away from what is needed at 1005.200 s" in vehicle.problems[-1].text
 
 

@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+from helpers.sensor_messages import START, transforms
 from hypothesis import given
 from hypothesis import strategies as st
 from transforms3d.axangles import axangle2mat
 
 from effocc_ros.errors import InputError
 from effocc_ros.geometry import inverse_rigid, rigid
+from effocc_ros.stream.transform import read_transform
 from effocc_ros.stream.transform_buffer import TransformBuffer
 
 SECOND = 1_000_000_000
@@ -114,9 +116,14 @@ def test_far_beyond_what_is_known_is_refused(motion, further, forward):
     for stamp in known:
         made.add("map", "base", stamp, pose(stamp))
     reach = SECOND // 10 + further
-    with pytest.raises(InputError, match="raise max_extrapolation") as caught:
+    with pytest.raises(InputError, match=r"at most 0\.100 s") as caught:
         made.lookup("map", "base", known[-1] + reach if forward else known[0] - reach)
-    assert caught.value.reason == "tf_extrapolation"
+    far = reach > 10 * SECOND
+    assert caught.value.reason == ("tf_other_clock" if far else "tf_extrapolation")
+    assert ("clock" in str(caught.value), "max_extrapolation" in str(caught.value)) == (
+        far,
+        not far,
+    )
 
 
 def test_a_lone_pose_holds_within_reach():
@@ -176,8 +183,10 @@ def test_what_is_not_connected_is_not_covered():
 
 
 def test_leading_slashes_of_old_ros_mean_nothing():
-    made = buffer(("/map", "/base", 1, moved(4.0)))
-    assert made.lookup("map", "/base", SECOND)[0, 3] == 4.0
+    (message,) = transforms(0.0, ("/map", "/base", moved(4.0))).transforms
+    made = TransformBuffer()
+    made.add(*read_transform(message))
+    assert made.lookup("map", "/base", START)[0, 3] == 4.0
 
 
 def test_a_static_edge_holds_at_all_times_and_may_be_repeated():
@@ -215,11 +224,57 @@ def test_mounts_told_at_two_hertz_hold_at_all_times():
     assert made.mounting("base", "camera", 500 * SECOND)[0, 3] == 1.5
 
 
-def test_a_frame_that_gets_another_parent_begins_anew_under_it():
-    made = buffer(("map", "base", 1, moved(1.0)), ("odom", "base", 2, moved(2.0)))
+def test_a_frame_that_gets_another_parent_leaves_the_one_before():
+    made, remarks = buffer(("map", "base", 1, moved(1.0))), []
+    for index in range(25):
+        stamp = 2 * SECOND + index * SECOND // 10
+        remarks.append(made.add("odom", "base", stamp, moved(2.0)))
     assert made.lookup("odom", "base", 2 * SECOND)[0, 3] == 2.0
+    assert remarks == [None] * 25
     with pytest.raises(InputError, match="no transform that names 'map'"):
         made.lookup("map", "base", 2 * SECOND)
+
+
+@pytest.mark.parametrize(("slow", "fast"), [("map", "odom"), ("odom", "map")])
+@pytest.mark.parametrize("every", [1, 10])
+def test_two_publishers_of_one_frame_are_named_and_each_keeps_its_history(slow, fast, every):
+    made, remarks = TransformBuffer(), []
+    for index in range(100):
+        stamp = index * SECOND // 20
+        if index % every == 0:
+            remarks.append(made.add(slow, "base", stamp, moved(index / 20)))
+        remarks.append(made.add(fast, "base", stamp, moved(-index / 20)))
+    told = [remark for remark in remarks if remark]
+    assert len(told) > 5
+    assert all("'map'" in each.text and "'odom'" in each.text for each in told)
+    for seconds in (0.5, 2.25, 4.0):
+        stamp = round(seconds * SECOND)
+        assert made.lookup(slow, "base", stamp)[0, 3] == pytest.approx(seconds)
+        assert made.lookup(fast, "base", stamp)[0, 3] == pytest.approx(-seconds)
+
+
+@pytest.mark.parametrize("static_first", [True, False])
+def test_a_frame_may_have_a_static_parent_beside_a_moving_one(static_first):
+    """As where a URDF hangs base_link below base_footprint, and a localiser below map."""
+    static = ("base_footprint", "base", 0, moved(0.5), True)
+    moving = [("map", "base", second, moved(10.0 * second)) for second in range(3)]
+    made, remarks = TransformBuffer(), []
+    for edge in [static, *moving] if static_first else [*moving, static]:
+        parent, child, seconds, pose, *rest = edge
+        remarks.append(made.add(parent, child, seconds * SECOND, pose, *rest))
+    assert made.lookup("map", "base", SECOND)[0, 3] == 10.0
+    assert made.lookup("map", "base_footprint", SECOND)[0, 3] == 9.5
+    assert any("'base_footprint'" in each.text for each in remarks if each)
+
+
+def test_of_two_ways_the_one_in_use_is_taken():
+    made = TransformBuffer()
+    for index in range(40):
+        stamp = index * SECOND // 10
+        made.add("map", "odom", stamp, moved(1.0))
+        made.add("odom", "base", stamp, moved(2.0))
+        made.add("map", "base", stamp, moved(77.0))
+    assert made.lookup("map", "base", SECOND)[0, 3] == 3.0
 
 
 def test_a_missing_frame_is_named_with_those_that_there_are():
@@ -243,8 +298,9 @@ def test_two_trees_are_told_from_a_missing_frame():
 
 @pytest.mark.parametrize(("parent", "child"), [("", "base"), ("map", ""), ("/", "base")])
 def test_frames_without_a_name_are_refused(parent, child):
+    (message,) = transforms(0.0, (parent, child, moved(1.0))).transforms
     with pytest.raises(InputError, match="names for both frames") as caught:
-        buffer((parent, child, 1, moved(1.0)))
+        read_transform(message)
     assert caught.value.reason == "empty_frame_id"
 
 

@@ -1,145 +1,19 @@
-"""What CameraInfo messages and calibration files say of the cameras."""
+"""What one CameraInfo says of a camera, and what in it contradicts the rest."""
 
-from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from effocc_ros.calibration import SensorCalibration
 from effocc_ros.errors import InputError
-from effocc_ros.geometry import inverse_rigid
 from effocc_ros.intrinsics import ImageArea, check_pinhole, place_image
-from effocc_ros.lenses import FISHEYE, Lens, check_turning, read_lens, rectify, rectifying_maps
+from effocc_ros.lenses import FISHEYE, Lens, check_turning, read_lens
+from effocc_ros.stream.camera_model import CameraModel
 from effocc_ros.stream.report import Remark
 
 STEEPEST = 45.0
 """Degrees beyond which R is no rectification, but a mounting pose that someone wrote there."""
-
-REMEMBERED = 32
-"""Calibrations of one camera that are kept, for images that wait."""
-
-
-@dataclass(frozen=True)
-class CameraView:
-    """An image as a pinhole sees it.
-
-    Attributes:
-        image: (H, W, 3) uint8.
-        intrinsics: (3, 3) in its pixels.
-        remarks: What contradicted what.
-    """
-
-    image: NDArray[np.uint8]
-    intrinsics: NDArray[np.float64]
-    remarks: tuple[Remark, ...] = ()
-
-
-@dataclass(frozen=True)
-class CameraModel:
-    """How a camera's images are to be understood.
-
-    Attributes:
-        intrinsics: (3, 3) pinhole matrix of the images once they are rectified, in pixels of the
-            whole sensor.
-        raw_intrinsics: (3, 3) matrix of the images as they come; the same where they need nothing.
-        lens: What must be undone; None where images are as a pinhole sees them.
-        area: Size, region of interest and binning that the matrices go with.
-        frame_id: tf frame of the camera; may be empty.
-        said_by: Where this is from, for errors.
-        rotation: (3, 3) camera frame to the frame of the images once rectified (R).
-        first_camera: (3,) metres, from P: where the stereo pair's first camera is, in the frame of
-            the rectified images; zero for a camera of its own.
-        remarks: What contradicts what in the message, and how it was understood.
-    """
-
-    intrinsics: NDArray[np.float64]
-    raw_intrinsics: NDArray[np.float64]
-    lens: Lens | None = None
-    area: ImageArea = ImageArea()  # noqa: RUF009 (frozen)
-    frame_id: str = ""
-    said_by: str = "CameraInfo"
-    rotation: NDArray[np.float64] = field(default_factory=lambda: np.eye(3))
-    first_camera: NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
-    remarks: tuple[Remark, ...] = ()
-
-    def view(self, image: NDArray[np.uint8], source: str) -> CameraView:
-        """Rectify an image that may be cropped, binned or shrunk.
-
-        Raises:
-            InputError: The image is not of this camera, by its size.
-        """
-        size, what = (image.shape[1], image.shape[0]), f"{self.said_by} of {source}"
-        fisheye = self.lens is not None and self.lens.family == FISHEYE
-        placed = place_image(self.area, size, self.raw_intrinsics, what, fisheye=fisheye)
-        intrinsics = placed.matrix @ self.intrinsics
-        if self.lens is not None:
-            raw = placed.matrix @ self.raw_intrinsics
-            matrices = (each.tobytes() for each in (raw, self.rotation, intrinsics))
-            image = rectify(image, rectifying_maps(self.lens, *matrices, size))
-        remarks = (Remark("contradicting_camera_info", placed.remark),) if placed.remark else ()
-        return CameraView(image, intrinsics, remarks)
-
-    def pose(self, *, shifted: bool = True) -> NDArray[np.float64]:
-        """Return the pose of the rectified images in the camera's tf frame, (4, 4).
-
-        Args:
-            shifted: Whether that frame is the stereo pair's first camera's, so that this camera
-                is a baseline away from it.
-        """
-        frame2image = np.eye(4)
-        frame2image[:3, :3] = self.rotation
-        if shifted:
-            frame2image[:3, 3] = self.first_camera
-        return inverse_rigid(frame2image)
-
-
-class CameraModels:
-    """The calibrations of all cameras over time: they may change within a recording."""
-
-    def __init__(self):
-        self._known: dict[str, deque[tuple[int, CameraModel]]] = {}
-        self._messages: dict[str, tuple] = {}
-        self._refused: dict[str, InputError] = {}
-
-    def __contains__(self, camera: str) -> bool:
-        """Whether a CameraInfo has come, good or bad."""
-        return camera in self._known or camera in self._refused
-
-    def add(self, camera: str, message: Any, rectified: bool) -> CameraModel | None:
-        """Add a CameraInfo; return its model, None where nothing has changed.
-
-        Raises:
-            InputError: It cannot be used; the ones before it hold.
-        """
-        content = (*_content(message), rectified)
-        if self._messages.get(camera) == content:
-            return None
-        try:
-            model = camera_model(message, camera, rectified)
-        except InputError as error:
-            self._refused[camera] = error
-            raise
-        self._messages[camera] = content
-        stamp = int(message.header.stamp.sec) * 1_000_000_000 + int(message.header.stamp.nanosec)
-        history = self._known.setdefault(camera, deque(maxlen=REMEMBERED))
-        while history and history[-1][0] >= stamp:  # sent again, or time has jumped back
-            history.pop()
-        history.append((stamp, model))
-        return model
-
-    def at(self, camera: str, stamp: int) -> CameraModel:
-        """Return the model that holds for an image; the first one for images before it.
-
-        Raises:
-            KeyError: No CameraInfo of that camera has come.
-            InputError: None of them could be used.
-        """
-        if camera not in self._known and camera in self._refused:
-            raise self._refused[camera]
-        history = self._known[camera]
-        return next((model for since, model in reversed(history) if since <= stamp), history[0][1])
 
 
 def camera_model(message: Any, source: str, rectified: bool = False) -> CameraModel:
@@ -192,17 +66,6 @@ def camera_model(message: Any, source: str, rectified: bool = False) -> CameraMo
     target = raw if projection is None else projection
     model = replace(model, intrinsics=target, raw_intrinsics=raw, lens=lens)
     return _in_pair(model, message, left, what, remarks, turned=projection is not None)
-
-
-def filed_model(known: SensorCalibration, source: str) -> CameraModel:
-    """Return the model of a camera whose intrinsics are in a calibration file."""
-    area = ImageArea(known.size or (0, 0))
-    lens = None if known.rectified else known.lens
-    if lens is not None and lens.is_pinhole:
-        lens = None
-    if lens is not None and known.size:
-        check_turning(lens, known.intrinsics, known.size, f"calibration of {source}")
-    return CameraModel(known.intrinsics, known.intrinsics, lens, area, said_by="calibration")
 
 
 def _base(message: Any, what: str) -> CameraModel:
@@ -306,16 +169,4 @@ def _no_projection(what: str, lens: Lens) -> InputError:
         expected="P, the matrix of the rectified images",
         do="Use the raw topic, which is rectified here, or fill P in",
         reason="no_intrinsics",
-    )
-
-
-def _content(message: Any) -> tuple:
-    part = message.roi
-    return (
-        message.header.frame_id,
-        message.distortion_model,
-        *(np.asarray(values, np.float64).tobytes() for values in (message.k, message.p)),
-        *(np.asarray(values, np.float64).tobytes() for values in (message.r, message.d)),
-        *(message.width, message.height, message.binning_x, message.binning_y),
-        *(part.x_offset, part.y_offset, part.width, part.height),
     )

@@ -1,0 +1,142 @@
+"""Whose clock is not that of the others."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from statistics import median
+
+from effocc_ros.stamps import NANOSECONDS
+from effocc_ros.stream.report import Remark, duration
+from effocc_ros.stream.trigger import JUMP_BACK
+
+COMPARED = 5
+"""Messages of an input by which its clock is judged."""
+
+DIFFERENT = 0.5
+"""Seconds between two clocks from which it is said."""
+
+ASTRAY = 10.0
+"""Seconds from which a sensor cannot belong to the others' moments."""
+
+UNDECIDED = 3.0
+"""Seconds for which an input that came may still decide between two that disagree."""
+
+SINCE_BOOT = 1e9
+"""Seconds: stamps below are no dates of this century but count from a start."""
+
+
+@dataclass
+class _Clock:
+    last: int = 0
+    arrivals: deque[float] = field(default_factory=lambda: deque(maxlen=COMPARED))
+    lags: deque[float] = field(default_factory=lambda: deque(maxlen=COMPARED))
+    """Seconds by which its stamps lay before the caller's clock when they came."""
+
+    @property
+    def known(self) -> bool:
+        return len(self.lags) == COMPARED
+
+    @property
+    def lag(self) -> float:
+        return median(self.lags)
+
+    @property
+    def spread(self) -> float:
+        return max(self.lags) - min(self.lags)
+
+
+class ClockWatch:
+    """Compares the clocks of all inputs by how far each lies from the caller's on arrival.
+
+    The caller's own clock need not be any of theirs, as when a bag is played: only differences
+    between inputs count, and most inputs are right.
+    """
+
+    def __init__(self):
+        self._clocks: dict[str, _Clock] = {}
+        self._ahead: dict[str, float] = {}
+
+    def note(
+        self, source: str, stamp: int, arrived: float, slack: float = DIFFERENT
+    ) -> Remark | None:
+        """Note a message, and return what to say of its clock where it is not the others'.
+
+        Args:
+            source: The input.
+            stamp: Nanoseconds.
+            arrived: When it came, seconds of a clock that is the same for all inputs.
+            slack: Seconds between the clocks that are of no matter.
+        """
+        clock = self._clocks.setdefault(source, _Clock())
+        if stamp < clock.last - JUMP_BACK:
+            for each in self._clocks.values():  # a bag that begins anew begins for all
+                each.arrivals.clear()
+                each.lags.clear()
+        clock.last = stamp
+        clock.arrivals.append(arrived)
+        clock.lags.append(arrived - stamp / NANOSECONDS)
+        if not clock.known:
+            return None
+        usual = self._usual(clock)
+        if usual is None:
+            return None
+        ahead = usual - clock.lag
+        if abs(ahead) < max(slack, 2.0 * clock.spread):
+            self._ahead.pop(source, None)
+            return None
+        self._ahead[source] = ahead
+        return _remark(source, ahead, stamp)
+
+    def ahead(self, source: str) -> float:
+        """Return the seconds by which an input's clock goes before the others'; 0 if it does not.
+
+        Only what was said of it counts.
+        """
+        return self._ahead.get(source, 0.0)
+
+    def astray(self, source: str) -> bool:
+        """Return whether an input's stamps are of no use beside the others'."""
+        return abs(self.ahead(source)) > ASTRAY
+
+    def forget(self) -> None:
+        """Begin anew: the clocks were set."""
+        self._clocks.clear()
+        self._ahead.clear()
+
+    def _usual(self, clock: _Clock) -> float | None:
+        """Return the lag of the largest group of inputs that came meanwhile, None if unknown."""
+        since, now = clock.arrivals[0], clock.arrivals[-1]
+        lags, undecided = [], False
+        for each in self._clocks.values():
+            if each.known and each.arrivals[-1] >= since and each.spread < ASTRAY:
+                lags.append(each.lag)
+            elif each.arrivals and now - each.arrivals[-1] < UNDECIDED:
+                undecided = True
+        if len(lags) < 2:
+            return None
+        groups = [[other for other in lags if abs(other - lag) < DIFFERENT] for lag in lags]
+        # Of two that disagree, the one nearer to the caller's clock is right.
+        best = max(groups, key=lambda group: (len(group), -abs(median(group))))
+        if undecided and any(len(each) == len(best) and each != best for each in groups):
+            return None
+        return median(best)
+
+
+def _remark(source: str, ahead: float, stamp: int) -> Remark:
+    late = ", or they come that late" if -ASTRAY < ahead < 0 else ""
+    far, side = duration(abs(ahead)), "before" if ahead > 0 else "behind"
+    seconds = stamp / NANOSECONDS
+    text = (
+        f"clock of {source}: found stamps ({seconds:.3f} s) {far} {side} those of the other "
+        "inputs as they come"
+    )
+    if seconds < SINCE_BOOT < seconds - ahead:
+        text += (
+            ", as of a clock that counts from its start; expected one clock for all. Let the "
+            "driver stamp with the computer's time, or synchronise the sensor (PTP)."
+        )
+    else:
+        text += (
+            f"{late}; expected one clock for all. Synchronise them (PTP, chrony), or let "
+            f"{-ahead:.3g} s be added to its stamps (clock_offset_s in the rig)."
+        )
+    return Remark("other_clock", text)

@@ -1,0 +1,158 @@
+"""From sensor messages to moments: what makes one, and what it waits for."""
+
+from typing import Any
+
+from effocc_ros.errors import InputError
+from effocc_ros.stamps import NANOSECONDS
+from effocc_ros.stream.config import StreamConfig
+from effocc_ros.stream.input_watch import InputWatch
+from effocc_ros.stream.reference import ReferenceChoice
+from effocc_ros.stream.report import Problem
+from effocc_ros.stream.sensor_poses import SensorPoses
+from effocc_ros.stream.sweep_buffer import RawSweep, SweepBuffer
+from effocc_ros.stream.synchronizer import Synchronizer, Waiting
+from effocc_ros.stream.trigger import Readiness, Trigger
+
+NEXT_SWEEP = 0.9
+"""Periods after its last sweep at which another LiDAR's next one is expected."""
+
+
+class Moments:
+    """Makes triggers of messages.
+
+    Args:
+        config: Sensors and matching.
+        inputs: Told of every message before it comes here.
+        poses: What is known of where sensors and vehicle are.
+        sweeps: LiDAR -> its sweeps.
+
+    """
+
+    def __init__(
+        self,
+        config: StreamConfig,
+        inputs: InputWatch,
+        poses: SensorPoses,
+        sweeps: dict[str, SweepBuffer],
+    ):
+        self._config, self._inputs, self._poses, self._sweeps = config, inputs, poses, sweeps
+        self._choice = ReferenceChoice(config.references, inputs.silence, inputs.useless)
+        self._synchronizer = Synchronizer(config.sync)
+        self._problems: list[Problem] = []
+
+    @property
+    def reference(self) -> str:
+        """The sensor whose messages make the frames now."""
+        return self._choice.sensor
+
+    @property
+    def period(self) -> float:
+        """Seconds between the last two of its stamps; 0 if unknown."""
+        return self._synchronizer.period / NANOSECONDS
+
+    @property
+    def taken_in(self) -> int:
+        """Reference messages that were to become a frame."""
+        return self._synchronizer.taken_in
+
+    @property
+    def drops(self) -> dict[str, int]:
+        """Reason -> how many of them were given up."""
+        return self._synchronizer.drops
+
+    @property
+    def waiting(self) -> tuple[Waiting, ...]:
+        """Those that wait, oldest first."""
+        return self._synchronizer.waiting
+
+    def tolerance(self, camera: str) -> float:
+        """Return the seconds between an image of a camera and its expected stamp, at most."""
+        return self._synchronizer.tolerance(camera)
+
+    def take_problems(self) -> list[Problem]:
+        """Return what is to be said since the last time: who fell silent, who came back."""
+        taken, self._problems = self._problems, []
+        return taken
+
+    def add_image(self, camera: str, stamp: int, message: Any, now: float) -> str:
+        """Add an image; return why it is ignored, empty where it is not."""
+        added = self._synchronizer.add_image(camera, stamp, message)
+        stale = self._offer(camera, stamp, None, now)
+        return stale or ("" if added else "duplicate_stamp")
+
+    def add_sweep(self, lidar: str, sweep: RawSweep, now: float) -> str:
+        """Add a sweep; return why it makes no frame though it should, empty otherwise."""
+        self._sweeps[lidar].add(sweep)
+        return self._offer(lidar, sweep.stamp, sweep, now)
+
+    def ready(self, now: float) -> tuple[list[Trigger], InputError | None]:
+        """Return the moments that need not wait any longer, oldest first.
+
+        Args:
+            now: Seconds on the caller's clock.
+
+        Returns:
+            The triggers, and why others were given up meanwhile.
+        """
+        if not self._synchronizer.waiting:
+            return [], None
+        silent = [name for name in self._config.sync.cameras if self._gone(name, now)]
+        triggers = self._synchronizer.ready(
+            now, lambda trigger: self._readiness(trigger, now), silent
+        )
+        lost, self._synchronizer.without_tf = self._synchronizer.without_tf, None
+        return triggers, None if lost is None else self._poses.obstacle(lost.stamp)
+
+    def reconfigure(self, config: StreamConfig) -> int:
+        """Let other sensors make the moments; return the newest stamp dropped for that, or 0."""
+        before, self._config = self.reference, config
+        self._synchronizer.reconfigure(config.sync)
+        self._choice.reconfigure(config.references)
+        if self.reference == before:
+            return 0
+        dropped = self._synchronizer.change_reference()
+        self._catch_up()
+        return dropped
+
+    def _offer(self, sensor: str, stamp: int, reference: RawSweep | None, now: float) -> str:
+        if not self._choice.makes(sensor, now):
+            return ""
+        config = self._config
+        sensors = dict.fromkeys((*config.references, *config.sync.cameras, *config.other_lidars))
+        self._problems += self._inputs.changes(tuple(sensors), sensor, now)
+        stale = self._synchronizer.stale(stamp)
+        if not stale:
+            self._synchronizer.add_reference(stamp, reference, now, sensor)
+        return stale
+
+    def _gone(self, name: str, now: float) -> bool:
+        return self._inputs.gone(name, self.reference, now)
+
+    def _readiness(self, trigger: Trigger, now: float) -> Readiness:
+        state = self._poses.readiness(trigger, lambda edge: self._gone(edge, now))
+        if state is Readiness.COMPLETE and trigger.reference is not None:
+            for lidar in self._config.lidars:
+                if lidar != trigger.sensor and self._sweep_is_due(lidar, trigger.stamp, now):
+                    return Readiness.INCOMPLETE
+        return state
+
+    def _sweep_is_due(self, lidar: str, stamp: int, now: float) -> bool:
+        """Return whether another LiDAR's sweep from before a moment is still to come."""
+        newest = self._sweeps[lidar].newest()
+        if self._gone(lidar, now):
+            return False
+        period = round(NEXT_SWEEP * self._inputs.silence.period(lidar) * NANOSECONDS)
+        return newest is None or newest.stamp + period <= stamp
+
+    def _catch_up(self) -> None:
+        """Let the sensor that now makes the frames make one of what it sent a moment ago.
+
+        Its newest message may belong to a moment that the sensor before it has not told yet, and
+        from now on will not tell.
+        """
+        sensor, synchronizer = self.reference, self._synchronizer
+        sweep = self._sweeps[sensor].newest() if sensor in self._sweeps else None
+        stamp = synchronizer.newest_image(sensor) if sweep is None else sweep.stamp
+        if stamp and 0 < synchronizer.newest < stamp:
+            arrival = self._inputs.last_arrival(sensor)
+            synchronizer.add_reference(stamp, sweep, arrival, sensor)

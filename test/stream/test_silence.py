@@ -1,0 +1,94 @@
+"""Who is silent: by the periods of both, however far their clocks or the gaps between stamps."""
+
+import pytest
+
+from effocc_ros.stream.silence import SilenceWatch
+
+SECOND = 1_000_000_000
+
+
+def run(watch: SilenceWatch, name: str, times, shift: float = 0.0) -> None:
+    for seconds in times:
+        watch.heard(name, round((1000 + seconds + shift) * SECOND), seconds)
+
+
+def interleaved(watch: SilenceWatch, periods: dict[str, float], begin: float, end: float) -> None:
+    """Let inputs send from one time to another, each at its own period and in order of time."""
+    events = [
+        (begin + index * period, name)
+        for name, period in periods.items()
+        for index in range(round((end - begin) / period))
+    ]
+    for seconds, name in sorted(events):
+        run(watch, name, [seconds])
+
+
+@pytest.mark.parametrize("camera", [0.02, 0.1, 0.5, 2.0])
+@pytest.mark.parametrize("frames", [0.05, 0.1, 0.5, 2.0])
+def test_an_input_is_silent_within_four_periods_of_the_slower_and_not_within_two(camera, frames):
+    watch, slower = SilenceWatch(max_wait_s=0.0), max(camera, frames)
+    interleaved(watch, {"camera": camera, "lidar": frames}, 0.0, 8 * slower)
+    assert not watch.silent("camera", "lidar", 8 * slower)
+    silent_after, now = None, 8 * slower
+    while silent_after is None:
+        run(watch, "lidar", [now])
+        if watch.silent("camera", "lidar", now):
+            silent_after = now - (8 * slower - camera)
+        now += frames
+    assert 1.9 * slower <= silent_after <= 4 * slower
+    run(watch, "camera", [now])
+    assert not watch.silent("camera", "lidar", now)
+
+
+@pytest.mark.parametrize("gap", [1.5, 10.0, 3600.0])
+def test_a_gap_in_the_stamps_of_all_makes_nobody_silent(gap):
+    watch = SilenceWatch(max_wait_s=0.0)
+    interleaved(watch, {"camera": 0.08, "lidar": 0.05}, 0.0, 2.0)
+    run(watch, "lidar", [2.0 + gap, 2.05 + gap])
+    assert not watch.silent("camera", "lidar", 2.05 + gap)
+
+
+def test_clocks_that_differ_make_nobody_silent():
+    watch = SilenceWatch(max_wait_s=0.0)
+    for index in range(50):
+        run(watch, "camera", [0.1 * index], shift=1e9)
+        run(watch, "lidar", [0.1 * index])
+        assert not watch.silent("camera", "lidar", 0.1 * index)
+        assert not watch.silent("lidar", "camera", 0.1 * index)
+
+
+def test_one_that_never_came_is_silent_after_a_second():
+    watch = SilenceWatch()
+    silent = []
+    for index in range(30):
+        run(watch, "lidar", [0.05 * index])
+        silent.append(watch.silent("camera", "lidar", 0.05 * index))
+    assert silent == [False] * 20 + [True] * 10
+
+
+def test_one_stamp_again_and_again_tells_no_time():
+    watch = SilenceWatch(max_wait_s=0.0)
+    interleaved(watch, {"camera": 0.1, "lidar": 0.1}, 0.0, 1.0)
+    run(watch, "lidar", [1.0] * 20)
+    assert not watch.silent("camera", "lidar", 5.0)
+    for index in range(4):
+        run(watch, "lidar", [1.1 + 0.1 * index])
+        watch.heard("camera", round(1000.9 * SECOND), 1.1 + 0.1 * index)
+    assert watch.silent("camera", "lidar", 5.0), "a frozen driver is a silent one"
+
+
+def test_what_may_still_be_waited_for_is_not_silent():
+    watch = SilenceWatch(max_wait_s=5.0)
+    interleaved(watch, {"camera": 0.1, "lidar": 0.1}, 0.0, 1.0)
+    interleaved(watch, {"lidar": 0.1}, 1.0, 5.0)
+    assert not watch.silent("camera", "lidar", 5.0)
+    assert watch.silent("camera", "lidar", 6.0)
+
+
+def test_silence_shorter_than_the_time_between_frames_does_not_matter():
+    watch = SilenceWatch(interval_s=0.5, max_wait_s=0.0)
+    interleaved(watch, {"camera": 0.1, "lidar": 0.1}, 0.0, 1.0)
+    interleaved(watch, {"lidar": 0.1}, 1.0, 2.0)
+    assert not watch.silent("camera", "lidar", 2.0)
+    interleaved(watch, {"lidar": 0.1}, 2.0, 3.0)
+    assert watch.silent("camera", "lidar", 3.0)

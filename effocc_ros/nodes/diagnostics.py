@@ -51,6 +51,7 @@ class Snapshot:
         mismatches: Why no publisher of an input can be heard, by input.
         mode: Of the last occupancy: what took part in it; empty before the first.
         used: The inputs that took part in it.
+        preferred: Sensor that makes the frames unless it is silent.
         views_superseded: Occupancies without views, for a newer one was there before their turn.
         clock_stands: Simulated time was asked for, and no clock has come.
     """
@@ -70,6 +71,7 @@ class Snapshot:
     mismatches: Mapping[str, str] = field(default_factory=dict)
     mode: str = ""
     used: tuple[str, ...] = ()
+    preferred: str = ""
     views_superseded: int = 0
     clock_stands: bool = False
 
@@ -132,6 +134,11 @@ def _output(snapshot: Snapshot) -> tuple[bytes, str, dict]:
         findings.append((level, text))
     elif snapshot.drop_ratio > DROPS_TO_WARN:
         findings.append((WARN, f"{100 * snapshot.drop_ratio:.0f} % of the frames were dropped"))
+    if statistics.reference != snapshot.preferred:
+        text = f"{statistics.reference} makes the frames, for {snapshot.preferred} is silent"
+        findings.append((WARN, text))
+    if statistics.ego_motion is False:
+        findings.append((WARN, "the ego motion is unknown: frames are made of one sweep"))
     if not snapshot.trained:
         findings.append((WARN, "the model is UNTRAINED: its labels mean nothing"))
     level, text = _worst(findings, "publishing")
@@ -146,6 +153,7 @@ def _output(snapshot: Snapshot) -> tuple[bytes, str, dict]:
         "frames_waiting": statistics.waiting,
         "views_superseded": snapshot.views_superseded,
         "mode": snapshot.mode,
+        "reference": statistics.reference,
         "inputs": ", ".join(snapshot.used),
         **_latency(pipeline),
         **{f"drop.{reason}": count for reason, count in sorted(statistics.drops.items())},

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
@@ -16,7 +17,7 @@ from tf2_msgs.msg import TFMessage
 from effocc_ros.nodes.settings import NodeSettings
 from effocc_ros.nodes.to_message import stamp_of
 from effocc_ros.stamps import NANOSECONDS
-from effocc_ros.stream import Stream
+from effocc_ros.stream import Stream, StreamConfig
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
@@ -38,7 +39,7 @@ class Topic:
 
     Attributes:
         sensor: Camera or LiDAR that it belongs to; ``tf`` for transforms.
-        what: ``image``, ``camera_info``, ``points``, ``tf`` or ``tf_static``.
+        what: ``image``, ``camera_info``, ``points``, ``odometry``, ``tf`` or ``tf_static``.
         name: As the node calls it, before remapping.
         kind: Message class.
         reliability: ``reliable``, ``best_effort``, or ``auto``: what its publishers offer.
@@ -58,18 +59,27 @@ class Topic:
         return f"{self.kind.__module__.split('.', 1)[0]}/msg/{self.kind.__name__}"
 
 
-def sensor_topics(settings: NodeSettings, cameras: Iterable[str], lidar: bool) -> list[Topic]:
-    """Return what a stream of some cameras, and of the LiDAR or not, subscribes to."""
+def sensor_topics(settings: NodeSettings, config: StreamConfig, lidar: bool) -> list[Topic]:
+    """Return what a stream, with its LiDARs or not, subscribes to."""
     qos = settings.reliability, settings.queue_depth
     image = CompressedImage if settings.image_transport == "compressed" else Image
     topics = []
-    for camera in cameras:
+    for camera in config.sync.cameras:
         topics.append(Topic(camera, "image", f"~/input/{camera}/image", image, *qos))
         name = f"~/input/{camera}/camera_info"
         topics.append(Topic(camera, "camera_info", name, CameraInfo, *qos))
-    if lidar:
-        topics.append(Topic(settings.lidar, "points", "~/input/points", PointCloud2, *qos))
-    return topics
+    for name in config.lidars if lidar else ():
+        topics.append(Topic(name, "points", reference_topic(config, name), PointCloud2, *qos))
+    if settings.odometry:
+        topics.append(Topic("tf", "odometry", "~/input/odometry", Odometry))
+    return [*topics, *TF_TOPICS]
+
+
+def reference_topic(config: StreamConfig, sensor: str) -> str:
+    """Return the topic on which a sensor's images or points come."""
+    if sensor == config.lidar:
+        return "~/input/points"
+    return f"~/input/{sensor}/{'points' if sensor in config.other_lidars else 'image'}"
 
 
 TF_TOPICS = [
@@ -213,9 +223,10 @@ class Inputs:
         return {
             "image": partial(self._image, topic.sensor),
             "camera_info": lambda message, _: stream.add_camera_info(topic.sensor, message),
-            "points": self._points,
-            "tf": lambda message, _: stream.add_transforms(message, static=False),
-            "tf_static": lambda message, _: stream.add_transforms(message, static=True),
+            "points": partial(self._points, topic.sensor),
+            "odometry": stream.add_odometry,
+            "tf": lambda message, now: stream.add_transforms(message, False, now),
+            "tf_static": lambda message, now: stream.add_transforms(message, True, now),
         }[topic.what]
 
     def _take(self, name: str, callback: Callable[[Any, float], None], message: Any) -> None:
@@ -232,9 +243,9 @@ class Inputs:
         if camera == self._stream.reference and not usable:
             self._useless(stamp_of(message.header.stamp))
 
-    def _points(self, message: PointCloud2, now: float) -> None:
-        usable = self._stream.add_points(message, now)
-        if not usable and self._stream.reference == self._stream.config.lidar:
+    def _points(self, lidar: str, message: PointCloud2, now: float) -> None:
+        usable = self._stream.add_points(message, now, lidar)
+        if not usable and self._stream.reference == lidar:
             self._useless(stamp_of(message.header.stamp))
 
 

@@ -179,7 +179,7 @@ class OccNode(LifecycleNode):
                 if isinstance(result, Exception):
                     raise result
                 return result
-            if isinstance(result, Predictor):
+            if not isinstance(result, Exception):
                 result.close()
         return load_model(self.settings)
 

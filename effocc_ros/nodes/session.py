@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from threading import Lock
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -15,7 +16,7 @@ from rclpy.node import Node
 from effocc_ros.nodes.diagnostics import Snapshot, diagnostics_message
 from effocc_ros.nodes.handled import Handled
 from effocc_ros.nodes.image_fallback import image_fallback
-from effocc_ros.nodes.inputs import TF_TOPICS, Inputs, Topic, sensor_topics
+from effocc_ros.nodes.inputs import Inputs, Topic, reference_topic, sensor_topics
 from effocc_ros.nodes.models import device_memory
 from effocc_ros.nodes.outputs import Outputs
 from effocc_ros.nodes.pipeline import Pipeline
@@ -90,6 +91,7 @@ class Session:
             self._on_failure,
             self._on_end,
         )
+        self._awaited: StreamConfig | None = None
         self._since = self._inputs.now()
         self._table_due = time.monotonic() + DISCOVERY_SECONDS
         self._tables = 0
@@ -108,7 +110,7 @@ class Session:
             )
             undo.pop_all()
         self._pipeline.start()
-        self._handled.frames_from(config.anchor)
+        self._tell_reference()
 
     def end(self) -> Predictor:
         """Unsubscribe, finish the frames in hand, and give the network back."""
@@ -170,6 +172,7 @@ class Session:
             mismatches=self._mismatches,
             views_superseded=self._outputs.views_superseded,
             mode=self._mode,
+            preferred=self._stream.config.references[0],
             used=self._used,
             problems={source: tuple(reasons) for source, reasons in problems.items()},
             clock_stands=now == 0.0,
@@ -204,7 +207,7 @@ class Session:
         logger.info(f"inputs:\n{table(rows)}")
         if silent and (self._tables or any(row.mismatch for row in rows)):
             config = self._stream.config
-            reference = config.anchor or config.lidar
+            reference = config.references[0]
             logger.warning(missing(rows, reference, self._stream.localised()))
         self._tables += 1
 
@@ -224,7 +227,7 @@ class Session:
 
     def _topics(self, predictor: Predictor, config: StreamConfig) -> list[Topic]:
         lidar = predictor.config.modality != "vision" or not config.anchor
-        return [*sensor_topics(self._settings, config.sync.cameras, lidar), *TF_TOPICS]
+        return sensor_topics(self._settings, config, lidar)
 
     def _expected(self) -> tuple[str, ...]:
         sensors = [topic.sensor for topic in self._inputs.topics if topic.sensor != "tf"]
@@ -233,6 +236,8 @@ class Session:
     def _received(self, now: float) -> None:
         if self._next is not None:
             self._hand_over()
+        if self._awaited is None and self._stream.reference != self._reference:
+            self._tell_reference()
         self._pipeline.poll(now)
 
     def _hand_over(self, late: bool = False) -> None:
@@ -245,17 +250,30 @@ class Session:
             return
         self._next = None
         topics = self._topics(predictor, config)
+        self._awaited = config
         self._pipeline.swap(
-            predictor, config, lambda: self._call_soon(lambda: self._forget_others(topics))
+            predictor, config, lambda: self._call_soon(partial(self._taken_over, config, topics))
         )
-        self._handled.frames_from(config.anchor)
+        self._tell_reference(config)
 
-    def _forget_others(self, topics: list[Topic]) -> None:
+    def _tell_reference(self, config: StreamConfig | None = None) -> None:
+        """Tell which topic makes the frames now, or will with another config."""
+        self._reference = config.references[0] if config else self._stream.reference
+        self._handled.frames_from(reference_topic(config or self._stream.config, self._reference))
+
+    def _taken_over(self, config: StreamConfig, topics: list[Topic]) -> None:
+        if self._awaited is config:
+            self._awaited = None
         if self._next is None:
             self._inputs.keep(topics)
 
     def _publish(self, occupancy: SemanticOccupancy) -> None:
         self._outputs.publish(occupancy)
+        if self._mode not in ("", occupancy.mode):
+            used = ", ".join(occupancy.inputs)
+            self._node.get_logger().info(
+                f"mode {occupancy.mode}, was {self._mode}: made of {used}"
+            )
         self._mode, self._used = occupancy.mode, occupancy.inputs
 
     def _on_problem(self, problem: Problem) -> None:

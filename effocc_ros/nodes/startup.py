@@ -18,7 +18,7 @@ class InputRow:
 
     Attributes:
         sensor: Camera or LiDAR; ``tf``.
-        what: ``image``, ``camera_info``, ``points``, ``tf`` or ``tf_static``.
+        what: ``image``, ``camera_info``, ``points``, ``odometry``, ``tf`` or ``tf_static``.
         topic: Full name after remapping.
         kind: Type that is subscribed to.
         publishers: Name, and where it matters type and QoS, of each publisher.

@@ -205,8 +205,7 @@ def sensor_dies(bench: Bench, source: str, seconds: float = 1.5) -> Outcome:
     back = bench.first_frame(end)
     pause = bench.gap(begin, end)
     limit = PERIODS * bench.period + DISCOVERY_SECONDS
-    needed = source in ("LIDAR_TOP", "tf")
-    good = back <= limit and (needed or pause <= limit)
+    good = back <= limit and pause <= limit
     answer = f"pause {pause / bench.period:.1f} periods, back in {back / bench.period:.1f}"
     return Outcome(f"{source} dies", f"{seconds:.1f} s", answer, good)
 
@@ -223,8 +222,7 @@ def driver_killed(bench: Bench, source: str, seconds: float = 3.0) -> Outcome:
     back = bench.first_frame(started)
     pause = bench.gap(begin, end)
     limit = PERIODS * bench.period + DISCOVERY_SECONDS
-    needed = source in ("LIDAR_TOP", "tf")
-    good = back <= limit and (needed or pause <= limit)
+    good = back <= limit and pause <= limit
     answer = f"pause {pause / bench.period:.1f} periods, back in {back / bench.period:.1f}"
     return Outcome(f"{source}'s driver killed", f"{seconds:.1f} s", answer, good)
 

@@ -204,3 +204,13 @@ def test_what_took_part_in_the_last_frame_and_views_that_were_skipped_are_told()
     output = statuses(mode="lidar", used=("LIDAR_TOP",), views_superseded=3)["output"]
     for key, value in (("mode", "lidar"), ("inputs", "LIDAR_TOP"), ("views_superseded", "3")):
         assert values(output)[key] == value
+
+
+def test_a_stand_by_sensor_and_an_unknown_ego_motion_warn():
+    output = statuses(
+        preferred="LIDAR_TOP", waiting={"reference": "CAM_FRONT", "ego_motion": False}
+    )["output"]
+    assert output.level == WARN
+    assert "CAM_FRONT makes the frames, for LIDAR_TOP is silent" in output.message
+    assert "ego motion is unknown" in output.message
+    assert values(output)["reference"] == "CAM_FRONT"

@@ -107,3 +107,12 @@ def test_the_shipped_rviz_file_is_the_nuscenes_rig_s(repository):
     topics = dict(rviz_remappings(rig, "/occ_node", "car1"))
     image = "/occ_node/input/CAM_FRONT/image/compressed"
     assert topics[image] == "/car1/CAM_FRONT/image_rect_compressed"
+
+
+def test_odometry_and_clocks_of_a_rig_become_parameters():
+    camera = CameraTopics("CAM_FRONT", "/front", clock_offset_s=-0.25)
+    rig = Rig("mine", (camera,), "/points", odometry="/odom")
+    parameters = rig_parameters(rig)
+    assert parameters["odometry"] is True
+    assert parameters["clock_offsets"] == ["CAM_FRONT=-0.25"]
+    assert ("~/input/odometry", "/odom") in rig_remappings(rig)

@@ -106,12 +106,28 @@ def fault_rounds(seconds: float, seed: int, only: str) -> Iterator[Outcome]:
     number = seed
     with bench(None, separate=True, diagnostics_period=0.2) as node:
         while True:
+            node.measure(5.0)
             for name, inject in cases(number).items():
                 if only in name:
-                    yield inject(node)
+                    yield attempt(node, name, inject)
             number += 1
             if time.monotonic() > end:
                 break
+
+
+def attempt(node: Bench, name: str, inject: Callable[[Bench], Outcome]) -> Outcome:
+    """Inject a fault; what raises is a bad answer, shown with where the node's threads are."""
+    try:
+        return inject(node)
+    except Exception as error:
+        if node.node.process.poll() is None:
+            node.node.process.send_signal(signal.SIGUSR1)
+            time.sleep(1.0)
+        print(node.node.text[-5000:])
+        node.node.kill()
+        node.node = node.start_node()
+        node.node.wait_for_text("active:")
+        return Outcome(name, "", f"{type(error).__name__}: {str(error)[:100]}", False)
 
 
 def cases(seed: int) -> dict[str, Callable[[Bench], Outcome]]:

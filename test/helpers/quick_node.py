@@ -1,6 +1,8 @@
 """The occupancy node with a network that costs nothing and runs out of memory when told to."""
 
+import faulthandler
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -40,6 +42,7 @@ class QuickPredictor(Predictor):
 
 
 def main() -> None:
-    """Run the node."""
+    """Run the node; SIGUSR1 lets it print where each of its threads is."""
+    faulthandler.register(signal.SIGUSR1)
     models.Predictor = QuickPredictor
     sys.exit(executables.occ_node())

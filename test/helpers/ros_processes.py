@@ -21,6 +21,7 @@ from helpers.toy_drive import Sent
 from helpers.waiting import wait_until
 from rcl_interfaces.msg import SetParametersResult
 from rcl_interfaces.srv import SetParameters
+from rclpy.client import Client
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -120,6 +121,7 @@ class Peer:
         self.node = Node("peer", context=self.context)
         self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self.node)
+        self._clients: dict[str, Client] = {}
         self._running = True
         self._thread = threading.Thread(target=self._spin)
         self._thread.start()
@@ -136,11 +138,12 @@ class Peer:
 
     def ask(self, kind: type, service: str, request, seconds: float = 60.0):
         """Call a service and return its answer."""
-        client = self.node.create_client(kind, service)
+        if service not in self._clients:
+            self._clients[service] = self.node.create_client(kind, service)
+        client = self._clients[service]
         assert client.wait_for_service(seconds), f"no service {service}"
         future = client.call_async(request)
         wait_until(future.done, f"answer of {service}", seconds)
-        self.node.destroy_client(client)
         return future.result()
 
     def close(self) -> None:

@@ -68,7 +68,7 @@ def test_a_player_whom_nobody_hears_says_so_and_fails(stage, tmp_path):
 
 def test_keyframes_that_are_dropped_are_answered_and_told_apart(stage, tiny_models, tmp_path):
     bag = make_toy_bag(tmp_path / "drive", MOMENTS)
-    stage.start_node(model=tiny_models["lidar"], fixed_frame="no_such_frame")
+    stage.start_node(model=tiny_models["lidar"], base_frame="no_such_frame")
     player = stage.start("bag_player", bag=bag, **PLAYER)
     assert player.wait(90) == 0, player.text
     assert f"{MOMENTS} keyframes: 0 frames, {MOMENTS} dropped" in player.text

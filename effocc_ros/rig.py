@@ -34,6 +34,21 @@ class CameraTopics:
 
 
 @dataclass(frozen=True)
+class LidarTopics:
+    """Topic of a further LiDAR, whose points are added to the first one's.
+
+    Attributes:
+        name: The LiDAR's name.
+        points: Topic of its PointCloud2.
+        clock_offset_s: Seconds that are added to its stamps.
+    """
+
+    name: str
+    points: str
+    clock_offset_s: float = 0.0
+
+
+@dataclass(frozen=True)
 class Rig:
     """A vehicle, or the bags of one converter.
 
@@ -43,8 +58,10 @@ class Rig:
         points: Topic of the LiDAR's PointCloud2; empty where there is none.
         lidar: The LiDAR's name.
         points_clock_offset_s: Seconds that are added to its stamps.
+        lidars: Further LiDARs.
         tf: Topic of transforms that change.
         tf_static: Topic of transforms that hold at all times.
+        tf_clock_offset_s: Seconds that are added to the stamps of transforms and odometry.
         odometry: Topic of a nav_msgs/Odometry that tells the ego motion; empty where tf does.
         base_frame: tf frame of the vehicle.
         fixed_frame: tf frame that does not move with it; empty where ego motion is unknown.
@@ -60,8 +77,10 @@ class Rig:
     points: str = ""
     lidar: str = "LIDAR_TOP"
     points_clock_offset_s: float = 0.0
+    lidars: tuple[LidarTopics, ...] = ()
     tf: str = "/tf"
     tf_static: str = "/tf_static"
+    tf_clock_offset_s: float = 0.0
     odometry: str = ""
     base_frame: str = "base_link"
     fixed_frame: str = "map"
@@ -72,16 +91,17 @@ class Rig:
 
     @property
     def clock_offsets(self) -> dict[str, float]:
-        """Sensor -> seconds that are added to its stamps, where there are any."""
-        offsets = {camera.name: camera.clock_offset_s for camera in self.cameras}
-        offsets[self.lidar] = self.points_clock_offset_s
+        """Sensor, or ``tf`` -> seconds that are added to its stamps, where there are any."""
+        offsets = {each.name: each.clock_offset_s for each in (*self.cameras, *self.lidars)}
+        offsets |= {self.lidar: self.points_clock_offset_s, "tf": self.tf_clock_offset_s}
         return {name: seconds for name, seconds in offsets.items() if seconds}
 
     @property
     def topics(self) -> tuple[str, ...]:
         """Every sensor topic of the rig."""
         names = [topic for camera in self.cameras for topic in (camera.image, camera.camera_info)]
-        return tuple(name for name in (*names, self.points) if name)
+        clouds = (self.points, *(lidar.points for lidar in self.lidars))
+        return tuple(name for name in (*names, *clouds) if name)
 
 
 def rig_names() -> tuple[str, ...]:
@@ -119,15 +139,25 @@ def load_rig(name_or_path: str | Path) -> Rig:
 def _rig(path: Path, values: Any) -> Rig:
     if not isinstance(values, dict) or not isinstance(values.get("cameras", {}), dict):
         raise _bad(path, repr(values), "a mapping with cameras by name")
-    values = {"cameras": {}, **values}
+    if not isinstance(values.get("lidars", {}), dict):
+        raise _bad(path, f"lidars: {values['lidars']!r}", "a mapping of further LiDARs by name")
+    values = {"cameras": {}, "lidars": {}, **values}
     _check_keys(path, values, Rig)
+    lidars = []
+    for name, lidar in values.pop("lidars").items():
+        if not isinstance(lidar, dict) or not lidar.get("points") or not values.get("points"):
+            expected = "its topic: points, beside the points of the first LiDAR"
+            raise _bad(path, f"lidar {name}: {lidar}", expected)
+        _check_keys(path, lidar, LidarTopics)
+        lidars.append(LidarTopics(**{"name": name, **lidar}))
     cameras = []
     for name, camera in values.pop("cameras").items():
         if not isinstance(camera, dict) or not camera.get("image"):
             raise _bad(path, f"camera {name}: {camera}", "its topics: image, camera_info")
         _check_keys(path, camera, CameraTopics)
         cameras.append(CameraTopics(**{"name": name, **camera}))
-    rig = Rig(**{"name": path.stem, **values, "cameras": tuple(cameras)})
+    sensors = {"cameras": tuple(cameras), "lidars": tuple(lidars)}
+    rig = Rig(**{"name": path.stem, **values, **sensors})
     if rig.reliability not in ("auto", "reliable", "best_effort"):
         raise _bad(path, f"reliability {rig.reliability}", "auto, reliable or best_effort")
     if not rig.topics:
@@ -150,7 +180,9 @@ def _check_keys(path: Path, values: dict, kind: type) -> None:
         default = known[key].default
         wanted = type(default) if isinstance(default, (bool, float)) else str
         right = isinstance(value, (int, float) if wanted is float else wanted)
-        if key != "cameras" and (not right or (wanted is float and isinstance(value, bool))):
+        if key not in ("cameras", "lidars") and (
+            not right or (wanted is float and isinstance(value, bool))
+        ):
             raise _bad(path, f"{key}: {value!r}", f"a value of type {wanted.__name__}")
 
 

@@ -88,6 +88,20 @@ def test_a_lidar_alone_is_a_rig(tmp_path):
     assert load_rig(rig_file(tmp_path, {"points": "/lidar"})).cameras == ()
 
 
+def test_a_rig_may_have_several_lidars_and_clocks_of_their_own(tmp_path):
+    values = {
+        "cameras": {"FRONT": {"image": "/front", "clock_offset_s": -0.5}},
+        "points": "/lidar",
+        "points_clock_offset_s": 37.0,
+        "tf_clock_offset_s": 1.5,
+        "lidars": {"REAR": {"points": "/rear", "clock_offset_s": 2.0}, "LEFT": {"points": "/l"}},
+    }
+    rig = load_rig(rig_file(tmp_path, values))
+    assert {lidar.name: lidar.points for lidar in rig.lidars} == {"REAR": "/rear", "LEFT": "/l"}
+    assert set(rig.topics) == {"/front", "/lidar", "/rear", "/l"}
+    assert rig.clock_offsets == {"FRONT": -0.5, "REAR": 2.0, "LIDAR_TOP": 37.0, "tf": 1.5}
+
+
 def test_an_unknown_rig_names_the_known_ones():
     with pytest.raises(InputError, match=r"found 'nuscene'; expected one of .*nuscenes") as caught:
         load_rig("nuscene")
@@ -103,6 +117,12 @@ BAD = {
     "unknown camera key": (
         {"cameras": {"FRONT": {"image": "/f", "offset": 1}}},
         "unknown key offset; expected name, image",
+    ),
+    "lidars as a list": ({**SMALL, "lidars": ["/rear"]}, "a mapping of further LiDARs by name"),
+    "lidar without points": ({**SMALL, "lidars": {"REAR": {}}}, "lidar REAR"),
+    "lidars without the first": (
+        {"cameras": {"F": {"image": "/f"}}, "lidars": {"REAR": {"points": "/r"}}},
+        "beside the points of the first",
     ),
     "camera without image": ({"cameras": {"FRONT": {"camera_info": "/f"}}}, "camera FRONT"),
     "camera without topics": ({"cameras": {"FRONT": None}}, "camera FRONT: None"),

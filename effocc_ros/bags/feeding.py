@@ -8,7 +8,7 @@ from effocc_ros.bags.reader import BagReader
 from effocc_ros.calibration import load_calibration
 from effocc_ros.errors import InputError
 from effocc_ros.networks.config import ModelConfig
-from effocc_ros.rig import CameraTopics, Rig
+from effocc_ros.rig import CameraTopics, LidarTopics, Rig
 from effocc_ros.stream import (
     ELONGATION,
     INTENSITY,
@@ -40,6 +40,7 @@ class Feeding:
         absent: Image and LiDAR topics that the model would use and the bag does not have.
         rig: The vehicle.
         unknown: Cameras of the rig whose names the model does not know.
+        lidars: Further LiDARs, where the bag has the first one.
         other_tf: Topics of transforms that the rig does not name, where its own are not there.
     """
 
@@ -48,6 +49,7 @@ class Feeding:
     absent: tuple[str, ...]
     rig: Rig
     unknown: tuple[str, ...] = ()
+    lidars: tuple[LidarTopics, ...] = ()
     other_tf: tuple[str, ...] = ()
 
     def stream_config(self, model: ModelConfig, interval_s: float) -> StreamConfig:
@@ -63,10 +65,11 @@ class Feeding:
         if not self.points:
             anchor = "CAM_FRONT" if "CAM_FRONT" in offsets else self.cameras[0].name
         first = sorted(offsets, key=lambda name: name != "CAM_FRONT")
-        lidars = (rig.lidar,) if self.points else ()
+        lidars = (rig.lidar, *(each.name for each in self.lidars)) if self.points else ()
         return StreamConfig(
             sync=SyncConfig(cameras=tuple(offsets), offsets=offsets, trigger_interval=interval_s),
             lidar=rig.lidar,
+            other_lidars=lidars[1:],
             anchor=anchor,
             standby=standby(model.modality, model.frame, lidars, first, anchor),
             clock_offsets=rig.clock_offsets,
@@ -98,6 +101,8 @@ class Feeding:
                 feeders[camera.camera_info] = _info_feeder(stream, camera.name)
         if self.points:
             feeders[self.points] = stream.add_points
+        for lidar in self.lidars:
+            feeders[lidar.points] = _points_feeder(stream, lidar.name)
         return feeders
 
 
@@ -124,7 +129,9 @@ def feeding(bag: BagReader, rig: Rig, model: ModelConfig) -> Feeding:
             reason="unknown_cameras",
         )
     points = "" if model.modality == "vision" else rig.points
+    lidars = rig.lidars if points else ()
     sensors = [camera.image for camera in wanted] + ([points] if points else [])
+    sensors += [lidar.points for lidar in lidars]
     absent = tuple(topic for topic in sensors if topic not in bag.topics)
     if len(absent) == len(sensors):
         raise InputError(
@@ -142,7 +149,7 @@ def feeding(bag: BagReader, rig: Rig, model: ModelConfig) -> Feeding:
     for camera in wanted:
         types |= {camera.image: IMAGE_TYPES, camera.camera_info: INFO_TYPES}
     if points:
-        types[points] = CLOUD_TYPES
+        types |= dict.fromkeys((points, *(lidar.points for lidar in lidars)), CLOUD_TYPES)
     _check_types(bag, types)
     return Feeding(
         cameras=tuple(camera for camera in wanted if camera.image in bag.topics),
@@ -150,6 +157,9 @@ def feeding(bag: BagReader, rig: Rig, model: ModelConfig) -> Feeding:
         absent=absent,
         rig=rig,
         unknown=tuple(unknown),
+        lidars=tuple(lidar for lidar in lidars if lidar.points in bag.topics)
+        if points in bag.topics
+        else (),
         other_tf=_unnamed_tf(bag, own_tf),
     )
 
@@ -190,6 +200,10 @@ def _check_types(bag: BagReader, types: Mapping[str, tuple[str, ...]]) -> None:
 
 def _image_feeder(stream: Stream, camera: str) -> Feeder:
     return lambda message, now: stream.add_image(camera, message, now)
+
+
+def _points_feeder(stream: Stream, lidar: str) -> Feeder:
+    return lambda message, now: stream.add_points(message, now, lidar)
 
 
 def _info_feeder(stream: Stream, camera: str) -> Feeder:

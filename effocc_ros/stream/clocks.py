@@ -122,21 +122,20 @@ class ClockWatch:
 
 
 def _remark(source: str, ahead: float, stamp: int) -> Remark:
-    late = ", or they come that late" if -ASTRAY < ahead < 0 else ""
     far, side = duration(abs(ahead)), "before" if ahead > 0 else "behind"
     seconds = stamp / NANOSECONDS
-    text = (
-        f"clock of {source}: found stamps ({seconds:.3f} s) {far} {side} those of the other "
-        "inputs as they come"
-    )
+    late = ", or they come that late" if -ASTRAY < ahead < 0 else ""
+    driver = "Let the driver stamp with the computer's time, or synchronise the sensor (PTP)."
     if seconds < SINCE_BOOT < seconds - ahead:
-        text += (
-            ", as of a clock that counts from its start; expected one clock for all. Let the "
-            "driver stamp with the computer's time, or synchronise the sensor (PTP)."
+        advice = (
+            f", as of a clock that counts from its start; expected one clock for all. {driver}"
         )
+    elif seconds - ahead < SINCE_BOOT < seconds:
+        advice = f", whose clocks count from a start; expected one clock for all. {driver}"
     else:
-        text += (
-            f"{late}; expected one clock for all. Synchronise them (PTP, chrony), or let "
-            f"{-ahead:.3g} s be added to its stamps (clock_offset_s in the rig)."
+        advice = (
+            f"{late}; expected one clock for all. Synchronise them (PTP, chrony), or add "
+            f"{-ahead:.6g} s to these stamps (clock_offset_s in the rig)."
         )
-    return Remark("other_clock", text)
+    found = f"stamps ({seconds:.3f} s) {far} {side} those of the other inputs as they come"
+    return Remark("other_clock", f"clock of {source}: found {found}{advice}")

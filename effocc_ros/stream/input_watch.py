@@ -127,6 +127,6 @@ class InputWatch:
         by = f"frames are made by {reference}"
         if name not in self.silent:
             return Problem(name, "back", f"{name} is back; {by}.", noted=True)
-        why = "its clock is not the others'" if self.useless(name) else "nothing comes any more"
+        why = "its clock is not the others'" if self.useless(name) else "nothing comes"
         text = f"{name} is left out: {why}; {by}, without it until it is back."
         return Problem(name, "silent", text, noted=True)

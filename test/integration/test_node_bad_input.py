@@ -110,8 +110,11 @@ def test_a_corrupt_picture_leaves_its_camera_out_of_the_frame(talk):
 def test_a_sensor_that_tf_does_not_know_is_named(talk):
     *images, cloud = talk.moment()
     talk.bad(
-        [*images, named(cloud, "attic")], "no transform that names 'attic'", "drop.tf_missing"
+        [*images, named(cloud, "attic")],
+        "no transform that names 'attic'",
+        "rejected.LIDAR_TOP.tf_missing",
     )
+    assert list(talk.frame().inputs) == list(NUSCENES_CAMERAS)
     *images, cloud = talk.moment()
     said = "header.frame_id of LIDAR_TOP: found an empty text"
     talk.bad([*images, named(cloud, "")], said, "rejected.LIDAR_TOP.empty_frame_id")

@@ -14,7 +14,7 @@ from effocc_ros.nodes.rig_parameters import (
     rviz_remappings,
     tf_remappings,
 )
-from effocc_ros.rig import CameraTopics, Rig, load_rig
+from effocc_ros.rig import CameraTopics, LidarTopics, Rig, load_rig
 
 FRONT = CameraTopics("CAM_FRONT", "/front/jpeg", "/front/camera_info", True, 0.01)
 BACK = CameraTopics("CAM_BACK", "/back/jpeg", "", True, -0.02)
@@ -109,10 +109,14 @@ def test_the_shipped_rviz_file_is_the_nuscenes_rig_s(repository):
     assert topics[image] == "/car1/CAM_FRONT/image_rect_compressed"
 
 
-def test_odometry_and_clocks_of_a_rig_become_parameters():
+def test_odometry_further_lidars_and_clocks_of_a_rig_become_parameters():
     camera = CameraTopics("CAM_FRONT", "/front", clock_offset_s=-0.25)
-    rig = Rig("mine", (camera,), "/points", odometry="/odom")
+    rear = LidarTopics("REAR", "/rear/points")
+    rig = Rig("mine", (camera,), "/points", odometry="/odom", lidars=(rear,))
     parameters = rig_parameters(rig)
     assert parameters["odometry"] is True
     assert parameters["clock_offsets"] == ["CAM_FRONT=-0.25"]
-    assert ("~/input/odometry", "/odom") in rig_remappings(rig)
+    assert parameters["other_lidars"] == ["REAR"]
+    remappings = rig_remappings(rig)
+    assert ("~/input/odometry", "/odom") in remappings
+    assert ("~/input/REAR/points", "/rear/points") in remappings

@@ -213,13 +213,23 @@ def in_time(bench: Bench) -> float:
     return PERIODS * bench.period + BUSY_SECONDS
 
 
+def paused(bench: Bench, pause: float, back: float) -> str:
+    """Say how long the output paused, and how soon frames came once all was well again."""
+    return f"pause {pause / bench.period:.1f} periods, back in {back / bench.period:.1f}"
+
+
 def sensor_dies(bench: Bench, source: str, seconds: float = 1.5) -> Outcome:
     """Let a sensor's publisher go and come back."""
-    begin, end = bench.fail(seconds, dead=(source,))
+    begin = time.monotonic()
+    bench.set(replace(NONE, dead=(source,)))
+    time.sleep(seconds)
+    mode = bench.told("mode")
+    bench.set(NONE)
+    end = time.monotonic()
     back = bench.first_frame(end)
     pause = bench.gap(begin, end)
     good = back <= in_time(bench) + DISCOVERY_SECONDS and pause <= in_time(bench)
-    answer = f"pause {pause / bench.period:.1f} periods, back in {back / bench.period:.1f}"
+    answer = f"mode {mode}, {paused(bench, pause, back)}"
     return Outcome(f"{source} dies", f"{seconds:.1f} s", answer, good)
 
 
@@ -228,6 +238,7 @@ def driver_killed(bench: Bench, source: str, seconds: float = 3.0) -> Outcome:
     begin = time.monotonic()
     bench.kill(source)
     time.sleep(seconds)
+    mode = bench.told("mode")
     end = time.monotonic()
     bench.revive(source)
     bench._feeders[source,].wait()
@@ -235,7 +246,7 @@ def driver_killed(bench: Bench, source: str, seconds: float = 3.0) -> Outcome:
     back = bench.first_frame(started)
     pause = bench.gap(begin, end)
     good = back <= in_time(bench) + DISCOVERY_SECONDS and pause <= in_time(bench)
-    answer = f"pause {pause / bench.period:.1f} periods, back in {back / bench.period:.1f}"
+    answer = f"mode {mode}, {paused(bench, pause, back)}"
     return Outcome(f"{source}'s driver killed", f"{seconds:.1f} s", answer, good)
 
 

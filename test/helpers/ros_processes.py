@@ -118,7 +118,7 @@ class Peer:
         os.environ[TRANSPORTS] = ros_environment()[TRANSPORTS]
         self.context = rclpy.Context()
         rclpy.init(context=self.context, domain_id=domain)
-        self.node = Node("peer", context=self.context)
+        self.node = Node("peer", context=self.context, enable_rosout=False)
         self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self.node)
         self._clients: dict[str, Client] = {}

@@ -15,7 +15,6 @@ from statistics import median
 
 from diagnostic_msgs.msg import DiagnosticArray
 from helpers.feeder import NONE, SOURCES, TOY, Faults, Feeder, Rates
-from helpers.quick_node import OUT_OF_MEMORY
 from helpers.ros_processes import RosProcess, Stage, set_parameter
 from helpers.waiting import wait_until
 from lifecycle_msgs.msg import Transition
@@ -28,6 +27,9 @@ from effocc_ros.rig import load_rig
 
 PERIODS = 3.0
 """How long the output may pause because of a fault."""
+
+OUT_OF_MEMORY = "EFFOCC_TEST_OUT_OF_MEMORY"
+"""Environment variable: while this file is there, a quick node runs out of memory."""
 
 BUSY_SECONDS = 0.5
 """How long a busy machine may take on top."""
@@ -108,7 +110,9 @@ class Bench:
         """Start a node; it is not waited for."""
         start = "from effocc_ros.nodes.executables import occ_node as main; main()"
         if self._quick:
-            start = "from helpers.quick_node import main; main()"
+            # As the node's own program does, before the slow imports.
+            start = "from effocc_ros.nodes.stopping import leave_on_signal; leave_on_signal(); "
+            start += "from helpers.quick_node import main; main()"
         arguments = rig_arguments(load_rig("nuscenes"))
         parameters = {"model": self._model, "device": "cpu", "threads": 1, **self._parameters}
         for name, value in parameters.items():

@@ -13,9 +13,6 @@ from effocc_ros.nodes import executables, models
 from effocc_ros.occupancy import SemanticOccupancy
 from effocc_ros.predictor import Predictor, PreparedFrame, mode_of, usable_inputs
 
-OUT_OF_MEMORY = "EFFOCC_TEST_OUT_OF_MEMORY"
-"""Environment variable: while this file is there, every frame runs out of memory."""
-
 
 class QuickPredictor(Predictor):
     """Says that everything is free."""
@@ -24,7 +21,7 @@ class QuickPredictor(Predictor):
         return PreparedFrame(frame, usable_inputs(frame, self.config), None, 0.0)
 
     def run(self, prepared):
-        if Path(os.environ[OUT_OF_MEMORY]).exists():
+        if Path(os.environ["EFFOCC_TEST_OUT_OF_MEMORY"]).exists():
             raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
         self.timings = {"preprocess": 0.0, "network": 0.0, "output": 0.0}
         frame = prepared.frame

@@ -26,8 +26,8 @@ CLOUD_TYPES = ("sensor_msgs/msg/PointCloud2",)
 TF_TYPES = ("tf2_msgs/msg/TFMessage",)
 ODOMETRY_TYPES = ("nav_msgs/msg/Odometry",)
 
-Feeder = Callable[[Any, float], None]
-"""Takes a decoded message and the time in seconds."""
+Feeder = Callable[..., Any]
+"""Takes a decoded message, the time in seconds and, if it is another, when it was recorded."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,8 @@ class Feeding:
         """Return for every topic that is used what takes its messages."""
         rig = self.rig
         feeders: dict[str, Feeder] = {
-            rig.tf: lambda message, now: stream.add_transforms(message, False, now),
-            rig.tf_static: lambda message, now: stream.add_transforms(message, True, now),
+            rig.tf: _transforms_feeder(stream, static=False),
+            rig.tf_static: _transforms_feeder(stream, static=True),
         }
         if rig.odometry:
             feeders[rig.odometry] = stream.add_odometry
@@ -100,7 +100,7 @@ class Feeding:
             if camera.camera_info:
                 feeders[camera.camera_info] = _info_feeder(stream, camera.name)
         if self.points:
-            feeders[self.points] = stream.add_points
+            feeders[self.points] = _points_feeder(stream, self.rig.lidar)
         for lidar in self.lidars:
             feeders[lidar.points] = _points_feeder(stream, lidar.name)
         return feeders
@@ -198,13 +198,17 @@ def _check_types(bag: BagReader, types: Mapping[str, tuple[str, ...]]) -> None:
             )
 
 
+def _transforms_feeder(stream: Stream, static: bool) -> Feeder:
+    return lambda message, now, arrived=None: stream.add_transforms(message, static, now, arrived)
+
+
 def _image_feeder(stream: Stream, camera: str) -> Feeder:
-    return lambda message, now: stream.add_image(camera, message, now)
+    return lambda message, now, arrived=None: stream.add_image(camera, message, now, arrived)
 
 
 def _points_feeder(stream: Stream, lidar: str) -> Feeder:
-    return lambda message, now: stream.add_points(message, now, lidar)
+    return lambda message, now, arrived=None: stream.add_points(message, now, lidar, arrived)
 
 
 def _info_feeder(stream: Stream, camera: str) -> Feeder:
-    return lambda message, now: stream.add_camera_info(camera, message)
+    return lambda message, now, arrived=None: stream.add_camera_info(camera, message)

@@ -27,6 +27,8 @@ SINCE_BOOT = 1e9
 @dataclass
 class _Clock:
     last: int = 0
+    slack: float = DIFFERENT
+    judged: bool = False
     arrivals: deque[float] = field(default_factory=lambda: deque(maxlen=COMPARED))
     lags: deque[float] = field(default_factory=lambda: deque(maxlen=COMPARED))
     """Seconds by which its stamps lay before the caller's clock when they came."""
@@ -54,37 +56,51 @@ class ClockWatch:
     def __init__(self):
         self._clocks: dict[str, _Clock] = {}
         self._ahead: dict[str, float] = {}
+        self._unjudged: set[str] = set()
 
     def note(
         self, source: str, stamp: int, arrived: float, slack: float = DIFFERENT
-    ) -> Remark | None:
-        """Note a message, and return what to say of its clock where it is not the others'.
+    ) -> dict[str, Remark]:
+        """Note a message.
 
         Args:
             source: The input.
             stamp: Nanoseconds.
             arrived: When it came, seconds of a clock that is the same for all inputs.
             slack: Seconds between the clocks that are of no matter.
+
+        Returns:
+            Input -> what to say of its clock: of this one, and of those that could not be judged
+            before.
         """
         clock = self._clocks.setdefault(source, _Clock())
         if stamp < clock.last - JUMP_BACK:
             for each in self._clocks.values():  # a bag that begins anew begins for all
                 each.arrivals.clear()
                 each.lags.clear()
-        clock.last = stamp
+        clock.last, clock.slack = stamp, slack
         clock.arrivals.append(arrived)
         clock.lags.append(arrived - stamp / NANOSECONDS)
-        if not clock.known:
-            return None
+        remarks = {}
+        for name in {source, *self._unjudged} if clock.known else ():
+            if self._clocks[name].known:
+                remarks |= self._judge(name)
+        return remarks
+
+    def _judge(self, source: str) -> dict[str, Remark]:
+        clock = self._clocks[source]
         usual = self._usual(clock)
         if usual is None:
-            return None
+            self._unjudged.add(source)
+            return {}
+        self._unjudged.discard(source)
+        clock.judged = True
         ahead = usual - clock.lag
-        if abs(ahead) < max(slack, 2.0 * clock.spread):
+        if abs(ahead) < max(clock.slack, 2.0 * clock.spread):
             self._ahead.pop(source, None)
-            return None
+            return {}
         self._ahead[source] = ahead
-        return _remark(source, ahead, stamp)
+        return {source: _remark(source, ahead, clock.last)}
 
     def ahead(self, source: str) -> float:
         """Return the seconds by which an input's clock goes before the others'; 0 if it does not.
@@ -101,10 +117,13 @@ class ClockWatch:
         """Begin anew: the clocks were set."""
         self._clocks.clear()
         self._ahead.clear()
+        self._unjudged.clear()
 
     def _usual(self, clock: _Clock) -> float | None:
         """Return the lag of the largest group of inputs that came meanwhile, None if unknown."""
         since, now = clock.arrivals[0], clock.arrivals[-1]
+        if not clock.judged:  # it may have ended before the others
+            since -= UNDECIDED
         lags, undecided = [], False
         for each in self._clocks.values():
             if each.known and each.arrivals[-1] >= since and each.spread < ASTRAY:

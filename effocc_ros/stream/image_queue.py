@@ -6,7 +6,7 @@ from statistics import median
 from typing import Any
 
 from effocc_ros.stamps import NANOSECONDS
-from effocc_ros.stream.trigger import JUMP_BACK
+from effocc_ros.stream.trigger import DUPLICATE, JUMP_BACK, OUT_OF_ORDER
 
 
 class ImageQueue:
@@ -20,21 +20,25 @@ class ImageQueue:
         """Stamp of the newest image, None where there is none."""
         return self._images[-1][0] if self._images else None
 
-    def add(self, stamp: int, message: Any, size: int) -> bool:
-        """Add an image and keep the newest; return False where one of this stamp was there.
+    def add(self, stamp: int, message: Any, size: int) -> str:
+        """Add an image and keep the newest.
 
         Args:
             stamp: Nanoseconds.
             message: The image.
             size: Images that are kept.
+
+        Returns:
+            Why it is no news, empty where it is. One that is out of order is kept all the same.
         """
         if self._images and stamp < self._images[-1][0] - JUMP_BACK:
             self._images.clear()
         if any(known == stamp for known, _ in self._images):
-            return False
+            return DUPLICATE
+        late = bool(self._images) and stamp < self._images[-1][0]
         insort(self._images, (stamp, message), key=lambda image: image[0])
         del self._images[:-size]
-        return True
+        return OUT_OF_ORDER if late else ""
 
     def nearest(self, stamp: int) -> tuple[int, Any] | None:
         """Return the stamp and message nearest to a stamp, None where there is no image."""

@@ -53,8 +53,8 @@ class InputWatch:
         """Return the nanoseconds that are added to an input's stamps."""
         return self._offsets.get(name, 0)
 
-    def note(self, name: str, stamp: int, now: float, arrived: float) -> list[Remark]:
-        """Note a sensor's message; return what to say of its clock.
+    def note(self, name: str, stamp: int, now: float, arrived: float) -> list[Problem]:
+        """Note a sensor's message; return what to say of clocks.
 
         Args:
             name: The sensor.
@@ -64,17 +64,15 @@ class InputWatch:
         """
         self._counters[name].count(stamp, now)
         self.silence.heard(name, stamp, now)
-        remark = self.clocks.note(name, stamp, arrived)
-        return [] if remark is None else [remark]
+        return _problems(self.clocks.note(name, stamp, arrived))
 
-    def note_transform(self, name: str, stamp: int, now: float, arrived: float) -> list[Remark]:
-        """Note a transform of the ego motion; return what to say of its clock.
+    def note_transform(self, name: str, stamp: int, now: float, arrived: float) -> list[Problem]:
+        """Note a transform of the ego motion; return what to say of clocks.
 
         Localisers date their transforms ahead on purpose, by a second or so.
         """
         self.silence.heard(name, stamp, now)
-        remark = self.clocks.note(name, stamp, arrived, slack=ASTRAY)
-        return [] if remark is None else [remark]
+        return _problems(self.clocks.note(name, stamp, arrived, slack=ASTRAY))
 
     def note_facts(self, name: str, message: Any, **facts: object) -> list[Remark]:
         """Return what to say of facts that should not change from message to message."""
@@ -130,3 +128,8 @@ class InputWatch:
         why = "its clock is not the others'" if self.useless(name) else "nothing comes"
         text = f"{name} is left out: {why}; {by}, without it until it is back."
         return Problem(name, "silent", text, noted=True)
+
+
+def _problems(remarks: dict[str, Remark]) -> list[Problem]:
+    # All transforms are one input.
+    return [Problem.of_remark(name.split(" ")[0], remark) for name, remark in remarks.items()]

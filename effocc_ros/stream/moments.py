@@ -11,7 +11,7 @@ from effocc_ros.stream.report import Problem
 from effocc_ros.stream.sensor_poses import SensorPoses
 from effocc_ros.stream.sweep_buffer import RawSweep, SweepBuffer
 from effocc_ros.stream.synchronizer import Synchronizer, Waiting
-from effocc_ros.stream.trigger import Readiness, Trigger
+from effocc_ros.stream.trigger import OUT_OF_ORDER, Readiness, Trigger
 
 NEXT_SWEEP = 0.9
 """Periods after its last sweep at which another LiDAR's next one is expected."""
@@ -76,14 +76,16 @@ class Moments:
 
     def add_image(self, camera: str, stamp: int, message: Any, now: float) -> str:
         """Add an image; return why it is ignored, empty where it is not."""
-        added = self._synchronizer.add_image(camera, stamp, message)
-        stale = self._offer(camera, stamp, None, now)
-        return stale or ("" if added else "duplicate_stamp")
+        stale = self._synchronizer.add_image(camera, stamp, message)
+        self._offer(camera, stamp, None, now)
+        # Out of order it is of use to frames that another sensor makes.
+        return "" if stale == OUT_OF_ORDER and camera != self.reference else stale
 
     def add_sweep(self, lidar: str, sweep: RawSweep, now: float) -> str:
-        """Add a sweep; return why it makes no frame though it should, empty otherwise."""
-        self._sweeps[lidar].add(sweep)
-        return self._offer(lidar, sweep.stamp, sweep, now)
+        """Add a sweep; return why it is no news, empty where it is."""
+        stale = self._sweeps[lidar].add(sweep)
+        self._offer(lidar, sweep.stamp, sweep, now)
+        return stale
 
     def ready(self, now: float) -> tuple[list[Trigger], InputError | None]:
         """Return the moments that need not wait any longer, oldest first.
@@ -114,16 +116,13 @@ class Moments:
         self._catch_up()
         return dropped
 
-    def _offer(self, sensor: str, stamp: int, reference: RawSweep | None, now: float) -> str:
+    def _offer(self, sensor: str, stamp: int, reference: RawSweep | None, now: float) -> None:
         if not self._choice.makes(sensor, now):
-            return ""
+            return
         config = self._config
         sensors = dict.fromkeys((*config.references, *config.sync.cameras, *config.other_lidars))
         self._problems += self._inputs.changes(tuple(sensors), sensor, now)
-        stale = self._synchronizer.stale(stamp)
-        if not stale:
-            self._synchronizer.add_reference(stamp, reference, now, sensor)
-        return stale
+        self._synchronizer.add_reference(stamp, reference, now, sensor)
 
     def _gone(self, name: str, now: float) -> bool:
         return self._inputs.gone(name, self.reference, now)

@@ -12,9 +12,18 @@ from effocc_ros.stream.headers import no_frame_id
 from effocc_ros.stream.images import Fallback, check_image, image_size, is_compressed
 from effocc_ros.stream.input_watch import InputWatch
 from effocc_ros.stream.moments import Moments
-from effocc_ros.stream.report import Remark
+from effocc_ros.stream.report import Problem, Remark
 from effocc_ros.stream.sensor_poses import SensorPoses
 from effocc_ros.stream.sweep_buffer import RawSweep
+from effocc_ros.stream.trigger import DUPLICATE, OUT_OF_ORDER
+
+IGNORED = {
+    DUPLICATE: "{}: found a message of a stamp that came before; expected each once. It is "
+    "ignored. Look for a second publisher, a relay, or a bag recorded twice.",
+    OUT_OF_ORDER: "{}: found a message older than the one before it; expected stamps that rise. "
+    "It makes no frame. Look at the transport, or for a second publisher.",
+}
+"""What to say, once, of messages that make no frame."""
 
 
 class SensorInput:
@@ -70,13 +79,13 @@ class SensorInput:
             "encoding": message.format if is_compressed(message) else message.encoding,
             "image_size": image_size(message),
         }
-        ignored = ""
+        ignored, problems = "", []
         with self._lock:
             remarks += self._inputs.note_facts(camera, message, **facts)
             if camera in self._config.sync.cameras:  # else the model has no place for it
-                remarks += self._note(camera, stamp, message, now, arrived)
+                problems = self._note(camera, stamp, message, now, arrived)
                 ignored = self._moments.add_image(camera, stamp, message, now)
-        self._say(camera, remarks, ignored)
+        self._say(camera, remarks, problems, ignored)
         return True
 
     def add_camera_info(self, camera: str, message: Any) -> None:
@@ -110,25 +119,29 @@ class SensorInput:
             return False
         with self._lock:
             remarks = [*cloud.remarks, *self._inputs.note_facts(lidar, message)]
-            remarks += self._note(lidar, stamp, message, now, arrived)
+            problems = self._note(lidar, stamp, message, now, arrived)
             sweep = RawSweep(stamp, frame_id, cloud.points)
             ignored = self._moments.add_sweep(lidar, sweep, now)
-        self._say(lidar, remarks, ignored)
+        self._say(lidar, remarks, problems, ignored)
         return True
 
     def _note(
         self, sensor: str, stamp: int, message: Any, now: float, arrived: float
-    ) -> list[Remark]:
+    ) -> list[Problem]:
         self.now = now
         self._poses.note_frame(sensor, message.header.frame_id.lstrip("/"))
         return self._inputs.note(sensor, stamp, now, arrived)
 
-    def _say(self, sensor: str, remarks: list[Remark], ignored: str) -> None:
+    def _say(
+        self, sensor: str, remarks: list[Remark], problems: list[Problem], ignored: str
+    ) -> None:
         """Say what was odd about a message, and who fell silent or came back by then."""
         if ignored:
-            self._complaints.count(sensor, ignored)
+            self._complaints.report(
+                Problem(sensor, ignored, IGNORED[ignored].format(sensor), True)
+            )
         with self._lock:
-            problems = self._moments.take_problems()
+            problems += self._moments.take_problems()
         self._complaints.remark(sensor, remarks)
         for problem in problems:
             self._complaints.report(problem)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from effocc_ros.stamps import NANOSECONDS
-from effocc_ros.stream.trigger import JUMP_BACK
+from effocc_ros.stream.trigger import DUPLICATE, JUMP_BACK, OUT_OF_ORDER
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,24 @@ class SweepBuffer:
         self._count = count
         self._sweeps = deque(self._sweeps, maxlen=count + self._pending)
 
-    def add(self, sweep: RawSweep) -> None:
-        """Add a sweep; a jump back in time forgets the others."""
-        if self._sweeps and sweep.stamp < self._sweeps[-1].stamp - JUMP_BACK:
+    def add(self, sweep: RawSweep) -> str:
+        """Add a sweep; a jump back in time forgets the others.
+
+        Returns:
+            Why it is no news, empty where it is. One that is out of order is kept all the same.
+        """
+        newest = self.newest()
+        if newest is not None and sweep.stamp < newest.stamp - JUMP_BACK:
             self._sweeps.clear()
+            newest = None
+        if any(sweep.stamp == known.stamp for known in self._sweeps):
+            return DUPLICATE
         self._sweeps.append(sweep)
+        return OUT_OF_ORDER if newest is not None and sweep.stamp < newest.stamp else ""
 
     def newest(self) -> RawSweep | None:
-        """Return the sweep that came last, None where none has come."""
-        return self._sweeps[-1] if self._sweeps else None
+        """Return the newest sweep, None where none has come."""
+        return max(self._sweeps, key=lambda sweep: sweep.stamp, default=None)
 
     def before(self, stamp: int, more: int = 0) -> list[RawSweep]:
         """Return the sweeps before a reference at ``stamp`` that it uses, newest first.

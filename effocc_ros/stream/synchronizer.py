@@ -102,15 +102,13 @@ class Synchronizer:
         """What waits, oldest first."""
         return tuple(self._waiting)
 
-    def stale(self, stamp: int) -> str:
-        """Return why a reference stamp is ignored; empty when it is news.
+    def is_news(self, stamp: int) -> bool:
+        """Return whether a reference stamp may make a trigger.
 
         Only a stamp that goes back by more than a second begins anew; any other that is not newer
         than the last one would make two frames of one moment.
         """
-        if not self.newest or stamp > self.newest or stamp < self.newest - JUMP_BACK:
-            return ""
-        return "duplicate_stamp" if stamp == self.newest else "out_of_order"
+        return not self.newest or stamp > self.newest or stamp < self.newest - JUMP_BACK
 
     def add_reference(self, stamp: int, reference: Any, now: float, sensor: str = "") -> bool:
         """Add a reference message; return whether it will make a trigger.
@@ -121,7 +119,7 @@ class Synchronizer:
             now: Seconds on the caller's clock.
             sensor: Whose message it is: the cameras' offsets count from this one's.
         """
-        if self.stale(stamp):
+        if not self.is_news(stamp):
             return False
         if stamp < self.newest:
             self._restart(stamp)
@@ -136,8 +134,8 @@ class Synchronizer:
             self._give_up_oldest()
         return True
 
-    def add_image(self, camera: str, stamp: int, message: Any) -> bool:
-        """Add an image; return False where an image of this stamp was there."""
+    def add_image(self, camera: str, stamp: int, message: Any) -> str:
+        """Add an image; return why it is no news, empty where it is."""
         return self._images[camera].add(stamp, message, self.config.queue)
 
     def newest_image(self, camera: str) -> int | None:

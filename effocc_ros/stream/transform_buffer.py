@@ -24,6 +24,12 @@ PATIENCE = 3
 LONE_SECONDS = 2.0
 """Seconds that a frame's other parent, whose period is not known, has to be repeated."""
 
+MOST_PARENTS = 4
+"""Parents of one frame that are kept; more are no publishers but bytes gone wrong."""
+
+RESTARTS = 3
+"""Jumps back in time from which on, where every tenth message is one, two publishers send it."""
+
 DETOUR = 100
 """Edges in use that one edge not in use is worth."""
 
@@ -68,7 +74,8 @@ class TransformBuffer:
             static: True for an edge that holds at all times.
 
         Returns:
-            What to say of a frame with two parents that are both repeated.
+            What to say of a frame with two parents that are both repeated, or of two publishers
+            of one edge whose clocks differ.
 
         Raises:
             InputError: The edge would close a loop.
@@ -82,9 +89,15 @@ class TransformBuffer:
         returns = edge is not None and not edge.in_a_row
         if edge is None or edge.static != static:
             edge = TransformEdge(parent, child, static)
-            self._edges.setdefault(child, {})[parent] = edge
+            parents = self._edges.setdefault(child, {})
+            parents[parent] = edge
+            if len(parents) > MOST_PARENTS:
+                others = [name for name in reversed(parents) if name != parent]
+                del parents[min(others, key=lambda name: parents[name].received)]
             self._paths.clear()
         edge.add(stamp, pose, self._cache)
+        if edge.restarts > RESTARTS and edge.restarts > edge.received / 10:
+            return _two_clocks(edge)
         rivals = [each for each in self._edges[child].values() if each is not edge]
         return self._judge(edge, rivals, returns) if rivals else None
 
@@ -199,8 +212,31 @@ class TransformBuffer:
         """Return the edges from source to target, None where they are not connected."""
         ends = target.lstrip("/"), source.lstrip("/")
         if ends not in self._paths:
-            self._paths[ends] = self._shortest(*ends)
+            path = self._in_use(*ends)
+            self._paths[ends] = self._shortest(*ends) if path is None else path
         return self._paths[ends]
+
+    def _in_use(self, target: str, source: str) -> list[tuple[TransformEdge, bool]] | None:
+        """Return the path along the parents in use, None where these do not meet: quick."""
+        up, down = self._above(source), self._above(target)
+        ends = [edge.parent for edge in down]
+        meeting = next(
+            (name for name in (source, *(edge.parent for edge in up)) if name in (target, *ends)),
+            None,
+        )
+        if meeting is None:
+            return None
+        risen = [] if meeting == source else up[: [e.parent for e in up].index(meeting) + 1]
+        sunk = [] if meeting == target else down[: ends.index(meeting) + 1]
+        return [*((edge, True) for edge in risen), *((edge, False) for edge in reversed(sunk))]
+
+    def _above(self, frame: str) -> list[TransformEdge]:
+        """Return the edges from a frame up to its root along the parents in use."""
+        edges = []
+        while self._edges.get(frame):
+            edges.append(next(iter(self._edges[frame].values())))
+            frame = edges[-1].parent
+        return edges
 
     def _shortest(self, target: str, source: str) -> list[tuple[TransformEdge, bool]] | None:
         neighbours = defaultdict(list)
@@ -243,3 +279,11 @@ class TransformBuffer:
             do="Publish it on /tf or /tf_static, or correct base_frame and fixed_frame",
             reason="tf_missing" if unknown else "tf_disconnected",
         )
+
+
+def _two_clocks(edge: TransformEdge) -> Remark:
+    text = (
+        f"{edge.name}: found stamps that jump back again and again; expected them to rise. Two "
+        "publishers of different clocks, or of simulated and real time, send it: stop one."
+    )
+    return Remark("two_clocks", text)

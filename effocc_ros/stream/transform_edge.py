@@ -29,11 +29,12 @@ class TransformEdge:
         received: Messages that have come.
         in_a_row: How many of them came since the last one that gave the child another parent.
         since: Stamp of the first of these.
+        restarts: How often its stamps have jumped back.
     """
 
     def __init__(self, parent: str, child: str, static: bool):
         self.parent, self.child, self.static = parent, child, static
-        self.received = self.in_a_row = self.since = 0
+        self.received = self.in_a_row = self.since = self.restarts = 0
         self._stamps: list[int] = []
         self._poses: dict[int, NDArray[np.float64]] = {}
 
@@ -58,6 +59,7 @@ class TransformEdge:
             return
         if self._stamps and stamp < self.newest - JUMP_BACK:
             self._stamps, self._poses = [], {}
+            self.restarts += 1
         if stamp not in self._poses:
             insort(self._stamps, stamp)
         self._poses[stamp] = pose

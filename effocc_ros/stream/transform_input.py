@@ -64,7 +64,7 @@ class TransformInput:
     def _add(
         self, transforms: Iterable[Transform], static: bool, now: float, arrived: float
     ) -> None:
-        errors, remarks = [], []
+        errors, remarks, problems = [], [], []
         # All at once: a frame made in between would find half of the sensors.
         with self._lock:
             offset = self._inputs.offset(SOURCE)
@@ -79,7 +79,9 @@ class TransformInput:
             for edge in () if static else self._poses.ego_edges():
                 if edge.received != self._received.get(edge.name):
                     self._received[edge.name] = edge.received
-                    remarks += self._inputs.note_transform(edge.name, edge.newest, now, arrived)
+                    problems += self._inputs.note_transform(edge.name, edge.newest, now, arrived)
         for error in errors:
             self._complaints.error(SOURCE, error)
         self._complaints.remark(SOURCE, remarks)
+        for problem in problems:
+            self._complaints.report(problem)

@@ -11,6 +11,9 @@ from effocc_ros.stamps import NANOSECONDS
 JUMP_BACK = NANOSECONDS
 """Nanoseconds: stamps that fall back further than this mean a restart, as of a bag in a loop."""
 
+DUPLICATE, OUT_OF_ORDER = "duplicate_stamp", "out_of_order"
+"""Reasons why a message makes no frame, though its sensor makes them."""
+
 SLACK = 1_000_000
 """Nanoseconds by which a keyframe may come early: sensor clocks jitter."""
 

@@ -19,9 +19,8 @@ def said(shifts, seconds=4.0, periods=PERIODS, stamped=lambda now: EPOCH + now):
     ]
     for now, name in sorted(events):
         stamp = round((stamped(now) + shifts.get(name, 0.0)) * SECOND)
-        remark = watch.note(name, stamp, now)
-        if remark is not None:
-            told.setdefault(name, []).append(remark.text)
+        for source, remark in watch.note(name, stamp, now).items():
+            told.setdefault(source, []).append(remark.text)
     return told, watch
 
 
@@ -42,6 +41,19 @@ def test_a_clock_that_is_not_the_others_is_named(name, shift, words):
     assert all(word in told[name][0] for word in words)
     assert watch.ahead(name) == pytest.approx(shift, rel=1e-6)
     assert watch.astray(name) == (abs(shift) > 10)
+
+
+def test_a_clock_is_named_in_whatever_order_a_bag_is_read():
+    watch, told = ClockWatch(), {}
+    ends = {"LIDAR": 4.5}
+    messages = [
+        (EPOCH * (name != "LIDAR") + now, now, name)
+        for name, period in {"LIDAR": 0.1, "CAM": 0.083, "BACK": 0.083}.items()
+        for now in np.arange(0.0, ends.get(name, 4.0), period)
+    ]
+    for stamp, now, name in sorted(messages):
+        told |= watch.note(name, round(stamp * SECOND), EPOCH + now)
+    assert list(told) == ["LIDAR"]
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.04, -0.3])

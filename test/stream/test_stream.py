@@ -124,12 +124,27 @@ def test_frames_that_late_tf_never_reaches_are_given_up_by_name():
 def test_a_sweep_that_comes_again_or_too_late_makes_no_second_frame(stamp, reason):
     vehicle = Vehicle(())
     vehicle.stream.add_points(cloud(0.1), 0.0)
-    assert vehicle.stream.add_points(cloud(stamp), 0.0)
+    for shift in (0.0, 0.01):
+        again = stamp if reason == "duplicate_stamp" else stamp - shift
+        assert vehicle.stream.add_points(cloud(again), 0.0)
     assert [frame.stamp for frame in vehicle.frames()] == [at(0.1)]
     statistics = vehicle.stream.statistics()
     assert statistics.frames_in == 1
-    assert statistics.rejected == {f"LIDAR_TOP.{reason}": 1}
+    assert statistics.rejected == {f"LIDAR_TOP.{reason}": 2}
     assert statistics.drops == {}
+    assert [(each.source, each.reason) for each in vehicle.problems] == [("LIDAR_TOP", reason)]
+    assert "second publisher" in vehicle.problems[0].text
+
+
+def test_images_that_come_twice_are_counted_and_said_once():
+    vehicle = Vehicle()
+    for seconds in (0.0, 0.0, 0.1, 0.1, 0.05):
+        vehicle.stream.add_image("CAM", jpeg(seconds), 0.0)
+    vehicle.stream.add_points(cloud(0.05), 0.0)
+    (frame,) = vehicle.frames()
+    assert frame.camera("CAM").stamp == at(0.05), "one that is late is as good as any"
+    assert vehicle.stream.statistics().rejected == {"CAM.duplicate_stamp": 2}
+    assert vehicle.reasons == ["duplicate_stamp"]
 
 
 def test_the_distance_of_images_from_where_they_were_expected_is_told():

@@ -253,6 +253,30 @@ def test_two_publishers_of_one_frame_are_named_and_each_keeps_its_history(slow, 
         assert made.lookup(fast, "base", stamp)[0, 3] == pytest.approx(-seconds)
 
 
+@pytest.mark.parametrize(("clock", "told"), [(1000, True), (0, False)])
+def test_two_publishers_of_one_edge_whose_clocks_differ_are_named(clock, told):
+    made = TransformBuffer()
+    remarks = [
+        made.add("map", "base", (clock * (index % 2) + index) * SECOND // 10 + SECOND, moved(1.0))
+        for index in range(20)
+    ]
+    assert bool(remarks[-1]) is told
+    assert not told or "tf map <- base: found stamps that jump back" in remarks[-1].text
+
+
+@pytest.mark.parametrize("static", [True, False])
+def test_names_gone_wrong_do_not_pile_up(static):
+    made = buffer(("base", "lidar", 0.0, moved(2.0), True))
+    for index in range(200):
+        stamp = index * SECOND // 100
+        made.add("map", "base", stamp, moved(index / 100))
+        made.add(f"base{index}", "lidar", stamp, moved(0.0), static)
+        made.add(f"map{index}", "base", stamp, moved(0.0), static)
+    assert len(made.frames) < 12
+    assert made.mounting("base", "lidar", SECOND)[0, 3] == 2.0
+    assert made.lookup("map", "base", SECOND)[0, 3] == pytest.approx(1.0)
+
+
 @pytest.mark.parametrize("static_first", [True, False])
 def test_a_frame_may_have_a_static_parent_beside_a_moving_one(static_first):
     """As where a URDF hangs base_link below base_footprint, and a localiser below map."""

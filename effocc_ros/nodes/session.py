@@ -82,7 +82,7 @@ class Session:
         config = self._config(predictor)
         self._stream = Stream(config, self._on_problem, image_fallback())
         self._inputs = Inputs(node, self._stream, self._received, self._on_useless, call_soon)
-        self._mismatches: dict[str, str] = {}
+        self._mismatches: dict[Topic, str] = {}
         self._pipeline = Pipeline(
             self._stream,
             predictor,
@@ -169,7 +169,7 @@ class Session:
             interval=self._settings.trigger_interval,
             drop_ratio=self._drop_ratio(statistics.frames_in, sum(statistics.drops.values())),
             lost=dict(self._inputs.lost),
-            mismatches=self._mismatches,
+            mismatches={topic.sensor: why for topic, why in self._mismatches.items()},
             views_superseded=self._outputs.views_superseded,
             mode=self._mode,
             preferred=self._stream.config.references[0],
@@ -194,12 +194,15 @@ class Session:
 
     def _follow_publishers(self) -> None:
         """See why inputs are silent, and ask for what their publishers offer."""
-        self._mismatches = {}
+        before, self._mismatches = self._mismatches, {}
         for topic in self._inputs.stalled():
             self._inputs.follow(topic)
             reason = mismatch(topic, self._inputs.publishers(topic))
             if reason:
-                self._mismatches[topic.sensor] = reason
+                self._mismatches[topic] = reason
+                if before.get(topic) != reason:
+                    name = self._node.resolve_topic_name(topic.name)
+                    self._node.get_logger().warning(f"{name} cannot be heard: {reason}")
 
     def _show_inputs(self, silent: bool) -> None:
         rows = input_rows(self._node, self._inputs, self._stream)

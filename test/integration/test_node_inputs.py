@@ -33,7 +33,7 @@ def test_publishers_of_every_qos_are_heard_and_one_of_another_type_is_named(stag
     stage.send(infos)  # once, before there is a node
     occupancies = stage.peer.listen(SemanticOccupancy, "/occ_node/output/occupancy")
     diagnostics = stage.peer.listen(DiagnosticArray, "/diagnostics")
-    stage.start_node(model=tiny_models["fusion"], diagnostics_period=0.3, max_wait=1.0)
+    node = stage.start_node(model=tiny_models["fusion"], diagnostics_period=0.3, max_wait=1.0)
     wait_until(static.get_subscription_count, "the node")
     stage.send([static_poses()])
     numbers = count(0, 5)  # half a second apart: no image of one moment fits the next
@@ -50,6 +50,7 @@ def test_publishers_of_every_qos_are_heard_and_one_of_another_type_is_named(stag
     assert status.level == DiagnosticStatus.ERROR
     said = "peer sends sensor_msgs/msg/Image, not sensor_msgs/msg/CompressedImage"
     assert said in status.message
+    assert f"/{NUSCENES_CAMERAS[-1]}/{IMAGE} cannot be heard: {said}" in node.text
 
 
 def last_status(diagnostics, part, said):

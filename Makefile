@@ -17,8 +17,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 demo: environment
 	$(BIN)/effocc demo --output $(OUTPUT)
 
+# Two processes at a time: most of the tests of nodes wait.
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 # The node under load and under faults for MINUTES; prints each fault and what came of it.
 soak: environment

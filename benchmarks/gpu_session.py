@@ -182,6 +182,8 @@ def experiment(setup: Setup, minutes: float) -> Iterator[list[str]]:
     if setup.full:
         options += ["--teacher", "effocc_fusion_r18", "--student", "effocc_student_r50"]
         options += ["--taught", *TAUGHT]
+    else:
+        options += ["--start", "vision_tiny_unlabeled"]
     yield effocc("experiment", "label-efficiency", *values, *options)
 
 
@@ -241,7 +243,7 @@ def main() -> int:
     if not lacking:
         import torch
 
-        from effocc_ros.training.experiment import machine
+        from effocc_ros.training.experiment_report import machine
 
         gpu, about = torch.cuda.is_available(), {"machine": machine()}
         print(about["machine"], "" if gpu else "(no GPU: this takes long)")

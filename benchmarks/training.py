@@ -37,7 +37,8 @@ from effocc_ros.networks.voxelize import voxelize
 from effocc_ros.preprocess import preprocess
 from effocc_ros.presets import load_preset
 from effocc_ros.simulation.nuscenes_tree import TreeConfig, simulate_tree
-from effocc_ros.training.config import TrainConfig, load_config
+from effocc_ros.training.config import TrainConfig
+from effocc_ros.training.config_files import load_config
 from effocc_ros.training.ema import Ema
 from effocc_ros.training.learner import Learner
 from effocc_ros.training.loader import PREFETCHED

@@ -15,6 +15,7 @@ from effocc_ros.classes import class_list
 from effocc_ros.errors import InputError
 from effocc_ros.frame import Frame
 from effocc_ros.loaded_model import LoadedModel, load_model
+from effocc_ros.networks import winograd
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.networks.effocc import EffOcc
 from effocc_ros.occupancy import UPRIGHT, SemanticOccupancy
@@ -86,6 +87,8 @@ class Predictor:
         self.config, self.name, self.trained = loaded.config, loaded.name, loaded.trained
         self.classes = class_list(self.config.classes)
         network = loaded.network.requires_grad_(False).fuse_for_inference()
+        if self.device.type == "cpu" and winograd.pays():
+            winograd.use_winograd(network)
         self._network: EffOcc | None = network.to(self.device)
 
     @classmethod

@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Several processes share the cores; torch reads this when it is first imported.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 # Not by pytest's own setting `pythonpath`, which Humble's pytest does not know.
 sys.path.insert(0, str(REPOSITORY / "test"))

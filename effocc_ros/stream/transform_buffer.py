@@ -16,16 +16,23 @@ from effocc_ros.errors import InputError
 from effocc_ros.geometry import inverse_rigid
 from effocc_ros.stamps import NANOSECONDS
 from effocc_ros.stream.report import Remark
+from effocc_ros.stream.transform_conflicts import (
+    PATIENCE,
+    RefusedEdge,
+    loop_error,
+    two_clocks,
+    two_parents,
+)
 from effocc_ros.stream.transform_edge import OTHER_CLOCK, TransformEdge
-
-PATIENCE = 3
-"""A dynamic edge that nobody repeats gives way to one that contradicts it this often."""
 
 LONE_SECONDS = 2.0
 """Seconds that a frame's other parent, whose period is not known, has to be repeated."""
 
 MOST_PARENTS = 4
 """Parents of one frame that are kept; more are no publishers but bytes gone wrong."""
+
+MOST_REFUSED = 100
+"""Edges that would close a loop whose history is kept."""
 
 RESTARTS = 3
 """Jumps back in time from which on, where every tenth message is one, two publishers send it."""
@@ -48,7 +55,7 @@ class TransformBuffer:
         self._reach = round(max_extrapolation_s * NANOSECONDS)
         self._edges: dict[str, dict[str, TransformEdge]] = {}
         """Child -> parent -> edge; the parent in use comes first."""
-        self._refused: dict[tuple[str, str], tuple[int, dict[TransformEdge, int]]] = {}
+        self._refused: dict[tuple[str, str], RefusedEdge] = {}
         self._paths: dict[tuple[str, str], list[tuple[TransformEdge, bool]] | None] = {}
         """(target, source) -> edges, each with True where it is taken upwards."""
 
@@ -83,7 +90,7 @@ class TransformBuffer:
         parents = self._edges.get(child, {})
         edge = parents.get(parent)
         if edge is None:
-            self._open_loop(parent, child)
+            self._open_loop(parent, child, pose)
         elif static and not edge.static:
             return None
         returns = edge is not None and not edge.in_a_row
@@ -97,7 +104,7 @@ class TransformBuffer:
             self._paths.clear()
         edge.add(stamp, pose, self._cache)
         if edge.restarts > RESTARTS and edge.restarts > edge.received / 10:
-            return _two_clocks(edge)
+            return two_clocks(edge)
         rivals = [each for each in self._edges[child].values() if each is not edge]
         return self._judge(edge, rivals, returns) if rivals else None
 
@@ -168,34 +175,22 @@ class TransformBuffer:
         mixed = edge.static != rivals[0].static and max(edge.received, rivals[0].received) > 1
         if not (returns or fixed or mixed) or len(parents) < 2:
             return None
-        names = " and ".join(f"'{name}'" for name in parents)
-        text = (
-            f"tf of '{edge.child}': found parents {names}, each published by somebody; expected "
-            "one. Each is used where it leads to what is asked for. Stop one of the two "
-            "publishers, or let the localiser publish map <- odom in place of the frame itself."
-        )
-        return Remark("two_parents", text)
+        return two_parents(edge.child, parents)
 
-    def _open_loop(self, parent: str, child: str) -> None:
+    def _open_loop(self, parent: str, child: str, pose: NDArray[np.float64]) -> None:
         """Refuse an edge that closes a loop, or forget what it contradicts and nobody repeats."""
-        loop = self._way_up(parent, child)
-        if loop is None:
-            return
-        count, before = self._refused.get((parent, child), (0, {}))
-        before = before or {edge: edge.received for edge in loop}
-        lonely = [edge for edge in loop if edge.received == before.get(edge) and not edge.static]
-        if count >= PATIENCE and lonely:
-            del self._edges[lonely[0].child][lonely[0].parent], self._refused[parent, child]
+        key = parent, child
+        while (loop := self._way_up(parent, child)) is not None:
+            if key not in self._refused and len(self._refused) > MOST_REFUSED:
+                self._refused.clear()
+            refused = self._refused.setdefault(key, RefusedEdge(pose))
+            given_up = refused.weakest(loop, pose)
+            if given_up is None:
+                refused.note(loop)
+                raise loop_error(parent, child)
+            del self._edges[given_up.child][given_up.parent]
             self._paths.clear()
-            return
-        self._refused[parent, child] = (count + 1, before)
-        raise InputError(
-            "tf",
-            found=f"'{parent}' below '{child}' and '{child}' below '{parent}'",
-            expected="a tree without loops",
-            do="Stop one of the two publishers",
-            reason="tf_loop",
-        )
+        self._refused.pop(key, None)
 
     def _way_up(self, frame: str, goal: str, seen: tuple = ()) -> list[TransformEdge] | None:
         """Return the edges from a frame up to one above it, None where it is not above."""
@@ -279,11 +274,3 @@ class TransformBuffer:
             do="Publish it on /tf or /tf_static, or correct base_frame and fixed_frame",
             reason="tf_missing" if unknown else "tf_disconnected",
         )
-
-
-def _two_clocks(edge: TransformEdge) -> Remark:
-    text = (
-        f"{edge.name}: found stamps that jump back again and again; expected them to rise. Two "
-        "publishers of different clocks, or of simulated and real time, send it: stop one."
-    )
-    return Remark("two_clocks", text)

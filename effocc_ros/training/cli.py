@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     Returns:
         0 at the end, 128 and the number of the signal that stopped it.
     """
-    from effocc_ros.training.config import load_config
+    from effocc_ros.training.config_files import load_config
     from effocc_ros.training.trainer import train
 
     result = train(load_config(arguments.config, arguments.values))

@@ -1,17 +1,15 @@
 """The label-efficiency experiment: train all arms, judge them, tell the result."""
 
 import json
-import os
-import platform
+import math
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from contextlib import ExitStack
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from effocc_ros.datasets.benchmarks import label_space
 from effocc_ros.errors import InputError
@@ -19,17 +17,12 @@ from effocc_ros.evaluation.evaluate import evaluate_all
 from effocc_ros.evaluation.guess import NAME, SAMPLES, learn_guess
 from effocc_ros.evaluation.reading import evenly
 from effocc_ros.evaluation.report import write_mapping
-from effocc_ros.files import only_writer, whole_file
-from effocc_ros.training.config import (
-    TrainConfig,
-    config_from_mapping,
-    config_to_mapping,
-    load_config,
-)
-from effocc_ros.training.experiment_chart import write_experiment_chart
-from effocc_ros.training.experiment_page import page
-from effocc_ros.training.experiment_plan import Plan, Run, steps_within
-from effocc_ros.training.experiment_results import Result, as_mapping, summarise
+from effocc_ros.files import only_writer
+from effocc_ros.training.config import TrainConfig
+from effocc_ros.training.experiment_plan import Run, steps_within
+from effocc_ros.training.experiment_report import write_report
+from effocc_ros.training.experiment_results import Result
+from effocc_ros.training.experiment_settings import Settings
 from effocc_ros.training.experiment_speed import Speed, measure_speed
 from effocc_ros.training.metrics import read_metrics
 from effocc_ros.training.run_folder import RunFolder
@@ -40,81 +33,15 @@ from effocc_ros.training.splits import (
     open_validation_split,
 )
 
-NAME_OF_FILES = "label_efficiency"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """An experiment.
-
-    Attributes:
-        out: Its folder.
-        root: Folder of the data set.
-        plan: Which trainings.
-        teacher: Training config of the teachers.
-        student: Training config of the students.
-        values: ``key=value`` for all trainings.
-        taught: ``key=value`` for those that have a teacher.
-        steps: Optimizer steps of each training; 0: as the time budget allows.
-        hours: Time budget of all trainings together.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        command: The command that made it, for the page.
-    """
-
-    out: Path
-    root: Path
-    plan: Plan
-    teacher: str = "fusion_tiny"
-    student: str = "vision_tiny"
-    values: tuple[str, ...] = ()
-    taught: tuple[str, ...] = ()
-    steps: int = 0
-    hours: float = 8.0
-    device: str = "auto"
-    command: str = ""
-
-    def config(self, run: Run, steps: int, folder: Path | None = None) -> TrainConfig:
-        """Return the config of one training.
-
-        Args:
-            run: Which.
-            steps: Its optimizer steps.
-            folder: Where it and its teacher are; ``out/runs`` when None.
-        """
-        folder = folder or self.out / "runs"
-        teacher = self.plan.teacher_of(run)
-        name = self.teacher if run.arm.is_teacher else self.student
-        weights = "" if teacher is None else str(RunFolder(folder / teacher.name).last)
-        values = (f"root={self.root}", f"device={self.device}", *self.values)
-        if teacher is not None:
-            values += (f"teacher={weights}", *self.taught)
-        config = load_config(name, values)
-        changes = {
-            "name": run.name,
-            "out": str(folder / run.name),
-            "seed": run.seed,
-            "labeled_fraction": run.arm.labeled,
-            "budget": "",
-            "init": "",
-            "max_steps": steps,
-            "epochs": 0,
-            "max_minutes": 0.0,
-            "val_every": 0,
-            "teacher": weights,
-            "unlabeled": teacher is not None,
-        }
-        if teacher is None:
-            changes |= {"pseudo_labels": False, "teacher_train_mode": False}
-        if run.arm.stages:
-            none = dict.fromkeys(asdict(config.stage_weights), 0.0)
-            stages = none | dict(run.arm.stages)
-            changes["stage_weights"] = replace(config.stage_weights, **stages)
-        changed = replace(config, **changes)
-        return config_from_mapping(config_to_mapping(changed), f"training {run.name}")
+PATIENCE = 5.0
+"""Seconds between two looks at what other processes have finished."""
 
 
 def run_experiment(settings: Settings, train: Callable[[TrainConfig], Any]) -> int:
     """Run it, or go on with it; after every training the page is written anew.
+
+    Several processes, on one machine or on many that share the folder, may run the same
+    experiment: each takes a training that no other is at and whose start and teacher are there.
 
     Args:
         settings: The experiment.
@@ -130,24 +57,61 @@ def run_experiment(settings: Settings, train: Callable[[TrainConfig], Any]) -> i
     # A field that no training knows shall not be found out after hours of the first one.
     for run in settings.plan.runs():
         settings.config(run, 1)
-    with only_writer(settings.out / "state" / "lock"):
-        try:
-            _run(settings, partial(_to_the_end, train))
-        except _Stopped as stopped:
-            return 128 + stopped.signal
+    try:
+        _run(settings, partial(_to_the_end, train))
+    except _Stopped as stopped:
+        return 128 + stopped.signal
     return 0
 
 
 def _run(settings: Settings, train: Callable[[TrainConfig], None]) -> None:
-    steps = _steps(settings, train)
-    guess = _once(settings.out / "state" / "guess.json", lambda: _guess(settings, steps))
-    for run in settings.plan.runs():
-        file = settings.out / "state" / f"{run.name}.json"
-        if not file.is_file():
+    with only_writer(_state(settings, "lock"), wait=True):
+        steps = _steps(settings, train)
+        guess = _once(_state(settings, "guess.json"), lambda: _guess(settings, steps))
+    runs = settings.plan.runs()
+    while waiting := [run for run in runs if not _is_over(settings, run)]:
+        if not any(_take(settings, run, steps, guess, train) for run in waiting):
+            time.sleep(PATIENCE)
+    _report(settings, guess)
+
+
+def _take(
+    settings: Settings,
+    run: Run,
+    steps: int,
+    guess: Result,
+    train: Callable[[TrainConfig], None],
+) -> bool:
+    """Train one network; False where another process is at it, or what it needs is not there."""
+    if not all(_is_over(settings, needed) for needed in settings.plan.needs(run)):
+        return False
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(only_writer(_state(settings, f"{run.name}.lock")))
+        except InputError as error:
+            if error.reason != "busy_output":
+                raise
+            return False
+        if not _is_over(settings, run):
             config = settings.config(run, steps)
             train(config)
-            write_mapping(file, asdict(result_of(run, config)))
-        write_report(settings, guess)
+            _keep(_state(settings, f"{run.name}.json"), result_of(run, config))
+    _report(settings, guess)
+    return True
+
+
+def _report(settings: Settings, guess: Result) -> None:
+    with only_writer(_state(settings, "report.lock"), wait=True):
+        files = [_state(settings, f"{run.name}.json") for run in settings.plan.runs()]
+        write_report(settings, guess, [_kept(file) for file in files if file.is_file()])
+
+
+def _state(settings: Settings, name: str) -> Path:
+    return settings.out / "state" / name
+
+
+def _is_over(settings: Settings, run: Run) -> bool:
+    return _state(settings, f"{run.name}.json").is_file()
 
 
 class _Stopped(Exception):
@@ -170,9 +134,12 @@ def result_of(run: Run, config: TrainConfig) -> Result:
         InputError: It was never judged.
     """
     folder = RunFolder(config.folder)
-    judged = [row for row in read_metrics(folder.metrics) if "val_miou" in row]
     state = load_state(folder.state)
-    if not judged or state is None:
+    judged = [row for row in read_metrics(folder.metrics) if "val_miou" in row]
+    scores = (judged[-1]["val_miou"], judged[-1]["val_geometric_iou"]) if judged else None
+    if not config.val_split:
+        scores = (math.nan, math.nan)
+    if scores is None or state is None:
         raise InputError(
             f"training {folder.path}",
             found="no evaluation in metrics.csv",
@@ -180,46 +147,13 @@ def result_of(run: Run, config: TrainConfig) -> Result:
             do="Give the training a val_split",
             reason="not_judged",
         )
-    last = judged[-1]
-    return Result(
-        run.arm.name,
-        run.seed,
-        last["val_miou"],
-        last["val_geometric_iou"],
-        state.step,
-        state.seconds,
-    )
-
-
-def write_report(settings: Settings, guess: Result | None) -> None:
-    """Write label_efficiency.json, .md and .png from the trainings that are finished."""
-    results = []
-    for run in settings.plan.runs():
-        file = settings.out / "state" / f"{run.name}.json"
-        if file.is_file():
-            results.append(Result(**json.loads(file.read_text())))
-    summaries = summarise(settings.plan.arms, results)
-    about = _about(settings, results)
-    base = settings.out / NAME_OF_FILES
-    write_mapping(base.with_suffix(".json"), as_mapping(summaries, guess, about))
-    steps = results[0].steps if results else 0
-    subtitle = f"{settings.root.name}, {steps:,} steps each, dots are seeds"
-    write_experiment_chart(base.with_suffix(".png"), summaries, guess, subtitle)
-    with whole_file(base.with_suffix(".md")) as partial:
-        partial.write_text(page(summaries, guess, about, f"{NAME_OF_FILES}.png"), encoding="utf-8")
-
-
-def said_verdict(settings: Settings) -> str:
-    """Return the verdict on the trainings that are finished, in one line."""
-    verdict = json.loads((settings.out / f"{NAME_OF_FILES}.json").read_text())["verdict"]
-    if verdict["share"] is None or verdict["gain"] is None:
-        return "A, B and C are not all trained yet"
-    return f"C / A {100 * verdict['share']:.2f} %, C - B {100 * verdict['gain']:+.2f} mIoU"
+    return Result(run.arm.name, run.seed, *scores, state.step, state.seconds)
 
 
 def _steps(settings: Settings, train: Callable[[TrainConfig], None]) -> int:
-    """Decide how many steps each training has: once for an experiment."""
+    """Decide how many steps each student has: once for an experiment."""
     ours = {
+        "start": settings.start,
         "teacher": settings.teacher,
         "student": settings.student,
         "values": list(settings.values),
@@ -263,8 +197,8 @@ def _speeds(settings: Settings, train: Callable[[TrainConfig], None]) -> dict[st
 
 
 def _affordable(settings: Settings, speeds: dict[str, Speed]) -> int:
-    run = settings.plan.runs()[0]
-    frames = len(open_validation_split(settings.config(run, 1), NO_SENSORS))
+    judged = settings.config(Run(settings.plan.arms[0], 0), 1)
+    frames = len(open_validation_split(judged, NO_SENSORS))
     return steps_within(
         3600 * settings.hours,
         settings.plan.runs(),
@@ -290,32 +224,16 @@ def _guess(settings: Settings, steps: int) -> Result:
 
 def _once(file: Path, make: Callable[[], Result]) -> Result:
     if not file.is_file():
-        write_mapping(file, asdict(make()))
-    return Result(**json.loads(file.read_text()))
+        _keep(file, make())
+    return _kept(file)
 
 
-def _about(settings: Settings, results: list[Result]) -> dict[str, str]:
-    hours = sum(result.seconds for result in results) / 3600
-    trained = len(results)
-    return {
-        "Data": f"{settings.root.name}, scenes of the split val held out",
-        "Networks": f"teacher {settings.teacher}, student {settings.student}",
-        "Trainings": f"{trained} of {len(settings.plan.runs())}, "
-        f"{results[0].steps if results else 0:,} steps each",
-        "Time": f"{hours:.2f} h of training",
-        "Machine": machine(),
-        "Command": f"`{settings.command}`",
-        "Date": time.strftime("%Y-%m-%d"),
-    }
+def _keep(file: Path, result: Result) -> None:
+    """Write a result; scores that are not known are null."""
+    values = asdict(result).items()
+    write_mapping(file, {k: None if v != v else v for k, v in values})
 
 
-def machine() -> str:
-    """Return what the trainings ran on, in words."""
-    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        lines = cpuinfo.read_text(errors="replace").splitlines()
-        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-        model = names[0] if names else model
-    return ", ".join([*gpus, f"{model}, {os.cpu_count()} cores", f"torch {torch.__version__}"])
+def _kept(file: Path) -> Result:
+    values = json.loads(file.read_text()).items()
+    return Result(**{k: math.nan if v is None else v for k, v in values})

@@ -17,7 +17,8 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         help="what a teacher saves in labels",
         description="Train fusion teachers and camera students with all labels (A), 40 % (B), "
         "40 % and a teacher (C), 10 % and a teacher (D), and write the comparison as JSON, "
-        "Markdown and a plot. The same command goes on where it was stopped.",
+        "Markdown and a plot. The same command goes on where it was stopped; started several "
+        "times at once it trains several networks at a time.",
     )
     entry.add_argument("values", nargs="*", metavar="key=value", help="fields of all trainings")
     entry.add_argument("--out", type=Path, required=True, metavar="DIR")
@@ -32,7 +33,10 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         help="of all together, at the speed measured at the start (%(default)s)",
     )
     entry.add_argument(
-        "--steps", type=whole_number(1), help="of each training, in place of a time budget"
+        "--steps",
+        type=whole_number(1),
+        help="of each student, in place of a time budget; teachers take twice as many, a start "
+        "three times",
     )
     entry.add_argument("--seeds", type=whole_number(1), default=3, help="(%(default)s)")
     entry.add_argument(
@@ -44,14 +48,22 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     entry.add_argument(
         "--stages", action="store_true", help="also tell what each distillation stage is worth"
     )
-    entry.add_argument("--student", default="vision_tiny", help="training config (%(default)s)")
+    entry.add_argument(
+        "--start",
+        default="",
+        metavar="CONFIG",
+        help="training config of a network that sees no labels; all students start from it",
+    )
+    entry.add_argument(
+        "--student", default="vision_tiny_student", help="training config (%(default)s)"
+    )
     entry.add_argument("--teacher", default="fusion_tiny", help="training config (%(default)s)")
     entry.add_argument(
         "--taught",
         nargs="+",
-        default=[],
+        default=["pseudo_labels=true"],
         metavar="key=value",
-        help="fields of the trainings with a teacher",
+        help="fields of the trainings with a teacher (pseudo_labels=true)",
     )
     entry.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (%(default)s)")
     entry.set_defaults(run=run_label_efficiency)
@@ -59,15 +71,18 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 
 def run_label_efficiency(arguments: argparse.Namespace) -> int:
     """Run `effocc experiment label-efficiency`."""
-    from effocc_ros.training.experiment import Settings, run_experiment, said_verdict
+    from effocc_ros.training.experiment import run_experiment
     from effocc_ros.training.experiment_plan import Plan, choose_arms
+    from effocc_ros.training.experiment_report import said_verdict
+    from effocc_ros.training.experiment_settings import Settings
     from effocc_ros.training.trainer import train
 
     arms = choose_arms(arguments.arms, stages=arguments.stages)
     settings = Settings(
         out=arguments.out,
         root=arguments.root,
-        plan=Plan(arms, arguments.seeds, arguments.teacher_seeds),
+        plan=Plan(arms, arguments.seeds, arguments.teacher_seeds, bool(arguments.start)),
+        start=arguments.start,
         teacher=arguments.teacher,
         student=arguments.student,
         values=tuple(arguments.values),

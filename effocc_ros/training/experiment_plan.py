@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from effocc_ros.errors import InputError
 from effocc_ros.training.distillation import STAGES
 
-KINDS = ("teacher", "student", "taught")
-"""Trainings that cost alike."""
+STEPS = {"start": 3, "teacher": 2, "student": 1, "taught": 1}
+"""Kind of a training -> how many times the steps of a student it has. Trainings of one kind cost
+alike. The start and the teachers are trained once, for many students."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Arm:
     Attributes:
         name: Short name: A.
         title: What it is, for a reader.
-        labeled: Part of the scenes whose labels may be seen.
+        labeled: Part of the scenes whose labels may be seen; 0: none, for the start.
         is_teacher: True for the fusion network, False for the camera network.
         taught_by: Name of the arm whose network teaches this one, on all scenes; empty: none.
         stages: Weights of the stages at which they are compared, in place of the config's; of
@@ -33,12 +34,16 @@ class Arm:
 
     @property
     def kind(self) -> str:
-        """One of ``KINDS``."""
+        """One of ``STEPS``."""
+        if not self.labeled:
+            return "start"
         if self.is_teacher:
             return "teacher"
         return "taught" if self.taught_by else "student"
 
 
+START = Arm("S", "camera network that has seen no labels", 0.0)
+"""All students start from it, as the paper's do from a network that learned from other images."""
 T40 = Arm("T40", "fusion teacher", 0.4, is_teacher=True)
 T10 = Arm("T10", "fusion teacher", 0.1, is_teacher=True)
 T100 = Arm("T100", "fusion teacher", 1.0, is_teacher=True)
@@ -88,11 +93,13 @@ class Plan:
         arms: The arms, each teacher before its students.
         seeds: Seeds of every student.
         teacher_seeds: Seeds of every teacher; student s is taught by teacher s modulo this.
+        start: Whether all students start from a network that was trained without labels.
     """
 
     arms: tuple[Arm, ...]
     seeds: int = 3
     teacher_seeds: int = 1
+    start: bool = False
 
     def __post_init__(self):
         if not 1 <= self.teacher_seeds <= self.seeds:
@@ -108,12 +115,17 @@ class Plan:
 
         So an experiment that is not over yet can be judged by what is there.
         """
-        return tuple(
+        start = (Run(START, 0),) if self.start else ()
+        return start + tuple(
             Run(arm, seed)
             for seed in range(self.seeds)
             for arm in self.arms
             if not arm.is_teacher or seed < self.teacher_seeds
         )
+
+    def start_of(self, run: Run) -> Run | None:
+        """Return the training whose network this one starts from, or None."""
+        return Run(START, 0) if self.start and run.arm.kind in ("student", "taught") else None
 
     def teacher_of(self, run: Run) -> Run | None:
         """Return the training whose network teaches this one, or None."""
@@ -121,6 +133,10 @@ class Plan:
             return None
         teacher = next(arm for arm in self.arms if arm.name == run.arm.taught_by)
         return Run(teacher, run.seed % self.teacher_seeds)
+
+    def needs(self, run: Run) -> tuple[Run, ...]:
+        """Return the trainings that must be over before this one."""
+        return tuple(r for r in (self.start_of(run), self.teacher_of(run)) if r is not None)
 
 
 def choose_arms(names: Sequence[str] = (), *, stages: bool = False) -> tuple[Arm, ...]:
@@ -156,7 +172,7 @@ def _order(arm: Arm) -> int:
 def steps_within(
     seconds: float, runs: Sequence[Run], per_step: dict[str, float], per_run: dict[str, float]
 ) -> int:
-    """Divide a time budget: how many steps each training may have, the same number for all.
+    """Divide a time budget: how many steps each student may have, the others a multiple of it.
 
     Equal steps and not equal minutes: a student with a teacher takes longer for each of them, and
     a machine is not equally fast all day.
@@ -171,7 +187,8 @@ def steps_within(
         InputError: There is no time for a single step.
     """
     fixed = sum(per_run[run.arm.kind] for run in runs)
-    steps = int((seconds - fixed) / sum(per_step[run.arm.kind] for run in runs))
+    each = sum(STEPS[run.arm.kind] * per_step[run.arm.kind] for run in runs)
+    steps = int((seconds - fixed) / each)
     if steps < 1:
         raise InputError(
             "--budget-hours",

@@ -18,8 +18,8 @@ class Result:
     Attributes:
         arm: Name of its arm.
         seed: Its seed.
-        miou: Mean IoU in the camera mask, a share of 1.
-        geometric_iou: IoU of occupied against free, a share of 1.
+        miou: Mean IoU in the camera mask, a share of 1; NaN for a start, which is not judged.
+        geometric_iou: IoU of occupied against free, likewise.
         steps: Optimizer steps.
         seconds: Wall time of the training.
     """

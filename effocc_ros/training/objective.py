@@ -15,6 +15,7 @@ from effocc_ros.training.config import TrainConfig
 from effocc_ros.training.depth_loss import depth_bins_of, depth_sum
 from effocc_ros.training.distillation import distillation_sums, source_labels
 from effocc_ros.training.losses import IGNORE, cross_entropy_sum, flow_l1_sum
+from effocc_ros.training.lovasz import lovasz_softmax
 from effocc_ros.training.masks import PARTS, bev_parts, voxel_parts
 from effocc_ros.training.ohem import ohem_cross_entropy
 from effocc_ros.training.openoccupancy import openoccupancy_losses
@@ -77,14 +78,16 @@ class Objective:
         """Choose the columns of voxels that the head learns.
 
         Columns in which no voxel counts are never among them, unless the teacher's logits are
-        compared there. A share below 1 is drawn anew for each sample and step, from the seed, the
-        step and the sample's token alone.
+        compared there; without a loss on voxels it is a single column. A share below 1 is drawn
+        anew for each sample and step, from the seed, the step and the sample's token alone.
 
         Returns:
             (K,) int64 into (B, Dx, Dy) flattened, K of at least 1; None for all.
         """
         config = self.config
         everywhere = "logits" in self.weights or config.loss == "ohem"
+        if not config.voxel_weight and not everywhere:
+            return torch.zeros(1, dtype=torch.int64, device=batch.labels.device)
         counts = torch.ones(batch.labels.shape[:3], dtype=torch.bool, device=batch.labels.device)
         if not everywhere and (config.unseen_weight == 0 or not batch.labeled.all()):
             counts = self._counted(batch).any(dim=-1)
@@ -154,6 +157,8 @@ class Objective:
         amounts = {name: known.sum().float() for name in _SCENE_TERMS[self.config.loss]}
         if not amounts:
             amounts["cross_entropy"] = counted.sum(dtype=torch.float32)
+        if self.config.lovasz_weight > 0:
+            amounts["lovasz"] = self._seen(task).sum().float()
         if self.config.depth_weight > 0:
             bins = depth_bins_of(task.batch.inputs.depth, self.network)
             amounts["depth"] = (bins >= 0).sum().float()
@@ -183,7 +188,14 @@ class Objective:
         Returns:
             Name -> () sum, its weight in the loss included, to be divided by its amount.
         """
-        terms = self._voxel_terms(outputs.logits, task)
+        terms = {
+            name: self.config.voxel_weight * term
+            for name, term in self._voxel_terms(outputs.logits, task).items()
+        }
+        if self.config.lovasz_weight > 0:
+            seen = self._seen(task)
+            loss = lovasz_softmax(self._as_judged(outputs.logits), task.labels, seen)
+            terms["lovasz"] = self.config.lovasz_weight * loss * seen.sum()
         if self.config.depth_weight > 0:
             bins = depth_bins_of(task.batch.inputs.depth, self.network)
             terms["depth"] = self.config.depth_weight * depth_sum(outputs.depth, bins)
@@ -220,6 +232,18 @@ class Objective:
         # parts the mean is taken, each with as much weight as it has known voxels.
         known = (task.labels != IGNORE).sum()
         return {name: loss * known for name, loss in losses.items()}
+
+    def _as_judged(self, logits: Tensor) -> Tensor:
+        """Logits of the network that will be saved, with class weights in part taken back."""
+        if self.class_weights is None or not self.config.logit_adjustment:
+            return logits
+        return logits - self.config.logit_adjustment * self.class_weights.log()
+
+    def _seen(self, task: Task) -> Tensor:
+        """Bool of the shape of the task's labels, true where a camera saw what is known."""
+        mask = task.batch.mask_camera
+        mask = mask if task.columns is None else mask.flatten(0, 2)[task.columns]
+        return mask & (task.labels != IGNORE)
 
     def _pixel_classes(self, task: Task) -> Tensor:
         """(B * N, h, w) uint8 classes of what pixels see."""

@@ -23,7 +23,8 @@ import yaml
 import effocc_ros
 from effocc_ros.errors import InputError
 from effocc_ros.files import clear_partial_files, only_writer, whole_file
-from effocc_ros.training.config import TrainConfig, config_from_mapping, config_to_mapping
+from effocc_ros.training.config import TrainConfig
+from effocc_ros.training.config_files import config_from_mapping, config_to_mapping
 from effocc_ros.typed_values import read_mapping
 
 MAY_CHANGE = (

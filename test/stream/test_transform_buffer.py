@@ -357,6 +357,29 @@ def test_an_edge_that_is_repeated_or_static_does_not_give_way():
     assert repeated.lookup("map", "base", SECOND // 2)[0, 3] == 5.0
 
 
+def test_a_static_edge_gives_way_to_one_that_contradicts_it_and_moves():
+    made = buffer(("base", "map", 0.0, moved(0.0), True))  # swapped, and latched
+    for index in range(3):
+        with pytest.raises(InputError, match="without loops"):
+            made.add("map", "base", index * SECOND // 10, moved(index))
+    for index in range(3, 10):
+        made.add("map", "base", index * SECOND // 10, moved(index))
+    assert made.lookup("map", "base", 9 * SECOND // 10)[0, 3] == 9.0
+
+
+def test_an_edge_that_is_no_longer_repeated_gives_way():
+    made = TransformBuffer()
+    for index in range(10):
+        made.add("base", "map", index * SECOND // 10, moved(index))
+        with pytest.raises(InputError, match="without loops"):
+            made.add("map", "base", index * SECOND // 10, moved(index))
+    for index in range(10, 12):
+        with pytest.raises(InputError, match="without loops"):
+            made.add("map", "base", index * SECOND // 10, moved(index))
+    made.add("map", "base", 12 * SECOND // 10, moved(12))
+    assert made.lookup("map", "base", 12 * SECOND // 10)[0, 3] == 12.0
+
+
 def test_a_stamp_beyond_reach_is_too_early_until_tf_comes():
     made = buffer(("map", "base", 0.0, moved(0.0)), ("map", "base", 1.0, moved(1.0)))
     assert [made.too_early("map", "base", round(s * SECOND)) for s in (-1, 0.5, 1.1, 1.2)] == [

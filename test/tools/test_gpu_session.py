@@ -58,7 +58,7 @@ def test_all_stages_fit_into_the_minutes_and_come_after_what_they_need(stages, s
 
 
 def test_every_command_of_a_training_names_a_config_that_can_be_read(session, setup):
-    from effocc_ros.training.config import load_config
+    from effocc_ros.training.config_files import load_config
 
     for stage in session.stages_of(setup):
         if stage.name in ("simulate", "measure", "experiment"):
@@ -76,13 +76,14 @@ def test_every_command_of_a_training_names_a_config_that_can_be_read(session, se
 @pytest.mark.parametrize("full", [False, True])
 def test_the_experiment_is_one_whose_trainings_can_be_configured(session, setup, full):
     from effocc_ros.cli import build_parser
-    from effocc_ros.training.experiment import Settings
     from effocc_ros.training.experiment_plan import Plan, choose_arms
+    from effocc_ros.training.experiment_settings import Settings
 
     (command,) = session.experiment(replace(setup, full=full), 30.0)
     a = build_parser("experiment").parse_args(command[3:])
     assert a.budget_hours == pytest.approx(0.8 * 28 / 60, abs=1e-4)
-    choice = Plan(choose_arms(a.arms), a.seeds), a.teacher, a.student, a.values, a.taught
+    plan = Plan(choose_arms(a.arms), a.seeds, start=bool(a.start))
+    choice = plan, a.start, a.teacher, a.student, a.values, a.taught
     experiment = Settings(a.out, a.root, *choice)
     configs = [experiment.config(run, 10) for run in experiment.plan.runs()]
     presets = {"fusion_r18", "student_r50"} if full else {"fusion_tiny", "vision_tiny"}

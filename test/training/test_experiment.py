@@ -1,7 +1,9 @@
 import json
 import math
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +12,7 @@ from helpers.drives import make_drives
 
 from effocc_ros.errors import InputError
 from effocc_ros.training.distillation import STAGES
-from effocc_ros.training.experiment import Settings, run_experiment
+from effocc_ros.training.experiment import run_experiment
 from effocc_ros.training.experiment_chart import draw_experiment
 from effocc_ros.training.experiment_page import page
 from effocc_ros.training.experiment_plan import (
@@ -24,6 +26,7 @@ from effocc_ros.training.experiment_plan import (
     steps_within,
 )
 from effocc_ros.training.experiment_results import Result, as_mapping, judge, summarise
+from effocc_ros.training.experiment_settings import Settings
 from effocc_ros.training.experiment_speed import measure_speed, solve_speed
 from effocc_ros.training.run_state import RunState, save_state
 
@@ -76,13 +79,23 @@ def test_more_teachers_than_students_are_refused():
         Plan(choose_arms(), seeds=3, teacher_seeds=4)
 
 
-def test_a_time_budget_gives_every_training_the_same_number_of_steps():
-    runs = Plan(choose_arms(["A", "C"]), seeds=1).runs()
-    per_step = {"teacher": 5.0, "student": 2.0, "taught": 3.0}
-    per_run = {"teacher": 100.0, "student": 50.0, "taught": 50.0}
-    assert steps_within(1200.0, runs, per_step, per_run) == 100
-    with pytest.raises(InputError, match=r"0\.06 h for 3 trainings.*0\.06 h"):
-        steps_within(205.0, runs, per_step, per_run)
+def test_a_time_budget_gives_every_student_the_same_number_of_steps():
+    runs = Plan(choose_arms(["A", "C"]), seeds=1, start=True).runs()
+    per_step = {"start": 1.0, "teacher": 5.0, "student": 2.0, "taught": 3.0}
+    per_run = {"start": 10.0, "teacher": 100.0, "student": 50.0, "taught": 50.0}
+    assert steps_within(210 + 100 * (3 * 1 + 2 * 5 + 2 + 3), runs, per_step, per_run) == 100
+    with pytest.raises(InputError, match=r"0\.06 h for 4 trainings.*0\.06 h"):
+        steps_within(215.0, runs, per_step, per_run)
+
+
+def test_all_students_and_no_teacher_start_from_the_network_without_labels():
+    plan = Plan(choose_arms(["A", "C"]), seeds=2, start=True)
+    runs = {run.name: run for run in plan.runs()}
+    assert list(runs) == ["S-0", "T40-0", "A-0", "C-0", "A-1", "C-1"]
+    needs = {name: [needed.name for needed in plan.needs(run)] for name, run in runs.items()}
+    assert needs["S-0"] == needs["T40-0"] == []
+    assert needs["A-1"] == ["S-0"]
+    assert needs["C-1"] == ["S-0", "T40-0"]
 
 
 def test_the_speed_is_what_explains_three_measurements():
@@ -254,6 +267,42 @@ def test_each_training_gets_its_labels_its_teacher_and_its_seed(root, tmp_path):
     assert len({config.folder for config in trainer.configs}) == len(trainer.configs)
 
 
+def test_the_start_sees_no_labels_and_is_where_all_students_start(root, tmp_path):
+    trainer = Trainer()
+    plan = Plan(choose_arms(["A"]), seeds=2, start=True)
+    wanted = settings(root, tmp_path, plan=plan, start="vision_tiny_start")
+    assert run_experiment(wanted, trainer) == 0
+    start, *students = trainer.configs
+    assert (start.name, start.max_steps, start.val_split) == ("S-0", 150, "")
+    assert (start.voxel_weight, start.pixel_weight, start.class_weights) == (0, 0, "none")
+    assert start.depth_weight > 0
+    assert {a.init for a in students} == {str(tmp_path / "runs" / "S-0" / "last.safetensors")}
+    found = json.loads((tmp_path / "label_efficiency.json").read_text())
+    assert [arm["arm"] for arm in found["arms"]] == ["A"]
+    assert found["about"]["Trainings"] == "3 of 3"
+
+
+def test_two_processes_share_the_trainings(root, tmp_path):
+    wanted = settings(root, tmp_path, plan=Plan(choose_arms(["A"]), seeds=4))
+    first, second, other = Trainer(), Trainer(), []
+
+    def slow(config):
+        if not other:  # A second process joins while the first one trains.
+            other.append(Thread(target=run_experiment, args=(wanted, second)))
+            other[0].start()
+            while len(second.configs) < 2:
+                time.sleep(0.01)
+        return first(config)
+
+    assert run_experiment(wanted, slow) == 0
+    other[0].join()
+    names = [[config.name for config in trainer.configs] for trainer in (first, second)]
+    assert names[0][0] == "A-0"
+    assert sorted(names[0] + names[1]) == ["A-0", "A-1", "A-2", "A-3"]
+    found = json.loads((tmp_path / "label_efficiency.json").read_text())
+    assert len(found["arms"][0]["runs"]) == 4
+
+
 def test_a_time_budget_is_measured_once(root, tmp_path):
     first, second = Trainer(stop_at="A-0"), Trainer()
     timed = {"steps": 0, "hours": 1000.0, "plan": Plan(choose_arms(["A"]), seeds=1)}
@@ -269,7 +318,7 @@ def test_another_experiment_in_the_same_folder_is_refused(root, tmp_path):
     run_experiment(settings(root, tmp_path, plan=Plan(choose_arms(["A"]), seeds=1)), Trainer())
     with pytest.raises(InputError, match=r"steps 50.*steps 60"):
         run_experiment(settings(root, tmp_path, steps=60), Trainer())
-    with pytest.raises(InputError, match=r"student vision_tiny.*student lidar_tiny"):
+    with pytest.raises(InputError, match=r"student vision_tiny_student.*student lidar_tiny"):
         run_experiment(settings(root, tmp_path, student="lidar_tiny"), Trainer())
 
 

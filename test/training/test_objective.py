@@ -13,6 +13,7 @@ from effocc_ros.training.batch import IGNORE, Batch
 from effocc_ros.training.config import StageWeights, TrainConfig
 from effocc_ros.training.distillation import distillation_sums
 from effocc_ros.training.losses import voxel_cross_entropy
+from effocc_ros.training.lovasz import lovasz_softmax
 from effocc_ros.training.objective import Objective
 
 SHAPE = (4, 4, 2)
@@ -70,6 +71,25 @@ def test_what_no_camera_saw_counts_as_much_as_unseen_weight_says():
     expected = voxel_cross_entropy(given.logits, batch_.labels, weight)
     found = loss_of(Objective(config(unseen_weight=0.25), OCC3D_NUSCENES), batch_, given)
     assert found == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_a_start_without_labels_learns_nothing_from_voxels_and_scores_a_single_column():
+    objective = Objective(config(voxel_weight=0.0), OCC3D_NUSCENES)
+    assert objective.columns_of(batch(), step=0).tolist() == [0]
+    assert loss_of(objective, batch(), outputs()) == 0
+
+
+def test_lovasz_is_of_what_cameras_saw_and_of_the_scores_that_are_judged():
+    batch_, given = batch(), outputs()
+    weights = torch.linspace(0.1, 3.0, 18)
+    asked = config(lovasz_weight=2.0, class_weights="inverse_sqrt", logit_adjustment=0.5)
+    asked = replace(asked, unseen_weight=0.25)
+    objective = Objective(asked, OCC3D_NUSCENES, weights)
+    plain = Objective(replace(asked, lovasz_weight=0.0), OCC3D_NUSCENES, weights)
+    found = loss_of(objective, batch_, given) - loss_of(plain, batch_, given)
+    judged = given.logits - 0.5 * weights.log()
+    expected = lovasz_softmax(judged, batch_.labels, batch_.mask_camera)
+    assert found == pytest.approx(2.0 * expected.item(), rel=1e-5)
 
 
 def test_columns_without_a_counted_voxel_are_left_out_and_the_loss_stays():

@@ -12,7 +12,7 @@ import torch
 from helpers.training_tree import VERSION, make_training_tree, very_small, write_preset
 
 from effocc_ros.checkpoints import load_checkpoint
-from effocc_ros.training.config import load_config
+from effocc_ros.training.config_files import load_config
 from effocc_ros.training.metrics import read_metrics
 from effocc_ros.training.run_folder import open_run_folder
 

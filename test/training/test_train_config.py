@@ -4,8 +4,8 @@ import pytest
 
 from effocc_ros.errors import InputError
 from effocc_ros.presets import load_preset
-from effocc_ros.training.config import (
-    StageWeights,
+from effocc_ros.training.config import StageWeights
+from effocc_ros.training.config_files import (
     config_from_mapping,
     config_names,
     config_to_mapping,
@@ -71,6 +71,7 @@ def test_a_config_comes_back_from_its_plain_values():
         ({"root": ""}, "root=FOLDER"),
         ({"pseudo_labels": True}, "pseudo_labels"),
         ({"unlabeled": True}, "unlabeled"),
+        ({"loss": "openoccupancy", "lovasz_weight": 1.0}, "lovasz_weight"),
     ],
 )
 def test_what_does_not_fit_is_named(change, said):

@@ -1,0 +1,86 @@
+"""Transforms that contradict each other: which gives way, and what to say."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from effocc_ros.errors import InputError
+from effocc_ros.stream.report import Remark
+from effocc_ros.stream.transform_edge import TransformEdge
+
+PATIENCE = 3
+"""A dynamic edge that nobody repeats gives way to one that contradicts it this often."""
+
+MOVING = 0.05
+"""Metres from which a frame has moved: no static transform is true of it."""
+
+
+class RefusedEdge:
+    """An edge that would close a loop: how often it came, and what it contradicts.
+
+    Args:
+        pose: (4, 4) of the first time that it came.
+    """
+
+    def __init__(self, pose: NDArray[np.float64]):
+        self._pose, self._count = pose, 0
+        self._seen: dict[TransformEdge, tuple[int, int]] = {}
+        """Edge -> how often it had come, and this one, when it last came."""
+
+    def note(self, loop: list[TransformEdge]) -> None:
+        """Note that it came once more, and the loop that it would close."""
+        for edge in loop:
+            if self._seen.get(edge, (0, 0))[0] != edge.received:
+                self._seen[edge] = edge.received, self._count
+        self._count += 1
+
+    def weakest(
+        self, loop: list[TransformEdge], pose: NDArray[np.float64]
+    ) -> TransformEdge | None:
+        """Return the edge of a loop that gives way to this one, None where none does.
+
+        Nobody has repeated it lately; and if it is static, this one moves.
+
+        Args:
+            loop: Edges that it contradicts.
+            pose: (4, 4) of this time.
+        """
+        moved = np.linalg.norm(pose[:3, 3] - self._pose[:3, 3]) > MOVING
+        weak = [edge for edge in loop if self._lonely(edge) and (moved or not edge.static)]
+        return min(weak, key=lambda edge: edge.static, default=None)
+
+    def _lonely(self, edge: TransformEdge) -> bool:
+        received, count = self._seen.get(edge, (0, 0))
+        return received == edge.received and self._count - count >= PATIENCE
+
+
+def loop_error(parent: str, child: str) -> InputError:
+    """Return what to say of an edge that would close a loop."""
+    return InputError(
+        "tf",
+        found=f"'{parent}' below '{child}' and '{child}' below '{parent}'",
+        expected="a tree without loops",
+        do="Stop one of the two publishers",
+        reason="tf_loop",
+    )
+
+
+def two_parents(child: str, parents: Iterable[str]) -> Remark:
+    """Return what to say of a frame with several parents that are all repeated."""
+    names = " and ".join(f"'{name}'" for name in parents)
+    text = (
+        f"tf of '{child}': found parents {names}, each published by somebody; expected one. Each "
+        "is used where it leads to what is asked for. Stop one of the two publishers, or let the "
+        "localiser publish map <- odom in place of the frame itself."
+    )
+    return Remark("two_parents", text)
+
+
+def two_clocks(edge: TransformEdge) -> Remark:
+    """Return what to say of an edge whose stamps jump back again and again."""
+    text = (
+        f"{edge.name}: found stamps that jump back again and again; expected them to rise. Two "
+        "publishers of different clocks, or of simulated and real time, send it: stop one."
+    )
+    return Remark("two_clocks", text)

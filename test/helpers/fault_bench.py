@@ -393,17 +393,3 @@ def signalled(bench: Bench, number: signal.Signals, delay: float) -> Outcome:
     answer = f"ended with {ended} after {took:.1f} s"
     good = ended == code and took < 3.0 and not traced
     return Outcome(f"{number.name} to the node", f"{delay:.1f} s after its start", answer, good)
-
-
-def table(outcomes: list[Outcome]) -> str:
-    """Render outcomes for the terminal."""
-    rows = [("fault", "injected", "answer", "")]
-    rows += [
-        (each.fault, each.injected, each.answer, "ok" if each.good else "FAULT")
-        for each in outcomes
-    ]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    return "\n".join(
-        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )

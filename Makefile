@@ -1,4 +1,5 @@
-# make demo, test, lint, fuzz, bench, weights, devkit, colcon, clean: all in virtual environments, without ROS.
+# make demo, test, fuzz, soak, lint, bench, weights, devkit, colcon, clean: all in virtual environments,
+# without ROS.
 # With a ROS 2 installation build this package with colcon instead (README).
 
 PYTHON ?= python3
@@ -6,11 +7,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUTPUT ?= output/demo
 RUNS ?= output/weights
+MINUTES ?= 10
 COLCON := build/colcon/venv
-BENCHMARKS := $(filter-out benchmarks/gpu_session.py benchmarks/stages.py,$(wildcard benchmarks/*.py))
+BENCHMARKS := $(filter-out benchmarks/gpu_session.py benchmarks/stages.py benchmarks/car.py,$(wildcard benchmarks/*.py))
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test lint fuzz bench weights devkit colcon clean environment machine
+.PHONY: demo test fuzz soak lint bench weights devkit colcon clean environment machine
 .DELETE_ON_ERROR:
 
 demo: environment
@@ -19,6 +21,10 @@ demo: environment
 # Two processes at a time: most of the tests of nodes wait.
 test: lint
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+# The node under load and under faults for MINUTES; prints each fault and what came of it.
+soak: environment
+	$(BIN)/python test/soak.py --minutes $(MINUTES)
 
 lint: environment
 	$(BIN)/ruff format --check

@@ -1,32 +1,43 @@
-"""What the node costs beside its network: CPU per message, and latency from sweep to occupancy.
+"""What the node costs beside its network, and what the network costs inside the node.
 
 A car of nuScenes' rates (six JPEG cameras at 12 Hz with their CameraInfo, a LiDAR at 20 Hz, tf at
-100 Hz) is sent over DDS to the real node, whose network is replaced by one that costs nothing.
-With --against, the node of a former commit takes turns with today's, in the same minutes:
+100 Hz) is sent over DDS to the real node, whose network is replaced by one that costs nothing. It
+runs twice: once it makes no frames, which gives the CPU that a message costs, once it makes two a
+second, which gives what a frame costs on top. With --against, the node of a former commit takes
+turns with today's, in the same minutes:
 
     python benchmarks/node.py --against b188854 --seconds 20 --rounds 2
+
+With --network, a real network runs in the node under the same load, and then alone on a frame that
+it had there:
+
+    python benchmarks/node.py --network lidar_tiny --seconds 30
 """
 
 import argparse
+import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from array import array
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-import cv2
 import numpy as np
+from car import Car
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-CAMERA_HZ, LIDAR_HZ, TF_HZ = 12.0, 20.0, 100.0
-POINTS = 34_688
-TICKS = os.sysconf("SC_CLK_TCK")
+NOTES = "EFFOCC_BENCHMARK_NOTES"
+"""Environment variable: where a node writes how long its network took."""
+
+FRAMES_TO_WARM = 2
+
+INTERVALS = {"no frames": 3600.0, "2 frames a second": 0.5}
+"""``trigger_interval`` of the two runs."""
 
 
 def stub() -> int:
@@ -58,170 +69,42 @@ def stub() -> int:
     return occ_node()
 
 
-@dataclass
-class Run:
-    """One node, one drive."""
+def measured() -> int:
+    """Run occ_node as it is; note how long its network takes, and keep a frame."""
+    from effocc_ros.nodes.executables import occ_node
+    from effocc_ros.predictor import Predictor
 
-    cpu_seconds: float = 0.0
-    messages: int = 0
-    sent: dict[int, float] = field(default_factory=dict)
-    latencies: list[float] = field(default_factory=list)
-    drops: dict[str, int] = field(default_factory=dict)
+    notes, run, taken = Path(os.environ[NOTES]), Predictor.run, []
 
-    @property
-    def row(self) -> tuple[str, ...]:
-        """CPU per message, frames of sweeps, latencies and drops as the table shows them."""
-        times = sorted(self.latencies) or [float("nan")]
-        drops = ", ".join(f"{n} {name}" for name, n in sorted(self.drops.items())) or "-"
-        return (
-            f"{1e3 * self.cpu_seconds / self.messages:.2f}",
-            f"{len(self.latencies)} of {len(self.sent)}",
-            f"{median(times):.0f}",
-            f"{times[int(0.95 * (len(times) - 1))]:.0f}",
-            drops,
-        )
+    def timed(self, prepared):
+        wall, cpu = time.perf_counter(), time.thread_time()
+        result = run(self, prepared)
+        taken.append((time.perf_counter() - wall, time.thread_time() - cpu))
+        if len(taken) == FRAMES_TO_WARM:
+            notes.with_suffix(".frame").write_bytes(pickle.dumps(prepared.frame))
+        notes.write_text(json.dumps(taken))
+        return result
+
+    Predictor.run = timed
+    sys.argv.remove("--measured")
+    return occ_node()
 
 
-def cpu_seconds(pid: int) -> float:
-    """Return the user and system time that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+def alone(model: str, notes: Path, repeat: int = 8) -> list[tuple[float, float]]:
+    """Run the network in this process on the frame that the node kept; seconds and CPU seconds."""
+    import torch
 
+    from effocc_ros.predictor import Predictor
 
-class Car:
-    """Sends the drive and listens to the answers."""
-
-    def __init__(self):
-        import rclpy
-        from diagnostic_msgs.msg import DiagnosticArray
-
-        from effocc_ros.msg import SemanticOccupancy
-        from effocc_ros.nodes.executor import cheapest_executor
-        from effocc_ros.rig import load_rig
-
-        rclpy.init()
-        self.node, self.executor = rclpy.create_node("car"), cheapest_executor()
-        self.executor.add_node(self.node)
-        self.rig, self.run, self.active = load_rig("nuscenes"), Run(), True
-        self._messages()
-        self.node.create_subscription(
-            SemanticOccupancy, "/occ_node/output/occupancy", self._answered, 10
-        )
-        self.node.create_subscription(DiagnosticArray, "/diagnostics", self._diagnosed, 10)
-        self._thread = threading.Thread(target=self._spin)
-        self._thread.start()
-
-    def _messages(self) -> None:
-        from geometry_msgs.msg import TransformStamped
-        from rclpy.qos import DurabilityPolicy, QoSProfile
-        from sensor_msgs.msg import CameraInfo, CompressedImage, PointCloud2, PointField
-        from tf2_msgs.msg import TFMessage
-
-        random = np.random.default_rng(0)
-        noise = random.integers(0, 255, (225, 400, 3), np.uint8)
-        picture = cv2.resize(noise, (1600, 900), interpolation=cv2.INTER_CUBIC)
-        jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 50])[1]
-        data = array("B", jpeg.tobytes())
-        matrix = [1260.0, 0.0, 800.0, 0.0, 1260.0, 450.0, 0.0, 0.0, 1.0]
-        projection = [1260.0, 0.0, 800.0, 0.0, 0.0, 1260.0, 450.0, 0.0, 0.0, 0.0, 1.0, 0.0]
-        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        publisher = self.node.create_publisher
-        self.images, self.edges = [], []
-        for camera in self.rig.cameras:
-            image = CompressedImage(format="jpeg", data=data)
-            info = CameraInfo(height=900, width=1600, k=matrix, p=projection)
-            info.distortion_model, info.d = "plumb_bob", [0.0] * 5
-            image.header.frame_id = info.header.frame_id = camera.name
-            self.images.append(
-                (
-                    camera.offset_s,
-                    (publisher(CompressedImage, camera.image, 10), image),
-                    (publisher(CameraInfo, camera.camera_info, 10), info),
-                )
-            )
-        points = random.uniform(-40, 40, (POINTS, 5)).astype(np.float32)
-        names = ("x", "y", "z", "intensity", "ring")
-        cloud = PointCloud2(height=1, width=POINTS, point_step=20, row_step=20 * POINTS)
-        cloud.fields = [
-            PointField(name=name, offset=4 * i, datatype=PointField.FLOAT32, count=1)
-            for i, name in enumerate(names)
-        ]
-        cloud.data, cloud.is_dense = array("B", points.tobytes()), True
-        cloud.header.frame_id = "LIDAR_TOP"
-        self.cloud = (publisher(PointCloud2, self.rig.points, 10), cloud)
-        for child in ("LIDAR_TOP", *(camera.name for camera in self.rig.cameras)):
-            edge = TransformStamped(child_frame_id=child)
-            edge.header.frame_id, edge.header.stamp.sec = "base_link", 1
-            edge.transform.rotation.w = 1.0
-            self.edges.append(edge)
-        self.static = publisher(TFMessage, "/tf_static", latched)
-        self.static.publish(TFMessage(transforms=self.edges))
-        pose = TransformStamped(child_frame_id="base_link")
-        pose.header.frame_id, pose.transform.rotation.w = "map", 1.0
-        self.tf = (publisher(TFMessage, "/tf", 100), TFMessage(transforms=[pose]))
-
-    def drive(self, seconds: float, pid: int) -> Run:
-        """Send so many seconds of driving to the node of a process."""
-        self._wait_for_node()
-        self.run = run = Run()
-        events = [(k / LIDAR_HZ, 0, None) for k in range(int(seconds * LIDAR_HZ))]
-        events += [(k / TF_HZ, 1, None) for k in range(int(seconds * TF_HZ))]
-        for offset, image, info in self.images:
-            stamps = (0.1 + k / CAMERA_HZ + offset for k in range(int(seconds * CAMERA_HZ)))
-            events += [(stamp, 2, (info, image)) for stamp in stamps]
-        before, start = cpu_seconds(pid), time.time() + 0.1
-        for due, kind, pair in sorted(events, key=lambda event: event[:2]):
-            time.sleep(max(start + due - time.time(), 0.0))
-            stamp = round((start + due) * 1e9)
-            if kind == 0:
-                self._send(self.cloud, stamp)
-                run.sent[stamp] = time.time()
-            elif kind == 1:
-                self.tf[1].transforms[0].transform.translation.x = 10.0 * due
-                self._send(self.tf, stamp)
-            else:
-                for each in pair:
-                    self._send(each, stamp)
-            run.messages += 1 if pair is None else 2
-        time.sleep(2.0)
-        run.cpu_seconds = cpu_seconds(pid) - before
-        return run
-
-    def _send(self, pair, stamp: int) -> None:
-        publisher, message = pair
-        headed = message.transforms[0] if hasattr(message, "transforms") else message
-        time_field = headed.header.stamp
-        time_field.sec, time_field.nanosec = divmod(stamp, 1_000_000_000)
-        publisher.publish(message)
-
-    def _wait_for_node(self) -> None:
-        deadline = time.monotonic() + 120
-        publishers = [self.cloud[0], self.tf[0], *(image[0] for _, image, _ in self.images)]
-        while not all(publisher.get_subscription_count() for publisher in publishers):
-            if time.monotonic() > deadline:
-                raise RuntimeError("the node did not subscribe within two minutes")
-            time.sleep(0.05)
-        time.sleep(2.0)
-
-    def _answered(self, message) -> None:
-        stamp = message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec
-        if stamp in self.run.sent:
-            self.run.latencies.append(1e3 * (time.time() - self.run.sent[stamp]))
-
-    def _diagnosed(self, message) -> None:
-        for status in message.status:
-            for pair in status.values:
-                if pair.key.startswith("drop."):
-                    self.run.drops[pair.key[5:]] = int(pair.value)
-
-    def _spin(self) -> None:
-        while self.active:
-            self.executor.spin_once(timeout_sec=0.05)
-
-    def close(self) -> None:
-        """End the listening thread."""
-        self.active = False
-        self._thread.join()
+    torch.set_num_threads(1)
+    frame, taken = pickle.loads(notes.with_suffix(".frame").read_bytes()), []
+    with Predictor(model, "cpu") as predictor:
+        for _ in range(repeat):
+            prepared = predictor.prepare(frame)
+            wall, cpu = time.perf_counter(), time.thread_time()
+            predictor.run(prepared)
+            taken.append((time.perf_counter() - wall, time.thread_time() - cpu))
+    return taken
 
 
 def checkout(commit: str, folder: Path) -> Path:
@@ -232,49 +115,105 @@ def checkout(commit: str, folder: Path) -> Path:
     return folder
 
 
+@contextmanager
+def node(tree: Path, log: Path, wrapper: str, *arguments: str, **variables: str):
+    """Run a node of a tree; gives its process."""
+    command = [sys.executable, str(Path(__file__)), wrapper, "--ros-args", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1", **variables}
+    with log.open("wb") as sink:
+        process = subprocess.Popen(
+            command, env=environment, stdout=sink, stderr=sink, cwd=log.parent
+        )
+    try:
+        yield process
+    except Exception:
+        print(log.read_text(errors="replace"), file=sys.stderr)
+        raise
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+
+
+def compare(car: Car, trees: dict[str, Path], options, arguments: list[str], folder: Path) -> None:
+    """Let the nodes of several trees take turns, and print what each costs."""
+    head = ("node", "CPU ms/message", "CPU ms/frame", "frames", "median ms", "p95", "drops")
+    print("{:<10} {:>15} {:>13} {:>10} {:>10} {:>6}  {}".format(*head))
+    for _ in range(options.rounds):
+        for name, tree in trees.items():
+            runs = []
+            for interval in INTERVALS.values():
+                more = ("-p", f"model:={options.model}", "-p", f"trigger_interval:={interval}")
+                with node(tree, folder / f"{name}.log", "--stub", *arguments, *more) as process:
+                    runs.append(car.drive(options.seconds, process.pid))
+            idle, busy = runs
+            message = idle.cpu_seconds / idle.messages
+            made, wanted = len(busy.latencies), options.seconds / INTERVALS["2 frames a second"]
+            frame = (busy.cpu_seconds - message * busy.messages) / max(made, 1)
+            drops = ", ".join(f"{n} {why}" for why, n in sorted(busy.drops.items())) or "-"
+            cells = (
+                name,
+                f"{1e3 * message:.2f}",
+                f"{1e3 * frame:.0f}",
+                f"{made} of {wanted:.0f}",
+                f"{busy.latency(0.5):.0f}",
+                f"{busy.latency(0.95):.0f}",
+                drops,
+            )
+            print("{:<10} {:>15} {:>13} {:>10} {:>10} {:>6}  {}".format(*cells), flush=True)
+
+
+def network_inside(car: Car, options, arguments: list[str], folder: Path) -> None:
+    """Print how long a network takes inside the node under load, and alone."""
+    notes = folder / "times.json"
+    more = ("-p", f"model:={options.network}")
+    log = folder / "network.log"
+    with node(REPOSITORY, log, "--measured", *arguments, *more, **{NOTES: str(notes)}) as process:
+        run = car.drive(options.seconds, process.pid)
+    inside = json.loads(notes.read_text())[FRAMES_TO_WARM:]
+    outside = alone(options.network, notes)[FRAMES_TO_WARM:]
+    print(
+        f"{len(inside)} frames of {options.network} in {options.seconds:.0f} s; drops {run.drops}"
+    )
+    print(f"{'network':<10} {'wall ms':>9} {'CPU ms':>9}")
+    rows = {
+        name: [1e3 * median(column) for column in zip(*taken, strict=True)]
+        for name, taken in (("inside", inside), ("alone", outside))
+    }
+    for name, (wall, cpu) in rows.items():
+        print(f"{name:<10} {wall:>9.0f} {cpu:>9.0f}")
+    ratios = [within / without for within, without in zip(*rows.values(), strict=True)]
+    print(f"{'ratio':<10} {ratios[0]:>9.2f} {ratios[1]:>9.2f}")
+
+
 def main() -> None:
-    """Let the nodes take turns and print a table."""
+    """Compare nodes, or a network inside and outside of one."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--against", default="", help="a former commit")
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--model", default="fusion_tiny")
+    parser.add_argument("--model", default="fusion_tiny", help="whose inputs are subscribed to")
+    parser.add_argument("--network", default="", help="a network to run inside and outside")
     options = parser.parse_args()
     from effocc_ros.nodes.rig_parameters import rig_arguments
 
-    print(
-        f"{'node':<10} {'CPU ms/message':>15} {'frames':>10} {'median ms':>10} {'p95':>6}  drops"
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        trees = {"today": REPOSITORY}
-        if options.against:
-            trees = {options.against: checkout(options.against, Path(folder)), **trees}
-        car = Car()
-        arguments = [*rig_arguments(car.rig), "-p", f"model:={options.model}", "-p", "threads:=1"]
-        arguments += ["-p", "device:=cpu", "-p", "reliability:=reliable"]
-        command = [sys.executable, str(Path(__file__)), "--stub", "--ros-args", *arguments]
-        for _ in range(options.rounds):
-            for name, tree in trees.items():
-                environment = {**os.environ, "PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"}
-                log = Path(folder) / f"{name}.log"
-                with log.open("wb") as sink:
-                    node = subprocess.Popen(
-                        command, env=environment, stdout=sink, stderr=sink, cwd=tree
-                    )
-                try:
-                    cells = car.drive(options.seconds, node.pid).row
-                except Exception:
-                    print(log.read_text(errors="replace"), file=sys.stderr)
-                    raise
-                finally:
-                    node.send_signal(signal.SIGINT)
-                    node.wait(60)
-                cpu, frames, middle, p95, drops = cells
-                print(
-                    f"{name:<10} {cpu:>15} {frames:>10} {middle:>10} {p95:>6}  {drops}", flush=True
-                )
-        car.close()
+    with tempfile.TemporaryDirectory() as name:
+        folder, car = Path(name), Car()
+        arguments = [*rig_arguments(car.rig), "-p", "threads:=1", "-p", "device:=cpu"]
+        arguments += ["-p", "reliability:=reliable"]  # former nodes know no other that is fair
+        try:
+            if options.network:
+                network_inside(car, options, arguments, folder)
+                return
+            trees = {"today": REPOSITORY}
+            if options.against:
+                (folder / "tree").mkdir()
+                former = checkout(options.against, folder / "tree")
+                trees = {options.against: former, **trees}
+            compare(car, trees, options, arguments, folder)
+        finally:
+            car.close()
 
 
 if __name__ == "__main__":
-    sys.exit(stub() if "--stub" in sys.argv else main())
+    wrappers = {"--stub": stub, "--measured": measured}
+    sys.exit(next((run for flag, run in wrappers.items() if flag in sys.argv), main)())

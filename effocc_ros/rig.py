@@ -72,7 +72,7 @@ class Rig:
         odometry: Topic of a nav_msgs/Odometry that tells the ego motion; empty where tf does.
         base_frame: tf frame of the vehicle.
         fixed_frame: tf frame that does not move with it; empty where ego motion is unknown.
-        reliability: ``reliable`` or ``best_effort``, as the publishers offer.
+        reliability: ``auto``: as its publishers offer; or ``reliable`` or ``best_effort``.
         max_extrapolation_s: How far an ego pose may be carried on: bags with few poses need more.
         intensity_scale: Factor that brings the LiDAR's intensity to 0..255; 1 learns it.
         calibration: File with intrinsics or sensor poses, or None. A relative path counts from
@@ -91,7 +91,7 @@ class Rig:
     odometry: str = ""
     base_frame: str = "base_link"
     fixed_frame: str = "map"
-    reliability: str = "reliable"
+    reliability: str = "auto"
     max_extrapolation_s: float = 0.1
     intensity_scale: float = 1.0
     calibration: Path | None = field(default=None)
@@ -167,8 +167,8 @@ def _rig(path: Path, values: Any) -> Rig:
         cameras.append(CameraTopics(**{"name": name, **camera}))
     sensors = {"cameras": tuple(cameras), "lidars": tuple(lidars)}
     rig = Rig(**{"name": path.stem, **values, **sensors})
-    if rig.reliability not in ("reliable", "best_effort"):
-        raise _bad(path, f"reliability {rig.reliability}", "reliable or best_effort")
+    if rig.reliability not in ("auto", "reliable", "best_effort"):
+        raise _bad(path, f"reliability {rig.reliability}", "auto, reliable or best_effort")
     if not rig.topics:
         raise _bad(path, "no camera and no points", "at least one sensor")
     twice = sorted({topic for topic in rig.topics if rig.topics.count(topic) > 1})

@@ -19,7 +19,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
-from effocc_ros.nodes.launch_arguments import NODE, given_parameters
+from effocc_ros.nodes.launch_arguments import NODE, given_parameters, process_prefix
 from effocc_ros.nodes.rig_parameters import (
     parameter_arguments,
     rig_parameters,
@@ -89,6 +89,7 @@ def start_node(context):
             name=NAME,
             namespace=texts["namespace"],
             output="screen",
+            prefix=process_prefix(),
             # The rig goes here and not to `parameters`: a file's section for all nodes (/**)
             # would lose against parameters that name the node.
             ros_arguments=[
@@ -118,6 +119,7 @@ def start_rviz(context):
         Node(
             package="rviz2",
             executable="rviz2",
+            prefix=process_prefix(),
             arguments=["-d", str(config)],
             parameters=[parameters] if parameters else [],
             remappings=[*rviz_remappings(rig, node, sensors), *tf_remappings(sensors)],

@@ -14,7 +14,12 @@ from launch.substitutions import LaunchConfiguration, PythonExpression
 from launch_ros.actions import Node
 from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
-from effocc_ros.nodes.launch_arguments import PLAYER, given_parameters, in_namespace
+from effocc_ros.nodes.launch_arguments import (
+    PLAYER,
+    given_parameters,
+    in_namespace,
+    process_prefix,
+)
 from effocc_ros.nodes.rig_parameters import rig_remappings
 from effocc_ros.resources import resource_path
 from effocc_ros.rig import load_rig
@@ -41,9 +46,6 @@ def generate_launch_description():
             ),
             description="follow /clock",
         ),
-        DeclareLaunchArgument(
-            "reliability", default_value="reliable", description="best_effort or reliable"
-        ),
     ]
     node = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(str(resource_path("launch/occ.launch.py")))
@@ -64,6 +66,7 @@ def start_player(context):
             executable="bag_player",
             namespace=texts["namespace"],
             output="screen",
+            prefix=process_prefix(),
             parameters=[
                 given_parameters(PLAYER, texts),
                 {"node": f"{node}/occ_node", "wait_for": topics},

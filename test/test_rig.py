@@ -127,7 +127,7 @@ BAD = {
     "camera without image": ({"cameras": {"FRONT": {"camera_info": "/f"}}}, "camera FRONT"),
     "camera without topics": ({"cameras": {"FRONT": None}}, "camera FRONT: None"),
     "no sensor": ({"cameras": {}}, "no camera and no points"),
-    "reliability": ({**SMALL, "reliability": "fast"}, "expected reliable or best_effort"),
+    "reliability": ({**SMALL, "reliability": "fast"}, "expected auto, reliable or best_effort"),
     "offset in words": (
         {"cameras": {"FRONT": {"image": "/f", "offset_s": "late"}}},
         "offset_s: 'late'; expected a value of type float",

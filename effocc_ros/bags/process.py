@@ -126,6 +126,13 @@ class _Run:
         self.fed = fed = feeding(bag, rig, predictor.config)
         for topic in fed.absent:
             logger.warning("%s is not in bag %s: going on without it", topic, bag.path)
+        if fed.unknown:
+            logger.warning(
+                "cameras %s of rig %s: %s does not know these names and does without them",
+                ", ".join(fed.unknown),
+                rig.name,
+                predictor.name,
+            )
         for hint in fed.hints:
             logger.warning("%s", hint)
         config = fed.stream_config(predictor.config, options.interval_s)

@@ -18,7 +18,8 @@ from effocc_ros.bags.reader import BagMessage, BagReader, BagTopic
 from effocc_ros.errors import InputError
 from effocc_ros.nodes.handled import HANDLED, HANDLED_QOS, REFERENCE, REFERENCE_QOS
 from effocc_ros.nodes.lockstep import Lockstep, header_stamp
-from effocc_ros.nodes.player_parameters import declare_parameters
+from effocc_ros.nodes.parameters import declare
+from effocc_ros.nodes.player_settings import PlayerSettings
 from effocc_ros.nodes.stopping import SPIN_SECONDS, ros_until_signal
 from effocc_ros.nodes.to_message import stamp_message, stamp_of
 from effocc_ros.stamps import NANOSECONDS
@@ -52,7 +53,9 @@ class BagPlayer:
 
     def __init__(self, node: Node, stop: threading.Event):
         self.node = node
-        self.settings = declare_parameters(node)
+        self.settings, unknown = declare(node, PlayerSettings, read_only=True)
+        for line in unknown:
+            node.get_logger().warning(line)
         self._stop = stop
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(node)
@@ -150,7 +153,7 @@ class BagPlayer:
             )
 
     def _wait_for_listeners(self, publishers: dict[str, Publisher]) -> None:
-        wanted = self.settings.wait_for
+        wanted = list(self.settings.wait_for)
         absent = [name for name in wanted if name not in publishers]
         if absent:
             self.node.get_logger().warning(f"not in the bag, not waited for: {', '.join(absent)}")

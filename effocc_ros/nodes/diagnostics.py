@@ -48,6 +48,11 @@ class Snapshot:
         drop_ratio: Share of the frames of the last minute that were dropped.
         lost: Messages that the middleware lost, by input.
         problems: Bad messages since the last diagnostics: source -> reasons.
+        mismatches: Why no publisher of an input can be heard, by input.
+        mode: Of the last occupancy: what took part in it; empty before the first.
+        used: The inputs that took part in it.
+        preferred: Sensor that makes the frames unless it is silent.
+        views_superseded: Occupancies without views, for a newer one was there before their turn.
         clock_stands: Simulated time was asked for, and no clock has come.
     """
 
@@ -63,6 +68,11 @@ class Snapshot:
     drop_ratio: float = 0.0
     lost: Mapping[str, int] = field(default_factory=dict)
     problems: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    mismatches: Mapping[str, str] = field(default_factory=dict)
+    mode: str = ""
+    used: tuple[str, ...] = ()
+    preferred: str = ""
+    views_superseded: int = 0
     clock_stands: bool = False
 
 
@@ -124,6 +134,11 @@ def _output(snapshot: Snapshot) -> tuple[bytes, str, dict]:
         findings.append((level, text))
     elif snapshot.drop_ratio > DROPS_TO_WARN:
         findings.append((WARN, f"{100 * snapshot.drop_ratio:.0f} % of the frames were dropped"))
+    if statistics.reference != snapshot.preferred:
+        text = f"{statistics.reference} makes the frames, for {snapshot.preferred} is silent"
+        findings.append((WARN, text))
+    if statistics.ego_motion is False:
+        findings.append((WARN, "the ego motion is unknown: frames are made of one sweep"))
     if not snapshot.trained:
         findings.append((WARN, "the model is UNTRAINED: its labels mean nothing"))
     level, text = _worst(findings, "publishing")
@@ -131,12 +146,15 @@ def _output(snapshot: Snapshot) -> tuple[bytes, str, dict]:
         **snapshot.model,
         "frames_in": statistics.frames_in,
         "frames_out": pipeline.frames_out,
-        "handled_until": pipeline.handled_until,
         "consecutive_overruns": pipeline.consecutive_overruns,
         "drop_ratio": f"{snapshot.drop_ratio:.2f}",
         "output_age_s": f"{age:.3f}",
         "expected_period_s": f"{period:.3f}",
         "frames_waiting": statistics.waiting,
+        "views_superseded": snapshot.views_superseded,
+        "mode": snapshot.mode,
+        "reference": statistics.reference,
+        "inputs": ", ".join(snapshot.used),
         **_latency(pipeline),
         **{f"drop.{reason}": count for reason, count in sorted(statistics.drops.items())},
     }
@@ -183,6 +201,9 @@ def _input(snapshot: Snapshot, name: str) -> tuple[bytes, str, dict]:
     values |= _counts(snapshot, name)
     if name not in snapshot.expected:
         return OK, "not used", values
+    mismatch = snapshot.mismatches.get(name)
+    if mismatch:
+        return ERROR, f"silent: {mismatch}", values
     if math.isinf(age):
         silent = snapshot.now - snapshot.since
         return (ERROR if silent > DEAD_SECONDS else WARN), "silent: nothing has come", values
@@ -197,6 +218,8 @@ def _input(snapshot: Snapshot, name: str) -> tuple[bytes, str, dict]:
 
 def _tf(snapshot: Snapshot) -> tuple[bytes, str, dict]:
     problems = snapshot.problems.get("tf", ())
+    if "tf" in snapshot.mismatches:
+        problems = (*problems, snapshot.mismatches["tf"])
     if snapshot.statistics.waiting_for_tf:
         problems = (*problems, _waiting(snapshot).removeprefix(": "))
     level = WARN if problems else OK

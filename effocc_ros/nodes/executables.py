@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from effocc_ros.errors import InputError
 from effocc_ros.nodes.environment import check_environment
-from effocc_ros.nodes.leaving import leave, leave_on_signal
+from effocc_ros.nodes.stopping import leave, leave_on_signal
 
 
 def occ_node() -> NoReturn:

@@ -28,9 +28,8 @@ class Handled:
         self._handled = node.create_publisher(Header, f"~/{HANDLED}", HANDLED_QOS)
         self._reference = node.create_publisher(String, f"~/{REFERENCE}", REFERENCE_QOS)
 
-    def frames_from(self, anchor: str | None) -> None:
-        """Tell which topic makes the frames: the anchor camera's or, without one, the LiDAR's."""
-        name = f"~/input/{anchor}/image" if anchor else "~/input/points"
+    def frames_from(self, name: str) -> None:
+        """Tell which topic makes the frames from now on, as the node calls it."""
         self._reference.publish(String(data=self._node.resolve_topic_name(name)))
 
     def tell(self, stamp: int, published: bool) -> None:

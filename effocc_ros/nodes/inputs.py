@@ -2,71 +2,119 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
+from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
+from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from tf2_msgs.msg import TFMessage
 
 from effocc_ros.nodes.settings import NodeSettings
 from effocc_ros.nodes.to_message import stamp_of
 from effocc_ros.stamps import NANOSECONDS
-from effocc_ros.stream import Stream
+from effocc_ros.stream import Stream, StreamConfig
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
 except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
 
-RELIABILITY = {
-    "best_effort": ReliabilityPolicy.BEST_EFFORT,
-    "reliable": ReliabilityPolicy.RELIABLE,
-}
-TRANSFORMS = QoSProfile(depth=100)
-STATIC_TRANSFORMS = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
+VOLATILE, LATCHED = DurabilityPolicy.VOLATILE, DurabilityPolicy.TRANSIENT_LOCAL
+
+TRANSFORM_DEPTH = 100
+
+ONCE = ("tf_static", "camera_info")
+"""Inputs that may be sent once and hold from then on."""
 
 
 @dataclass(frozen=True)
 class Topic:
-    """One subscription.
+    """One input.
 
     Attributes:
         sensor: Camera or LiDAR that it belongs to; ``tf`` for transforms.
-        what: ``image``, ``camera_info``, ``points``, ``tf`` or ``tf_static``.
+        what: ``image``, ``camera_info``, ``points``, ``odometry``, ``tf`` or ``tf_static``.
         name: As the node calls it, before remapping.
         kind: Message class.
-        qos: What the subscription asks for.
+        reliability: ``reliable``, ``best_effort``, or ``auto``: what its publishers offer.
+        depth: Messages that are kept.
     """
 
     sensor: str
     what: str
     name: str
     kind: type
-    qos: QoSProfile = field(compare=False)
+    reliability: str = "auto"
+    depth: int = TRANSFORM_DEPTH
+
+    @property
+    def type_name(self) -> str:
+        """Such as ``sensor_msgs/msg/Image``."""
+        return f"{self.kind.__module__.split('.', 1)[0]}/msg/{self.kind.__name__}"
 
 
-def sensor_topics(settings: NodeSettings, cameras: Iterable[str], lidar: bool) -> list[Topic]:
-    """Return what a stream of some cameras, and of the LiDAR or not, subscribes to."""
-    qos = QoSProfile(depth=settings.queue_depth, reliability=RELIABILITY[settings.reliability])
+def sensor_topics(settings: NodeSettings, config: StreamConfig, lidar: bool) -> list[Topic]:
+    """Return what a stream, with its LiDARs or not, subscribes to."""
+    qos = settings.reliability, settings.queue_depth
     topics = []
-    for camera in cameras:
+    for camera in config.sync.cameras:
         raw = settings.image_transport == "raw" or camera in settings.raw_cameras
         image = Image if raw else CompressedImage
-        topics.append(Topic(camera, "image", f"~/input/{camera}/image", image, qos))
+        topics.append(Topic(camera, "image", f"~/input/{camera}/image", image, *qos))
         name = f"~/input/{camera}/camera_info"
-        topics.append(Topic(camera, "camera_info", name, CameraInfo, qos))
-    if lidar:
-        topics.append(Topic(settings.lidar, "points", "~/input/points", PointCloud2, qos))
-    return topics
+        topics.append(Topic(camera, "camera_info", name, CameraInfo, *qos))
+    for name in config.lidars if lidar else ():
+        topics.append(Topic(name, "points", reference_topic(config, name), PointCloud2, *qos))
+    if settings.odometry:
+        topics.append(Topic("tf", "odometry", "~/input/odometry", Odometry))
+    return [*topics, *TF_TOPICS]
+
+
+def reference_topic(config: StreamConfig, sensor: str) -> str:
+    """Return the topic on which a sensor's images or points come."""
+    if sensor == config.lidar:
+        return "~/input/points"
+    return f"~/input/{sensor}/{'points' if sensor in config.other_lidars else 'image'}"
 
 
 TF_TOPICS = [
-    Topic("tf", "tf", "/tf", TFMessage, TRANSFORMS),
-    Topic("tf", "tf_static", "/tf_static", TFMessage, STATIC_TRANSFORMS),
+    Topic("tf", "tf", "/tf", TFMessage),
+    Topic("tf", "tf_static", "/tf_static", TFMessage),
 ]
+
+
+def wanted_profiles(topic: Topic, offers: Iterable[QoSProfile]) -> list[QoSProfile]:
+    """Return what to ask for so that every publisher is heard, a subscription for each.
+
+    A reliable subscription does not hear best-effort publishers, and a latched (transient local)
+    one does not hear volatile ones, while a volatile one misses what a latched publisher sent
+    before. So what is usually latched has two.
+
+    Args:
+        topic: The input.
+        offers: QoS of its publishers, as far as they are known.
+    """
+    offers = list(offers)
+    reliability = {"reliable": RELIABLE, "best_effort": BEST_EFFORT}.get(topic.reliability)
+    if reliability is None:
+        best_effort = any(offer.reliability == BEST_EFFORT for offer in offers)
+        reliability = BEST_EFFORT if best_effort else RELIABLE
+    durabilities = [VOLATILE]
+    if topic.what == "tf_static":  # from the start: a volatile one is sent once, too
+        durabilities = [LATCHED, VOLATILE]
+    elif topic.what == "camera_info" and any(offer.durability == LATCHED for offer in offers):
+        volatile = any(offer.durability != LATCHED for offer in offers)
+        durabilities = [LATCHED, VOLATILE] if volatile else [LATCHED]
+    return [
+        QoSProfile(depth=topic.depth, reliability=reliability, durability=durability)
+        for durability in durabilities
+    ]
 
 
 class Inputs:
@@ -75,8 +123,9 @@ class Inputs:
     Args:
         node: The node that subscribes.
         stream: Takes the messages.
-        received: Called after each message that may complete a frame.
+        received: Called with the time after each message: it may complete a frame.
         useless: Called with the stamp of a reference message that cannot be used.
+        call_soon: Runs a function in the executor's thread.
 
     Attributes:
         counts: Messages received by topic, since it was subscribed to.
@@ -87,12 +136,15 @@ class Inputs:
         self,
         node: Node,
         stream: Stream,
-        received: Callable[[], None],
+        received: Callable[[float], None],
         useless: Callable[[int], None],
+        call_soon: Callable[[Callable[[], None]], None],
     ):
         self._node, self._clock = node, node.get_clock()
         self._stream, self._received, self._useless = stream, received, useless
-        self._subscriptions: dict[Topic, Subscription] = {}
+        self._call_soon = call_soon
+        self._subscriptions: dict[Topic, list[Subscription]] = {}
+        self._counts_before: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
 
@@ -110,49 +162,93 @@ class Inputs:
         new = [topic for topic in topics if topic not in self._subscriptions]
         for topic in new:
             self.counts[topic.name] = 0
-            self._subscriptions[topic] = self._subscription(topic)
+            self._subscriptions[topic] = []
+            self.follow(topic)
         return new
 
     def keep(self, topics: Iterable[Topic]) -> None:
         """Unsubscribe from all but these."""
         kept = set(topics)
         for topic in set(self._subscriptions) - kept:
-            self._node.destroy_subscription(self._subscriptions.pop(topic))
+            for subscription in self._subscriptions.pop(topic):
+                self._node.destroy_subscription(subscription)
 
-    def _subscription(self, topic: Topic) -> Subscription:
+    def publishers(self, topic: Topic) -> list[TopicEndpointInfo]:
+        """Return who publishes an input, of whatever type."""
+        return self._node.get_publishers_info_by_topic(self._node.resolve_topic_name(topic.name))
+
+    def follow(self, topic: Topic) -> None:
+        """Subscribe anew where the publishers offer something else than was asked for."""
+        if topic not in self._subscriptions:
+            return  # it was given up meanwhile
+        offers = [
+            each.qos_profile
+            for each in self.publishers(topic)
+            if each.topic_type == topic.type_name
+        ]
+        if self._subscriptions[topic] and not offers:
+            return  # nobody to follow
+        present = {_asked(each.qos_profile): each for each in self._subscriptions[topic]}
+        wanted = {_asked(each): each for each in wanted_profiles(topic, offers)}
+        for asked in present.keys() - wanted.keys():
+            self._node.destroy_subscription(present.pop(asked))
+        for asked in wanted.keys() - present.keys():
+            present[asked] = self._subscription(topic, wanted[asked])
+        self._subscriptions[topic] = list(present.values())
+
+    def stalled(self) -> list[Topic]:
+        """Return the inputs of which nothing came since the last call, or ever if sent once."""
+        before, self._counts_before = self._counts_before, Counter(self.counts)
+        return [
+            topic
+            for topic in self.topics
+            if self.counts[topic.name] == (0 if topic.what in ONCE else before[topic.name])
+        ]
+
+    def _subscription(self, topic: Topic, qos: QoSProfile) -> Subscription:
         callback = partial(self._take, topic.name, self._callback(topic))
-        create = partial(
-            self._node.create_subscription, topic.kind, topic.name, callback, topic.qos
-        )
-        lost = SubscriptionEventCallbacks(message_lost=partial(self._note_lost, topic.sensor))
+        create = partial(self._node.create_subscription, topic.kind, topic.name, callback, qos)
+        events = {
+            "message_lost": partial(self._note_lost, topic.sensor),
+            # Not at once: it would destroy the subscription whose event this is.
+            "incompatible_qos": lambda _: self._call_soon(partial(self.follow, topic)),
+        }
         try:
-            return create(event_callbacks=lost)
+            return create(event_callbacks=SubscriptionEventCallbacks(**events))
         except UnsupportedEventTypeError:  # by this middleware
             return create()
 
-    def _callback(self, topic: Topic) -> Callable:
+    def _callback(self, topic: Topic) -> Callable[[Any, float], None]:
+        """Return what takes a message of a topic and the time."""
+        stream = self._stream
         return {
             "image": partial(self._image, topic.sensor),
-            "camera_info": partial(self._stream.add_camera_info, topic.sensor),
-            "points": self._points,
-            "tf": partial(self._stream.add_transforms, static=False),
-            "tf_static": partial(self._stream.add_transforms, static=True),
+            "camera_info": lambda message, _: stream.add_camera_info(topic.sensor, message),
+            "points": partial(self._points, topic.sensor),
+            "odometry": stream.add_odometry,
+            "tf": lambda message, now: stream.add_transforms(message, False, now),
+            "tf_static": lambda message, now: stream.add_transforms(message, True, now),
         }[topic.what]
 
-    def _take(self, name: str, callback: Callable, message) -> None:
+    def _take(self, name: str, callback: Callable[[Any, float], None], message: Any) -> None:
         self.counts[name] += 1
-        callback(message)
-        self._received()
+        now = self.now()
+        callback(message, now)
+        self._received(now)
 
     def _note_lost(self, sensor: str, event) -> None:
         self.lost[sensor] += event.total_count_change
 
-    def _image(self, camera: str, message: Image | CompressedImage) -> None:
-        usable = self._stream.add_image(camera, message, self.now())
+    def _image(self, camera: str, message: Image | CompressedImage, now: float) -> None:
+        usable = self._stream.add_image(camera, message, now)
         if camera == self._stream.reference and not usable:
             self._useless(stamp_of(message.header.stamp))
 
-    def _points(self, message: PointCloud2) -> None:
-        usable = self._stream.add_points(message, self.now())
-        if not usable and self._stream.reference == self._stream.config.lidar:
+    def _points(self, lidar: str, message: PointCloud2, now: float) -> None:
+        usable = self._stream.add_points(message, now, lidar)
+        if not usable and self._stream.reference == lidar:
             self._useless(stamp_of(message.header.stamp))
+
+
+def _asked(profile: QoSProfile) -> tuple[ReliabilityPolicy, DurabilityPolicy]:
+    return profile.reliability, profile.durability

@@ -1,5 +1,6 @@
-"""Arguments of the launch files: which there are, and what their texts mean."""
+"""What the launch files share: their arguments, and how their processes end."""
 
+import shutil
 from collections.abc import Mapping
 
 from effocc_ros.errors import InputError
@@ -12,7 +13,7 @@ NODE = {
     "device": (str, "auto, cpu, cuda or cuda:<index>"),
     "precision": (str, "float32, float16 or bfloat16"),
     "threads": (int, "CPU threads of the network; 0: PyTorch decides"),
-    "reliability": (str, "best_effort or reliable"),
+    "reliability": (str, "auto, best_effort or reliable"),
     "synchronizer": (str, "auto, lidar or anchor"),
     "tolerance": (float, "seconds between the reference stamp and an image, at most"),
     "max_wait": (float, "seconds that a frame waits for images"),
@@ -64,6 +65,15 @@ def _value(name: str, kind: type, text: str) -> str | int | float | bool:
             expected="true or false" if kind is bool else f"a value of type {kind.__name__}",
             reason="bad_argument",
         ) from error
+
+
+def process_prefix() -> str | None:
+    """Return the command before a process that ends it with launch, however launch ends.
+
+    launch ends its processes on SIGINT alone; SIGTERM and SIGKILL leave them behind. The kernel
+    can send them SIGTERM then; setpriv (util-linux) asks it to. None where there is none.
+    """
+    return "setpriv --pdeathsig TERM" if shutil.which("setpriv") else None
 
 
 def in_namespace(namespace: str, topic: str) -> str:

@@ -10,12 +10,13 @@ import torch
 from effocc_ros.checkpoints import read_card
 from effocc_ros.errors import InputError
 from effocc_ros.networks.config import ModelConfig
+from effocc_ros.nodes.auto_predictor import AutoPredictor
 from effocc_ros.nodes.settings import NodeSettings
 from effocc_ros.predictor import Predictor
 from effocc_ros.presets import load_preset, preset_names
 
 
-def load_model(settings: NodeSettings) -> Predictor:
+def load_model(settings: NodeSettings) -> Predictor | AutoPredictor:
     """Load the network that the settings ask for.
 
     Raises:
@@ -23,19 +24,22 @@ def load_model(settings: NodeSettings) -> Predictor:
             cannot feed it.
     """
     settings.stream_config(model_config(settings))  # before the slow part
-    model, device, precision, confidence, threads = settings.network
+    models, device, precision, confidence, threads = settings.network
     if threads:
         torch.set_num_threads(threads)
-    return Predictor(model, device, precision, confidence)
+    loaded = [Predictor(model, device, precision, confidence) for model in models]
+    return loaded[0] if len(loaded) == 1 else AutoPredictor(*loaded)
 
 
 def model_config(settings: NodeSettings) -> ModelConfig:
     """Return what the network looks like, without loading it; quick.
 
+    Of three it is the one for all sensors.
+
     Raises:
         InputError: No such preset, or a file that is no checkpoint.
     """
-    model = settings.network[0]
+    model = settings.network[0][0]
     if model in preset_names():
         return load_preset(model)
     if Path(model).is_file():

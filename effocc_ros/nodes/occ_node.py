@@ -15,13 +15,12 @@ from rclpy.task import Future
 from effocc_ros.classes import class_list
 from effocc_ros.errors import InputError
 from effocc_ros.nodes.executor import call_soon, cheapest_executor, spin_once
-from effocc_ros.nodes.leaving import teardown_may_hang
 from effocc_ros.nodes.models import ModelLoader, load_model, model_config
 from effocc_ros.nodes.outputs import Outputs, check_outputs
 from effocc_ros.nodes.parameters import declare
 from effocc_ros.nodes.session import Session
 from effocc_ros.nodes.settings import NodeSettings
-from effocc_ros.nodes.stopping import SPIN_SECONDS, ros_until_signal
+from effocc_ros.nodes.stopping import SPIN_SECONDS, ros_until_signal, teardown_may_hang
 from effocc_ros.predictor import Predictor
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -180,7 +179,7 @@ class OccNode(LifecycleNode):
                 if isinstance(result, Exception):
                     raise result
                 return result
-            if isinstance(result, Predictor):
+            if not isinstance(result, Exception):
                 result.close()
         return load_model(self.settings)
 
@@ -239,19 +238,29 @@ class OccNode(LifecycleNode):
         self, settings: NodeSettings, previous: NodeSettings, result: Predictor | Exception
     ) -> None:
         if isinstance(result, Exception):
-            self.get_logger().error(f"model {settings.model} was not loaded: {result}")
-            if settings.network == self.settings.network:
-                self.set_parameters([Parameter("model", value=previous.model)])
+            self._not_loaded(settings, previous, result)
             return
         if self._predictor is None or settings.network != self.settings.network:
             result.close()  # overtaken by a newer choice, or by a clean-up
             return
-        if self._session is not None:
-            self._session.swap(result)
-        else:
+        if self._session is None:
             self._predictor.close()
+        else:
+            try:
+                self._session.swap(result)
+            except InputError as error:  # a file it needs is gone since the parameter was checked
+                result.close()
+                self._not_loaded(settings, previous, error)
+                return
         self._predictor = result
         self._announce(result)
+
+    def _not_loaded(
+        self, settings: NodeSettings, previous: NodeSettings, error: Exception
+    ) -> None:
+        self.get_logger().error(f"model {settings.model} was not loaded: {error}")
+        if settings.network == self.settings.network:
+            self.set_parameters([Parameter("model", value=previous.model)])
 
     def _announce(self, predictor: Predictor) -> None:
         text = f"{predictor.name} ({predictor.config.modality}) on {predictor.device}"

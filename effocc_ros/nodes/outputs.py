@@ -6,9 +6,10 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 
+from effocc_ros.errors import InputError
 from effocc_ros.messages import OCCUPANCY_TYPE
-from effocc_ros.nodes.newest_wins import NewestWins
 from effocc_ros.nodes.settings import NodeSettings
+from effocc_ros.nodes.stage import Stage
 from effocc_ros.nodes.to_message import BUILDER, message_class
 from effocc_ros.nodes.views import RELIABLE, Views
 from effocc_ros.occupancy import ClassList, SemanticOccupancy
@@ -24,36 +25,58 @@ class Outputs:
     Args:
         node: The node they belong to.
         settings: Returns the node's current parameters: ``grid_min_height`` and so on.
+
+    Raises:
+        InputError: A topic cannot be published.
     """
 
     def __init__(self, node: LifecycleNode, settings: Callable[[], NodeSettings]):
         self._node = node
         self._publishers = []
-        self._occupancy = self._create(OCCUPANCY_TYPE, "occupancy", RELIABLE)
-        self._views = Views(self._create, settings)
-        self._thread = NewestWins(self._views.publish, self._on_failure, "occupancy-views")
+        try:
+            self._occupancy = self._create(OCCUPANCY_TYPE, "occupancy", RELIABLE)
+            self._views = Views(self._create, settings)
+        except Exception:
+            self._destroy_publishers()
+            raise
+        self._stage = Stage[SemanticOccupancy]("views", self._views.publish, self._on_failure)
+        self._stage.start()
 
     @property
     def views_superseded(self) -> int:
         """How many occupancies were published without views: a newer one was there already."""
-        return self._thread.superseded
+        return self._stage.superseded
 
     def publish(self, occupancy: SemanticOccupancy) -> None:
         """Publish an occupancy if it has a subscriber; its views follow in their own thread."""
         if self._occupancy.get_subscription_count():
             self._occupancy.publish(BUILDER.occupancy(occupancy))
-        self._thread.put(occupancy)
+        self._stage.put(occupancy)
 
     def destroy(self) -> None:
         """Finish the views in hand and destroy the publishers."""
-        self._thread.close()
+        self._stage.close()
+        self._destroy_publishers()
+
+    def _destroy_publishers(self) -> None:
         for publisher in self._publishers:
             self._node.destroy_lifecycle_publisher(publisher)
         self._publishers = []
 
     def _create(self, msgtype: str, output: str, qos: QoSProfile) -> Publisher:
         kind = message_class(msgtype)
-        publisher = self._node.create_lifecycle_publisher(kind, f"~/output/{output}", qos)
+        name = f"~/output/{output}"
+        try:
+            publisher = self._node.create_lifecycle_publisher(kind, name, qos)
+        except Exception as error:  # the middleware's own kind
+            # It says that a publisher is invalid, whatever the reason.
+            raise InputError(
+                f"output {self._node.resolve_topic_name(name)}",
+                found=f"{type(error).__name__}: {error}",
+                expected="a topic that nothing else of this node publishes with another type",
+                do="Check the remappings of ~/output/*",
+                reason="bad_output",
+            ) from error
         self._publishers.append(publisher)
         return publisher
 

@@ -1,6 +1,7 @@
 """ROS parameters from a frozen dataclass whose fields say what each of them is."""
 
-from dataclasses import Field, field, fields
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields, replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -49,6 +50,28 @@ def setting(
         "dynamic": dynamic,
     }
     return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Parameters of a node; a subclass has a field for each, made by :func:`setting`.
+
+    Raises:
+        InputError: A value is out of its range.
+    """
+
+    def __post_init__(self):
+        for each in fields(self):
+            check_value(each, getattr(self, each.name))
+
+    def changed(self, values: Mapping[str, Any]) -> "Settings":
+        """Return settings with other values of some parameters, as ROS gives them.
+
+        Raises:
+            InputError: A value has the wrong type, is out of its range, or does not fit.
+        """
+        ours = [each for each in fields(self) if each.name in values]
+        return replace(self, **{each.name: typed_value(each, values[each.name]) for each in ours})
 
 
 def bad_parameter(name: str, found: str, expected: str) -> InputError:
@@ -102,7 +125,7 @@ def constraint(each: Field) -> str:
     return "" if rule["lower"] is None else f"{rule['lower']} to {rule['upper']}"
 
 
-def descriptor(each: Field) -> ParameterDescriptor:
+def descriptor(each: Field, read_only: bool = False) -> ParameterDescriptor:
     """Build the descriptor that ``ros2 param describe`` shows."""
     rule = each.metadata
     limits = (
@@ -112,6 +135,7 @@ def descriptor(each: Field) -> ParameterDescriptor:
     )
     described = ParameterDescriptor(
         description=rule["description"],
+        read_only=read_only,
         additional_constraints=constraint(each) if rule["choices"] else "",
         # rclpy would refuse a whole number for a number.
         dynamic_typing=each.type in (float, tuple[float, ...], tuple[str, ...]),
@@ -123,12 +147,13 @@ def descriptor(each: Field) -> ParameterDescriptor:
     return described
 
 
-def declare(node: Node, cls: type) -> tuple[Any, list[str]]:
+def declare(node: Node, cls: type[Settings], read_only: bool = False) -> tuple[Any, list[str]]:
     """Declare a parameter for every field, with the values that the command line gives.
 
     Args:
         node: The node.
-        cls: Dataclass of settings, with a method ``changed``.
+        cls: Its settings.
+        read_only: Whether they hold from the start to the end.
 
     Returns:
         The settings, and one line per name that was given and does not exist.
@@ -140,7 +165,8 @@ def declare(node: Node, cls: type) -> tuple[Any, list[str]]:
     settings = cls().changed({name: each.value for name, each in given.items()})
     for each in fields(cls):
         value = ros_value(each, getattr(settings, each.name))
-        node.declare_parameter(each.name, value, descriptor(each), ignore_override=True)
+        described = descriptor(each, read_only)
+        node.declare_parameter(each.name, value, described, ignore_override=True)
     names = [each.name for each in fields(cls)]
     return settings, unknown_names(list(given), names)
 
@@ -161,7 +187,7 @@ def unknown_names(given: list[str], known: list[str]) -> list[str]:
         if name in known or name.startswith(FOREIGN):
             continue
         near = get_close_matches(name, known, 1)
-        hint = f"did you mean {near[0]}?" if near else "see config/occ.param.yaml"
+        hint = f"did you mean {near[0]}?" if near else "see `ros2 param list`"
         lines.append(f"parameter {name}: there is none of this name; it is ignored; {hint}")
     return lines
 

@@ -1,8 +1,8 @@
 """Three stages, each a thread: assemble and preprocess, run the network, publish.
 
-Between them are mailboxes of one slot: the newest frame wins, and the one that it replaces is
-counted under the name of the stage that was too slow for it. Assembling begins so that it ends
-when the network does: a frame assembled earlier would be older than need be, or thrown away.
+In each the newest frame wins, and the one that it replaces is counted under the name of the stage
+that was too slow for it. Assembling begins so that it ends when the network does: a frame
+assembled earlier would be older than need be, or thrown away.
 """
 
 import threading
@@ -10,8 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from effocc_ros.nodes.mailbox import Durations, Mailbox
-from effocc_ros.nodes.progress import Progress
+from effocc_ros.nodes.stage import Durations, Stage
 from effocc_ros.occupancy import SemanticOccupancy
 from effocc_ros.predictor import Predictor, PreparedFrame
 from effocc_ros.stamps import NANOSECONDS
@@ -19,9 +18,6 @@ from effocc_ros.stream import Stream, StreamConfig, Trigger
 
 IDLE_SECONDS = 0.02
 """How late the end of a wait for a slow camera may be noticed."""
-
-STOP_SECONDS = 0.2
-"""How late an idle stage may notice that it is to end."""
 
 LEAD = 1.2
 """Assembling begins this many of its own durations before the network is expected to be free."""
@@ -33,8 +29,6 @@ class PipelineReport:
 
     Attributes:
         frames_out: Occupancies published.
-        handled_until: Reference stamp up to which every frame ended, nanoseconds; 0 before the
-            first.
         consecutive_overruns: How many frames in a row replaced an older one.
         last_published: When the last one was published, seconds of the node's clock; 0 if none.
         stages: Milliseconds of each stage, the median of the last frames.
@@ -45,7 +39,6 @@ class PipelineReport:
     """
 
     frames_out: int = 0
-    handled_until: int = 0
     consecutive_overruns: int = 0
     last_published: float = 0.0
     stages: dict[str, float] = field(default_factory=dict)
@@ -74,8 +67,7 @@ class Pipeline:
         publish: Called in a thread of its own with each occupancy.
         now: Seconds on the node's clock.
         on_failure: Called with a reason and an exception; the pipeline goes on.
-        on_drop: Called after a trigger ended without a frame.
-        on_handled: Called with the stamp of each trigger that ended, and whether as a frame.
+        on_end: Called with the stamp of each trigger that ended, and whether it was published.
     """
 
     def __init__(
@@ -85,67 +77,57 @@ class Pipeline:
         publish: Callable[[SemanticOccupancy], None],
         now: Callable[[], float],
         on_failure: Callable[[str, Exception], None],
-        on_drop: Callable[[], None],
-        on_handled: Callable[[int, bool], None] = lambda stamp, published: None,
+        on_end: Callable[[int, bool], None],
     ):
         self._stream, self._predictor = stream, predictor
         self._publish, self._now = publish, now
-        self._on_failure, self._on_drop, self._on_handled = on_failure, on_drop, on_handled
-        self._triggers: Mailbox[Trigger] = Mailbox()
-        self._prepared: Mailbox[_Made] = Mailbox()
-        self._occupancies: Mailbox[_Made] = Mailbox()
+        self._on_failure, self._on_end = on_failure, on_end
+        self._assembling = Stage[Trigger](
+            "assemble", self._assemble, self._survive, self._look_around, IDLE_SECONDS
+        )
+        self._network = Stage[_Made]("network", self._run_network, self._survive)
+        self._publishing = Stage[_Made]("publish", self._send, self._survive)
         self._swap: tuple[Predictor, StreamConfig, Callable[[], None]] | None = None
         self._lock, self._polling = threading.Lock(), threading.Lock()
         self._stop = threading.Event()
         self._free = threading.Event()
         self._free.set()
         self._network_since = 0.0
-        self._durations, self._progress = Durations(), Progress()
-        self._frames_out = self._overruns = 0
+        self._durations = Durations()
+        self._frames_out = self._overruns = self._under_way = 0
         self._late = False
         self._last_published, self._last_failure = 0.0, ""
-        stages = {
-            "assemble": (self._triggers, self._assemble),
-            "network": (self._prepared, self._run_network),
-            "publish": (self._occupancies, self._send),
-        }
-        self._threads = [
-            threading.Thread(target=self._loop, args=each, name=name, daemon=True)
-            for name, each in stages.items()
-        ]
+
+    @property
+    def _stages(self) -> tuple[Stage, ...]:
+        return self._assembling, self._network, self._publishing
 
     def start(self) -> None:
         """Begin."""
-        for thread in self._threads:
-            thread.start()
+        for stage in self._stages:
+            stage.start()
 
     def stop(self) -> None:
         """Finish the frames in hand and end the threads."""
         self._stop.set()
         self._free.set()
-        for mailbox, thread in zip(
-            (self._triggers, self._prepared, self._occupancies), self._threads, strict=True
-        ):
-            mailbox.wake()
-            thread.join()
-        self._take_over()
+        for stage in self._stages:
+            stage.close()
+        if self._swap is not None:
+            self._take_over()
 
-    def poll(self) -> None:
-        """Take the triggers that are complete; called after each message."""
+    def poll(self, now: float) -> None:
+        """Take the triggers that are complete at a time; called after each message."""
         with self._polling:
             if self._swap is not None:
                 return  # they wait for the network that takes over
-            for trigger in self._stream.poll(self._now()):
-                self._progress.begin(trigger.stamp)
-                older = self._triggers.put(trigger)
+            for trigger in self._stream.poll(now):
+                with self._lock:
+                    self._under_way += 1
+                older = self._assembling.put(trigger)
                 if older is not None:
                     self._late = True
                     self._drop(older, "superseded")
-
-    def note_handled(self, stamp: int) -> None:
-        """Note that a reference message of this stamp ended before it became a trigger."""
-        self._progress.end(stamp)
-        self._on_handled(stamp, False)
 
     @property
     def predictor(self) -> Predictor:
@@ -167,14 +149,13 @@ class Pipeline:
             overtaken, self._swap = self._swap, (predictor, config, done)
         if overtaken is not None:
             overtaken[0].close()
-        self._triggers.wake()
+        self._assembling.wake()
 
     def report(self) -> PipelineReport:
         """Return the counts and times so far."""
         with self._lock:
             return PipelineReport(
                 frames_out=self._frames_out,
-                handled_until=self._progress.handled_until,
                 consecutive_overruns=self._overruns,
                 last_published=self._last_published,
                 stages={
@@ -187,24 +168,18 @@ class Pipeline:
                 last_failure=self._last_failure,
             )
 
-    def _loop(self, mailbox: Mailbox, work: Callable) -> None:
-        first = mailbox is self._triggers
-        while True:
-            try:
-                if first:
-                    self._take_over()
-                    if not self._stop.is_set():
-                        self.poll()  # some waits end without a message
-                        self._wait_for_network()
-                item = mailbox.take(IDLE_SECONDS if first else STOP_SECONDS)
-                if item is not None:
-                    work(item)
-                elif self._stop.is_set():
-                    return
-            except Exception as failure:  # a thread that ends would leave the node mute
-                self._remember_failure(f"pipeline_failed: {failure}")
-                self._on_failure("pipeline_failed", failure)
-                self._stop.wait(IDLE_SECONDS)
+    def _look_around(self) -> None:
+        """Do what the first stage does between two frames."""
+        if self._swap is not None and self._old_network_is_idle():
+            self._take_over()
+        if not self._stop.is_set():
+            self.poll(self._now())  # some waits end without a message
+            self._wait_for_network()
+
+    def _survive(self, failure: Exception) -> None:
+        self._remember_failure(f"pipeline_failed: {failure}")
+        self._on_failure("pipeline_failed", failure)
+        self._stop.wait(IDLE_SECONDS)
 
     def _wait_for_network(self) -> None:
         """Rest while a frame assembled now would have to wait for the network."""
@@ -213,7 +188,7 @@ class Pipeline:
         lead = LEAD * (self._durations.median("assemble") + self._durations.median("preprocess"))
         busy = self._durations.median("network") + self._durations.median("output")
         left = self._network_since + (busy - lead) / 1e3 - time.perf_counter()
-        if self._prepared.full:  # the network is slower than usual
+        if self._network.full:  # the network is slower than usual
             left = max(left, busy / 2e3)
         if left > 0:
             self._free.wait(left)
@@ -236,7 +211,7 @@ class Pipeline:
         except Exception as failure:
             self._fail(trigger, reason, failure)
             return
-        older = self._prepared.put(_Made(trigger, predictor, started, prepared))
+        older = self._network.put(_Made(trigger, predictor, started, prepared))
         if older is not None:
             self._drop(older.trigger, "network_busy")
 
@@ -252,7 +227,7 @@ class Pipeline:
         finally:
             self._free.set()
         done = _Made(made.trigger, made.predictor, made.started, occupancy=occupancy)
-        older = self._occupancies.put(done)
+        older = self._publishing.put(done)
         if older is not None:
             self._drop(older.trigger, "publisher_busy")
 
@@ -273,16 +248,18 @@ class Pipeline:
             self._last_published, self._last_failure = now, ""
         self._end(made.trigger, published=True)
 
-    def _take_over(self) -> None:
-        """Change networks once no frame of the one before is under way."""
-        if self._swap is None:
-            return
+    def _old_network_is_idle(self) -> bool:
+        """Finish the frames of the network that is to go; False where the pipeline stops first."""
         with self._polling:
-            waiting = self._triggers.take(0.0)  # the last one: no more are polled
+            waiting = self._assembling.take()  # the last one: no more are polled
         if waiting is not None:
             self._assemble(waiting)
-        while self._progress.under_way and not self._stop.is_set():
+        while self._under_way and not self._stop.is_set():
             time.sleep(IDLE_SECONDS / 4)
+        return not self._under_way
+
+    def _take_over(self) -> None:
+        """Change networks; no frame is under way."""
         with self._lock:
             replaced = self._predictor
             (self._predictor, config, done), self._swap = self._swap, None
@@ -291,8 +268,7 @@ class Pipeline:
         replaced.close()
         done()
         if dropped:
-            self.note_handled(dropped)
-            self._on_drop()
+            self._on_end(dropped, False)
 
     def _fail(self, trigger: Trigger, reason: str, failure: Exception) -> None:
         reason = getattr(failure, "reason", reason)
@@ -307,10 +283,8 @@ class Pipeline:
     def _end(self, trigger: Trigger, published: bool) -> None:
         with self._lock:
             self._frames_out += published
-        self._progress.end(trigger.stamp)
-        self._on_handled(trigger.stamp, published)
-        if not published:
-            self._on_drop()
+            self._under_way -= 1
+        self._on_end(trigger.stamp, published)
 
     def _remember_failure(self, text: str) -> None:
         with self._lock:

@@ -32,6 +32,12 @@ def rig_parameters(rig: Rig) -> dict:
         parameters["raw_cameras"] = raw
     if not rig.points:
         parameters["synchronizer"] = "anchor"
+    if rig.lidars:
+        parameters["other_lidars"] = [lidar.name for lidar in rig.lidars]
+    if rig.odometry:
+        parameters["odometry"] = True
+    if rig.clock_offsets:
+        parameters["clock_offsets"] = [f"{name}={s}" for name, s in rig.clock_offsets.items()]
     if rig.calibration:
         parameters["calibration"] = str(rig.calibration)
     return parameters
@@ -51,6 +57,10 @@ def rig_remappings(rig: Rig, namespace: str = "") -> list[tuple[str, str]]:
             remappings.append((f"~/input/{camera.name}/camera_info", camera.camera_info))
     if rig.points:
         remappings.append(("~/input/points", rig.points))
+    for lidar in rig.lidars:
+        remappings.append((f"~/input/{lidar.name}/points", lidar.points))
+    if rig.odometry:
+        remappings.append(("~/input/odometry", rig.odometry))
     for inside, topic in (("/tf", rig.tf), ("/tf_static", rig.tf_static)):
         if topic != inside:
             remappings.append((inside, topic))

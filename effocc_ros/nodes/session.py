@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from threading import Lock
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -15,18 +16,22 @@ from rclpy.node import Node
 from effocc_ros.nodes.diagnostics import Snapshot, diagnostics_message
 from effocc_ros.nodes.handled import Handled
 from effocc_ros.nodes.image_fallback import image_fallback
-from effocc_ros.nodes.inputs import TF_TOPICS, Inputs, Topic, sensor_topics
+from effocc_ros.nodes.inputs import Inputs, Topic, reference_topic, sensor_topics
 from effocc_ros.nodes.models import device_memory
 from effocc_ros.nodes.outputs import Outputs
 from effocc_ros.nodes.pipeline import Pipeline
 from effocc_ros.nodes.settings import NodeSettings
-from effocc_ros.nodes.startup import input_rows, missing, table
+from effocc_ros.nodes.startup import input_rows, mismatch, missing, table
 from effocc_ros.nodes.throttle import Throttle
+from effocc_ros.occupancy import SemanticOccupancy
 from effocc_ros.predictor import Predictor
 from effocc_ros.stream import Problem, Stream, StreamConfig, rectified_cameras
 
 QUIET_SECONDS = 5.0
 """A complaint about the same source for the same reason is not repeated sooner."""
+
+LONGEST_LINE = 600
+"""Characters of a complaint that are logged: texts in a damaged message may be of any length."""
 
 REPORT_SECONDS = 0.1
 """Drops are told at once, but not more often than this."""
@@ -67,6 +72,7 @@ class Session:
         call_soon: Callable[[Callable[[], None]], None],
     ):
         self._node, self._settings, self._call_soon = node, settings, call_soon
+        self._outputs, self._mode, self._used = outputs, "", ()
         self._throttle = Throttle(QUIET_SECONDS)
         self._report_throttle = Throttle(REPORT_SECONDS)
         self._lock = Lock()
@@ -75,21 +81,23 @@ class Session:
         self._next: tuple[Predictor, StreamConfig, list[Topic], float] | None = None
         config = self._config(predictor)
         self._stream = Stream(config, self._on_problem, image_fallback())
-        self._inputs = Inputs(node, self._stream, self._received, self._on_useless)
-        self._handled = Handled(node, settings.base_frame)
+        self._inputs = Inputs(node, self._stream, self._received, self._on_useless, call_soon)
+        self._mismatches: dict[Topic, str] = {}
         self._pipeline = Pipeline(
             self._stream,
             predictor,
-            outputs.publish,
+            self._publish,
             self._inputs.now,
             self._on_failure,
-            self._on_drop,
-            self._handled.tell,
+            self._on_end,
         )
+        self._awaited: StreamConfig | None = None
         self._since = self._inputs.now()
         self._table_due = time.monotonic() + DISCOVERY_SECONDS
         self._tables = 0
         with ExitStack() as undo:
+            self._handled = Handled(node, settings.base_frame)
+            undo.callback(self._handled.destroy)
             self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
             undo.callback(node.destroy_publisher, self._diagnostics)
             undo.callback(self._inputs.keep, ())
@@ -100,10 +108,9 @@ class Session:
                 self._tick,
                 clock=Clock(clock_type=ClockType.STEADY_TIME),
             )
-            undo.callback(self._handled.destroy)
             undo.pop_all()
         self._pipeline.start()
-        self._handled.frames_from(config.anchor)
+        self._tell_reference()
 
     def end(self) -> Predictor:
         """Unsubscribe, finish the frames in hand, and give the network back."""
@@ -162,6 +169,11 @@ class Session:
             interval=self._settings.trigger_interval,
             drop_ratio=self._drop_ratio(statistics.frames_in, sum(statistics.drops.values())),
             lost=dict(self._inputs.lost),
+            mismatches={topic.sensor: why for topic, why in self._mismatches.items()},
+            views_superseded=self._outputs.views_superseded,
+            mode=self._mode,
+            preferred=self._stream.config.references[0],
+            used=self._used,
             problems={source: tuple(reasons) for source, reasons in problems.items()},
             clock_stands=now == 0.0,
         )
@@ -172,6 +184,7 @@ class Session:
     def _tick(self) -> None:
         if self._since == 0.0:  # simulated time had not begun
             self._since = self._inputs.now()
+        self._follow_publishers()
         self.report()
         self._hand_over()
         silent = not self._pipeline.report().frames_out
@@ -179,13 +192,25 @@ class Session:
             self._table_due = time.monotonic() + TABLE_SECONDS
             self._show_inputs(silent)
 
+    def _follow_publishers(self) -> None:
+        """See why inputs are silent, and ask for what their publishers offer."""
+        before, self._mismatches = self._mismatches, {}
+        for topic in self._inputs.stalled():
+            self._inputs.follow(topic)
+            reason = mismatch(topic, self._inputs.publishers(topic))
+            if reason:
+                self._mismatches[topic] = reason
+                if before.get(topic) != reason:
+                    name = self._node.resolve_topic_name(topic.name)
+                    self._node.get_logger().warning(f"{name} cannot be heard: {reason}")
+
     def _show_inputs(self, silent: bool) -> None:
         rows = input_rows(self._node, self._inputs, self._stream)
         logger = self._node.get_logger()
         logger.info(f"inputs:\n{table(rows)}")
-        if silent and self._tables:
+        if silent and (self._tables or any(row.mismatch for row in rows)):
             config = self._stream.config
-            reference = config.anchor or config.lidar
+            reference = config.references[0]
             logger.warning(missing(rows, reference, self._stream.localised()))
         self._tables += 1
 
@@ -205,16 +230,18 @@ class Session:
 
     def _topics(self, predictor: Predictor, config: StreamConfig) -> list[Topic]:
         lidar = predictor.config.modality != "vision" or not config.anchor
-        return [*sensor_topics(self._settings, config.sync.cameras, lidar), *TF_TOPICS]
+        return sensor_topics(self._settings, config, lidar)
 
     def _expected(self) -> tuple[str, ...]:
         sensors = [topic.sensor for topic in self._inputs.topics if topic.sensor != "tf"]
         return tuple(dict.fromkeys(sensors))
 
-    def _received(self) -> None:
+    def _received(self, now: float) -> None:
         if self._next is not None:
             self._hand_over()
-        self._pipeline.poll()
+        if self._awaited is None and self._stream.reference != self._reference:
+            self._tell_reference()
+        self._pipeline.poll(now)
 
     def _hand_over(self, late: bool = False) -> None:
         """Swap networks once every input that is new with the next one has sent something."""
@@ -226,14 +253,31 @@ class Session:
             return
         self._next = None
         topics = self._topics(predictor, config)
+        self._awaited = config
         self._pipeline.swap(
-            predictor, config, lambda: self._call_soon(lambda: self._forget_others(topics))
+            predictor, config, lambda: self._call_soon(partial(self._taken_over, config, topics))
         )
-        self._handled.frames_from(config.anchor)
+        self._tell_reference(config)
 
-    def _forget_others(self, topics: list[Topic]) -> None:
+    def _tell_reference(self, config: StreamConfig | None = None) -> None:
+        """Tell which topic makes the frames now, or will with another config."""
+        self._reference = config.references[0] if config else self._stream.reference
+        self._handled.frames_from(reference_topic(config or self._stream.config, self._reference))
+
+    def _taken_over(self, config: StreamConfig, topics: list[Topic]) -> None:
+        if self._awaited is config:
+            self._awaited = None
         if self._next is None:
             self._inputs.keep(topics)
+
+    def _publish(self, occupancy: SemanticOccupancy) -> None:
+        self._outputs.publish(occupancy)
+        if self._mode not in ("", occupancy.mode):
+            used = ", ".join(occupancy.inputs)
+            self._node.get_logger().info(
+                f"mode {occupancy.mode}, was {self._mode}: made of {used}"
+            )
+        self._mode, self._used = occupancy.mode, occupancy.inputs
 
     def _on_problem(self, problem: Problem) -> None:
         with self._lock:
@@ -248,13 +292,14 @@ class Session:
         held = self._throttle.allow(key, time.monotonic())
         if held is not None:
             more = f" ({held} more since the last such line)" if held else ""
-            self._node.get_logger().warning(f"{text}{more}")
+            shown = text if len(text) <= LONGEST_LINE else f"{text[:LONGEST_LINE]} ..."
+            self._node.get_logger().warning(f"{shown}{more}")
 
     def _on_useless(self, stamp: int) -> None:
-        """A reference message that cannot be used ends here; notify whoever waits for it."""
-        self._pipeline.note_handled(stamp)
-        self._on_drop()
+        """End a reference message that cannot be used: whoever waits for it must hear."""
+        self._on_end(stamp, False)
 
-    def _on_drop(self) -> None:
-        if self._report_throttle.allow("drop", time.monotonic()) is not None:
+    def _on_end(self, stamp: int, published: bool) -> None:
+        self._handled.tell(stamp, published)
+        if not published and self._report_throttle.allow("drop", time.monotonic()) is not None:
             self.report()

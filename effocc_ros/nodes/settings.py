@@ -3,29 +3,24 @@
 ``python -m effocc_ros.nodes.settings > config/occ.param.yaml`` writes the shipped parameter file.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass
 
 from effocc_ros.calibration import load_calibration
 from effocc_ros.frame import NUSCENES_CAMERAS
 from effocc_ros.networks.config import ModelConfig
-from effocc_ros.nodes.parameters import (
-    bad_parameter,
-    check_value,
-    parameter_file,
-    setting,
-    typed_value,
-)
+from effocc_ros.nodes.parameters import Settings, bad_parameter, parameter_file, setting
 from effocc_ros.predictor import PRECISIONS
 from effocc_ros.stream import ELONGATION, INTENSITY, StreamConfig, SyncConfig, standby
 
 KINDS = ("fusion", "vision", "lidar")
 """Values of ``model`` that stand for a preset of that kind."""
 
+AUTO = "auto"
+"""Value of ``model`` that stands for all three."""
+
 
 @dataclass(frozen=True)
-class NodeSettings:
+class NodeSettings(Settings):
     """Every parameter of ``occ_node``, checked.
 
     Raises:
@@ -38,7 +33,8 @@ class NodeSettings:
     model: str = setting(
         "fusion_r18",
         "Network to run: a preset, the path of a checkpoint, or fusion, vision, lidar for the "
-        "preset of that kind. Changing it loads the new network, then swaps between frames.",
+        "preset of that kind; auto loads all three, and each frame goes to the one made for the "
+        "sensors that are there. Changing it loads the new network, then swaps between frames.",
         dynamic=True,
     )
     fusion_model: str = setting(
@@ -60,6 +56,14 @@ class NodeSettings:
         "empty name means that there is none.",
     )
     lidar: str = setting(StreamConfig.lidar, "Name of the LiDAR that is read from ~/input/points.")
+    other_lidars: tuple[str, ...] = setting(
+        (),
+        "LiDARs whose sweeps are added to it; LiDAR X is read from ~/input/X/points. One empty "
+        "name: none.",
+    )
+    odometry: bool = setting(
+        False, "Take the ego motion from ~/input/odometry (nav_msgs/Odometry) too, not tf alone."
+    )
     image_transport: str = setting(
         "compressed",
         "Type of the image topics: sensor_msgs/Image or sensor_msgs/CompressedImage.",
@@ -69,9 +73,10 @@ class NodeSettings:
         (), "Cameras whose images are raw though the others' are compressed. One empty name: none."
     )
     reliability: str = setting(
-        "best_effort",
-        "Reliability that the sensor subscriptions ask for.",
-        choices=("best_effort", "reliable"),
+        "auto",
+        "Reliability that the sensor subscriptions ask for; auto follows the publishers: reliable "
+        "unless one of a topic offers best effort.",
+        choices=("auto", "best_effort", "reliable"),
     )
     queue_depth: int = setting(10, "Messages kept per sensor subscription.", 1, 1000)
     base_frame: str = setting(
@@ -102,6 +107,11 @@ class NodeSettings:
         (),
         "Seconds by which each camera's stamps lie after the reference stamp, in the order of "
         "cameras; empty: none.",
+    )
+    clock_offsets: tuple[str, ...] = setting(
+        (),
+        "Seconds added to the stamps of inputs whose clock is not the others', such as "
+        "CAM_FRONT=-0.25 or tf=0.1. One empty text: none.",
     )
     accept_within: float = setting(
         SyncConfig.accept_within,
@@ -209,8 +219,7 @@ class NodeSettings:
     diagnostics_period: float = setting(1.0, "Seconds between two diagnostics.", 0.05, 60.0)
 
     def __post_init__(self):
-        for each in fields(self):
-            check_value(each, getattr(self, each.name))
+        super().__post_init__()
         for output in ("grid", "points", "markers"):
             lower, upper = (getattr(self, f"{output}_{end}_height") for end in ("min", "max"))
             if not lower < upper:
@@ -225,6 +234,7 @@ class NodeSettings:
                 f"{self.min_confidence} with confidence false",
                 "0, or confidence true",
             )
+        offsets_by_name(self.clock_offsets)
         if self.camera_offsets and len(self.camera_offsets) != len(self.cameras):
             raise bad_parameter(
                 "camera_offsets",
@@ -232,20 +242,12 @@ class NodeSettings:
                 "one per camera, in the order of cameras, or none",
             )
 
-    def changed(self, values: Mapping[str, Any]) -> "NodeSettings":
-        """Return settings with other values of some parameters, as ROS gives them.
-
-        Raises:
-            InputError: A value has the wrong type, is out of its range, or does not fit.
-        """
-        ours = [each for each in fields(self) if each.name in values]
-        return replace(self, **{each.name: typed_value(each, values[each.name]) for each in ours})
-
     @property
-    def network(self) -> tuple[str, str, str, bool, int]:
-        """What decides which network is loaded, and how."""
-        model = getattr(self, f"{self.model}_model") if self.model in KINDS else self.model
-        return model, self.device, self.precision, self.confidence, self.threads
+    def network(self) -> tuple[tuple[str, ...], str, str, bool, int]:
+        """What decides which network is loaded, or which three are, and how."""
+        kinds = KINDS if self.model == AUTO else (self.model,)
+        models = tuple(getattr(self, f"{each}_model") if each in KINDS else each for each in kinds)
+        return models, self.device, self.precision, self.confidence, self.threads
 
     def anchored(self, model: ModelConfig) -> bool:
         """Return whether an anchor camera makes the frames of a model, and not the LiDAR."""
@@ -294,11 +296,12 @@ class NodeSettings:
                 trigger_interval=self.trigger_interval,
             ),
             lidar=self.lidar,
+            other_lidars=self.other_lidars,
             anchor=anchor,
             standby=standby(
                 model.modality,
                 model.frame,
-                (self.lidar,),
+                (self.lidar, *self.other_lidars),
                 sorted(used, key=lambda name: name != self.anchor_camera),
                 anchor,
             ),
@@ -309,8 +312,27 @@ class NodeSettings:
             intensity_scale=self.intensity_scale,
             learn_intensity=INTENSITY not in model.tanh_columns,
             elongation=ELONGATION in model.tanh_columns,
+            clock_offsets=offsets_by_name(self.clock_offsets),
             calibration=load_calibration(self.calibration) if self.calibration else {},
         )
+
+
+def offsets_by_name(texts: tuple[str, ...]) -> dict[str, float]:
+    """Read ``clock_offsets``: input -> seconds.
+
+    Raises:
+        InputError: A text is not a name, ``=`` and a number.
+    """
+    offsets = {}
+    for text in texts:
+        name, _, seconds = text.partition("=")
+        try:
+            offsets[name.strip()] = float(seconds)
+        except ValueError:
+            name = ""
+        if not name.strip():
+            raise bad_parameter("clock_offsets", f"'{text}'", "texts such as CAM_FRONT=-0.25")
+    return offsets
 
 
 if __name__ == "__main__":

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSCompatibility, qos_check_compatible
+from rclpy.qos import QoSCompatibility, qos_check_compatible
+from rclpy.topic_endpoint_info import TopicEndpointInfo
 
-from effocc_ros.nodes.inputs import Inputs, Topic
+from effocc_ros.nodes.inputs import Inputs, Topic, wanted_profiles
 from effocc_ros.stream import Stream
 
 SHORT = {"BEST_EFFORT": "best effort", "TRANSIENT_LOCAL": "latched"}
@@ -17,7 +18,7 @@ class InputRow:
 
     Attributes:
         sensor: Camera or LiDAR; ``tf``.
-        what: ``image``, ``camera_info``, ``points``, ``tf`` or ``tf_static``.
+        what: ``image``, ``camera_info``, ``points``, ``odometry``, ``tf`` or ``tf_static``.
         topic: Full name after remapping.
         kind: Type that is subscribed to.
         publishers: Name, and where it matters type and QoS, of each publisher.
@@ -42,23 +43,17 @@ def input_rows(node: Node, inputs: Inputs, stream: Stream) -> list[InputRow]:
     """Ask ROS who publishes the inputs, and the stream what it knows of the sensors."""
     rows = []
     for topic in inputs.topics:
-        name = node.resolve_topic_name(topic.name)
-        kind = _kind(topic)
-        publishers, mismatches = [], []
-        for each in node.get_publishers_info_by_topic(name):
-            mismatch = _mismatch(topic, kind, each)
-            mismatches.append(mismatch)
-            publishers.append(f"{each.node_name} ({_qos(each.qos_profile)})")
+        publishers = inputs.publishers(topic)
         state = stream.sensor_state(topic.sensor)
         is_sensor = topic.what in ("image", "points")
         rows.append(
             InputRow(
                 sensor=topic.sensor,
                 what=topic.what,
-                topic=name,
-                kind=kind,
-                publishers=tuple(publishers),
-                mismatch="" if "" in mismatches else "; ".join(dict.fromkeys(mismatches)),
+                topic=node.resolve_topic_name(topic.name),
+                kind=topic.type_name,
+                publishers=tuple(f"{each.node_name} ({_qos(each)})" for each in publishers),
+                mismatch=mismatch(topic, publishers),
                 received=inputs.counts[topic.name],
                 calibrated=state.calibrated if topic.what == "image" else None,
                 mounted=state.mounted if is_sensor else None,
@@ -67,24 +62,25 @@ def input_rows(node: Node, inputs: Inputs, stream: Stream) -> list[InputRow]:
     return rows
 
 
-def _kind(topic: Topic) -> str:
-    package = topic.kind.__module__.split(".", 1)[0]
-    return f"{package}/msg/{topic.kind.__name__}"
+def mismatch(topic: Topic, publishers: list[TopicEndpointInfo]) -> str:
+    """Say why no publisher's messages can arrive; empty where some can, or there is none."""
+    reasons = [_reason(topic, each) for each in publishers]
+    return "" if "" in reasons else "; ".join(dict.fromkeys(reasons))
 
 
-def _mismatch(topic: Topic, kind: str, publisher) -> str:
-    if publisher.topic_type != kind:
-        return f"{publisher.node_name} sends {publisher.topic_type}"
-    verdict, reason = qos_check_compatible(publisher.qos_profile, topic.qos)
-    if verdict != QoSCompatibility.ERROR:
+def _reason(topic: Topic, publisher: TopicEndpointInfo) -> str:
+    if publisher.topic_type != topic.type_name:
+        return f"{publisher.node_name} sends {publisher.topic_type}, not {topic.type_name}"
+    profiles = wanted_profiles(topic, [publisher.qos_profile])
+    verdicts = [qos_check_compatible(publisher.qos_profile, profile) for profile in profiles]
+    if any(verdict != QoSCompatibility.ERROR for verdict, _ in verdicts):
         return ""
-    volatile = publisher.qos_profile.durability == DurabilityPolicy.VOLATILE
-    if volatile and topic.qos.durability == DurabilityPolicy.TRANSIENT_LOCAL:
-        return f"{publisher.node_name} publishes it volatile, not latched (transient local)"
-    return f"{publisher.node_name} offers another QoS ({reason.strip().rstrip(';')})"
+    reason = verdicts[-1][1].strip().rstrip(";")
+    return f"{publisher.node_name} offers another QoS ({reason}); parameter reliability: auto"
 
 
-def _qos(profile) -> str:
+def _qos(publisher: TopicEndpointInfo) -> str:
+    profile = publisher.qos_profile
     names = (profile.reliability.name, profile.durability.name)
     return ", ".join(SHORT.get(name, name.lower()) for name in names)
 

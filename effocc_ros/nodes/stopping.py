@@ -1,17 +1,56 @@
-"""End on SIGINT or SIGTERM in good order, with the ROS context still alive."""
+"""The end of a ROS process: with 0 on a signal, in good order where there is time for it."""
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
-import rclpy
-from rclpy.signals import SignalHandlerOptions
+from effocc_ros.nodes.transport import TRANSPORTS
 
-from effocc_ros.nodes.leaving import GRACE_SECONDS, SIGNALS, leave_within, teardown_may_hang
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+GRACE_SECONDS = 1.0
+"""How long what is in hand when a signal comes may take; it is given up then."""
 
 SPIN_SECONDS = 0.1
 """How long an executor may wait before it looks for a signal again."""
+
+
+def teardown_may_hang() -> bool:
+    """Return whether Fast DDS carries data over TCP in this process.
+
+    Its TCP transport (3.2) closes a channel by waiting for its own reader thread, which may sit
+    in ``poll`` for ever when the peer is still there: about one exit in a hundred then hangs. The
+    transport is part of ``LARGE_DATA``.
+    """
+    return "LARGE_DATA" in os.environ.get(TRANSPORTS, "")
+
+
+def leave(code: int) -> NoReturn:
+    """End the process now, without the interpreter's own end, which takes PyTorch seconds.
+
+    Args:
+        code: The exit code.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def leave_on_signal() -> None:
+    """Let SIGINT and SIGTERM end the process with 0 at once, while there is nothing to finish."""
+    for number in SIGNALS:
+        signal.signal(number, lambda *_: leave(0))
+
+
+def leave_within(seconds: float) -> None:
+    """End the process with 0 after some time, whatever its threads are doing then."""
+    timer = threading.Timer(seconds, leave, args=(0,))
+    timer.daemon = True
+    timer.start()
 
 
 @contextmanager
@@ -31,6 +70,10 @@ def ros_until_signal(
     Yields:
         The event: end the block soon after it is set.
     """
+    # Not at the top: a process must be able to leave before it may import rclpy.
+    import rclpy
+    from rclpy.signals import SignalHandlerOptions
+
     stop = threading.Event()
 
     def told(*_: object) -> None:

@@ -3,12 +3,14 @@
 from dataclasses import replace
 
 import numpy as np
-from helpers.toy_drive import Sent, drive
+import pytest
+from helpers.toy_drive import IMAGE, Sent, drive, make_toy_bag
 
 from effocc_ros.bags.feeding import Feeding, feeding
 from effocc_ros.bags.messages import message as bag_message
 from effocc_ros.bags.reader import BagReader
 from effocc_ros.bags.writer import BagWriter
+from effocc_ros.errors import InputError
 from effocc_ros.presets import load_preset
 from effocc_ros.rig import CameraTopics, LidarTopics, Rig, load_rig
 from effocc_ros.stream import Stream
@@ -31,6 +33,19 @@ def test_images_are_rectified_where_their_topic_says_so():
 def test_a_network_that_squashes_intensity_gets_it_as_the_lidar_gives_it():
     assert config("lidar").learn_intensity
     assert not config("waymo_lidar").learn_intensity
+
+
+def test_cameras_of_names_that_the_model_does_not_know_are_told_and_all_of_them_refused(tmp_path):
+    front = CameraTopics("CAM_FRONT", f"/CAM_FRONT/{IMAGE}")
+    lower = CameraTopics("cam_back", f"/CAM_BACK/{IMAGE}")
+    with BagReader(make_toy_bag(tmp_path / "drive", 1)) as bag:
+        some = feeding(bag, Rig("some", (front, lower), "/LIDAR_TOP"), load_preset("fusion_tiny"))
+        assert (some.cameras, some.unknown) == ((front,), ("cam_back",))
+        none = Rig("none", (lower,), "/LIDAR_TOP")
+        with pytest.raises(InputError, match="cameras of rig none: found cam_back") as caught:
+            feeding(bag, none, load_preset("fusion_tiny"))
+        assert caught.value.reason == "unknown_cameras"
+        assert feeding(bag, none, load_preset("lidar_tiny")).unknown == ()
 
 
 def test_other_sensors_stand_by_as_far_as_the_model_uses_them():

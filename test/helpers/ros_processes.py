@@ -21,6 +21,7 @@ from helpers.toy_drive import Sent
 from helpers.waiting import wait_until
 from rcl_interfaces.msg import SetParametersResult
 from rcl_interfaces.srv import SetParameters
+from rclpy.client import Client
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -56,13 +57,21 @@ def _locked(file: IO) -> bool:
 class RosProcess:
     """A process with a log file, in the test's environment and a ROS domain of its own."""
 
-    def __init__(self, command: list[str], domain: int, log: Path, **variables: str):
+    def __init__(
+        self,
+        command: list[str],
+        domain: int,
+        log: Path,
+        stdin: int | None = None,
+        **variables: str,
+    ):
         self.log = log
         environment = code_environment({**ros_environment(domain), "OMP_NUM_THREADS": "1"})
         with log.open("wb") as sink:
             self.process = subprocess.Popen(
                 command,
                 env={**environment, **variables},
+                stdin=stdin,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
                 cwd=log.parent,
@@ -109,9 +118,10 @@ class Peer:
         os.environ[TRANSPORTS] = ros_environment()[TRANSPORTS]
         self.context = rclpy.Context()
         rclpy.init(context=self.context, domain_id=domain)
-        self.node = Node("peer", context=self.context)
+        self.node = Node("peer", context=self.context, enable_rosout=False)
         self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self.node)
+        self._clients: dict[str, Client] = {}
         self._running = True
         self._thread = threading.Thread(target=self._spin)
         self._thread.start()
@@ -128,11 +138,12 @@ class Peer:
 
     def ask(self, kind: type, service: str, request, seconds: float = 60.0):
         """Call a service and return its answer."""
-        client = self.node.create_client(kind, service)
+        if service not in self._clients:
+            self._clients[service] = self.node.create_client(kind, service)
+        client = self._clients[service]
         assert client.wait_for_service(seconds), f"no service {service}"
         future = client.call_async(request)
         wait_until(future.done, f"answer of {service}", seconds)
-        self.node.destroy_client(client)
         return future.result()
 
     def close(self) -> None:
@@ -145,14 +156,19 @@ class Peer:
 
 
 @contextmanager
-def ros_stage(folder: Path) -> Iterator["Stage"]:
-    """Give a ROS domain of its own; whatever runs there at the end is killed."""
+def ros_stage(folder: Path, quiet: bool = False) -> Iterator["Stage"]:
+    """Give a ROS domain of its own; whatever runs there at the end is killed.
+
+    Args:
+        folder: For logs.
+        quiet: Do not print the logs at the end.
+    """
     with own_domain() as domain:
         stage = Stage(folder, domain)
         try:
             yield stage
         finally:
-            stage.close()
+            stage.close(quiet)
 
 
 class Stage:
@@ -168,10 +184,15 @@ class Stage:
         """Start ``occ_node`` or ``bag_player`` with parameters."""
         return self._start(name, _given(parameters))
 
-    def start_node(self, active: bool = True, **parameters) -> RosProcess:
+    def start_node(
+        self, active: bool = True, remapped: Iterable[str] = (), **parameters
+    ) -> RosProcess:
         """Start the occupancy node for the toy drive and nuScenes bags; wait until it is up."""
-        parameters = {"reliability": "reliable", "device": "cpu", "threads": 1, **parameters}
-        node = self._start("occ_node", rig_arguments(load_rig("nuscenes")) + _given(parameters))
+        parameters = {"device": "cpu", "threads": 1, **parameters}
+        arguments = rig_arguments(load_rig("nuscenes")) + _given(parameters)
+        for each in remapped:
+            arguments += ["-r", each]
+        node = self._start("occ_node", arguments)
         if active:
             node.wait_for_text("active:")
         return node
@@ -181,9 +202,11 @@ class Stage:
         command = [sys.executable, "-c", START.format(name), "--ros-args", *arguments]
         return self.run(command, log)
 
-    def run(self, command: list[str], log: Path, **variables: str) -> RosProcess:
+    def run(
+        self, command: list[str], log: Path, stdin: int | None = None, **variables: str
+    ) -> RosProcess:
         """Start a command in this domain, with more environment variables."""
-        process = RosProcess(command, self.domain, log, **variables)
+        process = RosProcess(command, self.domain, log, stdin, **variables)
         self._processes.append(process)
         return process
 
@@ -192,6 +215,11 @@ class Stage:
         for sent in messages:
             publisher = self._publisher(sent.topic, sent.msgtype)
             publisher.publish(sent.raw)
+
+    def offer(self, topic: str, kind: type, qos: QoSProfile) -> Publisher:
+        """Publish a topic with a QoS of its own, from now on."""
+        self._publishers[topic] = self.peer.node.create_publisher(kind, topic, qos)
+        return self._publishers[topic]
 
     def _publisher(self, topic: str, msgtype: str) -> Publisher:
         if topic not in self._publishers:
@@ -205,11 +233,12 @@ class Stage:
             self._publishers[topic] = publisher
         return self._publishers[topic]
 
-    def close(self) -> None:
+    def close(self, quiet: bool = False) -> None:
         """Kill the processes, print what they said for the reader of a failure, end the node."""
         for process in self._processes:
             process.kill()
-            print(f"--- {process.log.name}\n{process.text}")
+            if not quiet:
+                print(f"--- {process.log.name}\n{process.text}")
         self.peer.close()
 
 

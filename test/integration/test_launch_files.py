@@ -12,6 +12,7 @@ from ament_index_python import PackageNotFoundError, get_package_prefix
 from helpers.environments import REPOSITORY
 from helpers.ros_processes import Stage
 from helpers.toy_drive import make_toy_bag
+from helpers.waiting import wait_until
 from lifecycle_msgs.msg import State
 from lifecycle_msgs.srv import GetState
 from rcl_interfaces.srv import GetParameters
@@ -69,6 +70,19 @@ def made_up_prefix(prefix: Path) -> Path:
     return prefix
 
 
+def children(pid: int) -> list[int]:
+    """Return the processes that a process has started."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+        except OSError:  # it ended meanwhile
+            continue
+        if parent == pid:
+            found.append(int(stat.parent.name))
+    return found
+
+
 def parameters(stage, node, *names):
     request = GetParameters.Request(names=list(names))
     values = stage.peer.ask(GetParameters, f"{node}/get_parameters", request).values
@@ -83,6 +97,20 @@ def test_a_node_in_two_namespaces_comes_up_and_ctrl_c_ends_the_launch(launch, st
     assert run.signal(signal.SIGINT) == 0
     assert "process has finished cleanly" in run.text
     assert not list(Path(run.log.parent).glob("effocc-rviz-*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_launch_that_is_terminated_or_killed_leaves_no_process(
+    launch, tmp_path, tiny_models, number
+):
+    bag = make_toy_bag(tmp_path / "drive", 3)
+    run = launch("replay", bag=bag, loop="true", model=tiny_models["lidar"])
+    run.wait_for_text("active:", 120)
+    begun = children(run.process.pid)
+    assert len(begun) == 2
+    run.signal(number)
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in begun), "their end", 10)
+    assert "Traceback" not in run.text.split("active:")[1]
 
 
 @pytest.mark.parametrize("section", ["/**", "/car1/occ_node"])

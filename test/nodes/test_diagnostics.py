@@ -27,7 +27,6 @@ SENSORS = {"CAM_FRONT": sensor(), "LIDAR_TOP": sensor(rate=20.0)}
 def pipeline(**changes):
     report = PipelineReport(
         frames_out=8,
-        handled_until=77,
         last_published=NOW - 0.1,
         stages={"network": 41.23},
         latency_p50=120.0,
@@ -88,7 +87,6 @@ def test_a_node_that_does_well_says_ok_and_tells_its_numbers():
     for key, value in (
         ("frames_in", "10"),
         ("frames_out", "8"),
-        ("handled_until", "77"),
         ("drop.superseded", "2"),
         ("latency_p50_ms", "120.0"),
         ("latency_p95_ms", "180.0"),
@@ -193,3 +191,26 @@ def test_bad_messages_since_the_last_time_warn():
     told = statuses(problems={"CAM_FRONT": ("corrupt_image", "no_image"), "tf": ("tf_loop",)})
     assert said(told["input CAM_FRONT"]) == (WARN, "corrupt_image, no_image")
     assert said(told["input tf"]) == (WARN, "tf_loop")
+
+
+def test_an_input_whose_publishers_cannot_be_heard_is_an_error_that_names_them():
+    text = "driver sends sensor_msgs/msg/LaserScan, not sensor_msgs/msg/PointCloud2"
+    told = statuses(mismatches={"LIDAR_TOP": text, "tf": "x offers another QoS"})
+    assert said(told["input LIDAR_TOP"]) == (ERROR, f"silent: {text}")
+    assert said(told["input tf"]) == (WARN, "x offers another QoS")
+
+
+def test_what_took_part_in_the_last_frame_and_views_that_were_skipped_are_told():
+    output = statuses(mode="lidar", used=("LIDAR_TOP",), views_superseded=3)["output"]
+    for key, value in (("mode", "lidar"), ("inputs", "LIDAR_TOP"), ("views_superseded", "3")):
+        assert values(output)[key] == value
+
+
+def test_a_stand_by_sensor_and_an_unknown_ego_motion_warn():
+    output = statuses(
+        preferred="LIDAR_TOP", waiting={"reference": "CAM_FRONT", "ego_motion": False}
+    )["output"]
+    assert output.level == WARN
+    assert "CAM_FRONT makes the frames, for LIDAR_TOP is silent" in output.message
+    assert "ego motion is unknown" in output.message
+    assert values(output)["reference"] == "CAM_FRONT"

@@ -1,6 +1,7 @@
 """Launch files and the RViz file, as far as they can be looked at without launch and RViz."""
 
 import ast
+from dataclasses import asdict
 
 import pytest
 import yaml
@@ -10,7 +11,7 @@ pytest.importorskip("rclpy", reason="rclpy absent: neither ROS 2 nor its wheels 
 from effocc_ros.errors import InputError
 from effocc_ros.frame import NUSCENES_CAMERAS
 from effocc_ros.nodes.launch_arguments import NODE, PLAYER, given_parameters, in_namespace
-from effocc_ros.nodes.player_parameters import PARAMETERS as PLAYER_PARAMETERS
+from effocc_ros.nodes.player_settings import PlayerSettings
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def test_a_launch_file_compiles_and_has_its_entry(repository, name):
 def test_launch_arguments_are_parameters_of_the_nodes_with_their_types(repository):
     text = (repository / "config" / "occ.param.yaml").read_text()
     defaults = yaml.safe_load(text)["/**"]["ros__parameters"]
-    player = {name: default for name, default, *_ in PLAYER_PARAMETERS}
+    player = asdict(PlayerSettings())
     for table, known in ((NODE, {**defaults, "use_sim_time": False}), (PLAYER, player)):
         for name, (kind, _) in table.items():
             assert type(known[name]) is kind, name

@@ -8,9 +8,7 @@ import pytest
 from helpers.waiting import wait_until
 
 from effocc_ros.errors import InputError
-from effocc_ros.nodes.mailbox import Durations, Mailbox
 from effocc_ros.nodes.pipeline import Pipeline
-from effocc_ros.nodes.progress import Progress
 
 SECOND = 1_000_000_000
 
@@ -92,7 +90,7 @@ class Screen:
 def scene():
     """Yield a running pipeline with everything around it."""
     scene = SimpleNamespace(
-        street=Street(), network=Network(), screen=Screen(), failed=[], dropped=[], clock=0.0
+        street=Street(), network=Network(), screen=Screen(), failed=[], ended=[], clock=0.0
     )
     scene.out = scene.screen.shown
     scene.pipeline = Pipeline(
@@ -101,7 +99,7 @@ def scene():
         publish=scene.screen.publish,
         now=lambda: scene.clock,
         on_failure=lambda reason, failure: scene.failed.append((reason, str(failure))),
-        on_drop=lambda: scene.dropped.append(scene.pipeline.report().handled_until),
+        on_end=lambda stamp, published: scene.ended.append((stamp, published)),
     )
     scene.pipeline.start()
     yield scene
@@ -112,7 +110,7 @@ def scene():
 
 def send(scene, *stamps):
     scene.street.waiting = [Moment(stamp) for stamp in stamps]
-    scene.pipeline.poll()
+    scene.pipeline.poll(0.0)
 
 
 def test_of_several_triggers_the_newest_is_taken_and_the_others_are_counted(scene):
@@ -121,7 +119,7 @@ def test_of_several_triggers_the_newest_is_taken_and_the_others_are_counted(scen
     wait_until(lambda: scene.network.started, "the network")
     send(scene, 2, 3, 4)
     scene.network.may_go_on.set()
-    wait_until(lambda: scene.pipeline.report().handled_until == 4, "the end")
+    wait_until(lambda: len(scene.ended) == 4, "the end")
     assert scene.out[-1] == (4, "first")
     assert len(scene.out) + len(scene.street.dropped) == 4
     reasons = {reason for _, reason in scene.street.dropped}
@@ -136,11 +134,12 @@ def test_a_slow_subscriber_delays_no_network_and_loses_frames_by_name(scene):
         wait_until(lambda: len(scene.network.started) == stamp, "the network")  # noqa: B023
     wait_until(lambda: scene.street.dropped, "the loss")
     assert scene.street.dropped == [(2, "publisher_busy")]
-    assert scene.pipeline.report().handled_until == 0, "the first one is still being published"
+    assert scene.ended == [(2, False)], "the first one is still being published"
     scene.screen.may_go_on.set()
     wait_until(lambda: len(scene.out) == 2, "the frames")
     assert scene.out == [(1, "first"), (3, "first")]
-    wait_until(lambda: scene.pipeline.report().handled_until == 3, "the end")
+    wait_until(lambda: len(scene.ended) == 3, "the end")
+    assert scene.ended[1:] == [(1, True), (3, True)]
 
 
 def test_stages_and_latency_are_told_in_milliseconds(scene):
@@ -157,10 +156,10 @@ def test_stages_and_latency_are_told_in_milliseconds(scene):
 def test_out_of_memory_costs_one_frame_and_is_counted(scene):
     scene.network.failures[1] = RuntimeError("CUDA out of memory")
     send(scene, 1)
-    wait_until(lambda: scene.dropped, "the drop")
+    wait_until(lambda: scene.ended, "the drop")
     assert scene.street.dropped == [(1, "predict_failed")]
     assert scene.failed == [("predict_failed", "CUDA out of memory")]
-    assert scene.dropped == [1], "handled before it is told"
+    assert scene.ended == [(1, False)]
     assert "CUDA out of memory" in scene.pipeline.report().last_failure
     send(scene, 2)
     wait_until(lambda: scene.out, "the next frame")
@@ -171,15 +170,15 @@ def test_out_of_memory_costs_one_frame_and_is_counted(scene):
 def test_bad_input_is_counted_under_its_own_reason(scene):
     scene.network.failures[1] = InputError("Frame", found="a", expected="b", reason="no_input")
     send(scene, 1)
-    wait_until(lambda: scene.dropped, "the drop")
+    wait_until(lambda: scene.ended, "the drop")
     assert scene.street.dropped == [(1, "no_input")]
 
 
 def test_a_frame_that_cannot_be_assembled_was_counted_by_the_stream(scene):
     send(scene, -5)
-    wait_until(lambda: scene.dropped, "the drop")
+    wait_until(lambda: scene.ended, "the drop")
     assert scene.street.dropped == []
-    assert scene.pipeline.report().handled_until == -5
+    assert scene.ended == [(-5, False)]
 
 
 def test_a_new_network_takes_over_after_the_frame_in_hand(scene):
@@ -216,50 +215,32 @@ def test_of_two_networks_that_wait_the_overtaken_one_is_closed(scene):
 def test_what_a_change_of_sensors_drops_is_told(scene):
     scene.street.dropped_at_change = 7
     scene.pipeline.swap(Network("second"), "its config")
-    wait_until(lambda: scene.dropped, "the drop")
-    assert scene.dropped == [7]
+    wait_until(lambda: scene.ended, "the drop")
+    assert scene.ended == [(7, False)]
 
 
 def test_stopping_waits_for_the_frame_in_hand():
     out, street, network = [], Street(), Network()
-    pipeline = Pipeline(street, network, out.append, lambda: 0.0, lambda *_: None, lambda: None)
+    pipeline = Pipeline(street, network, out.append, lambda: 0.0, print, print)
     pipeline.start()
     network.may_go_on.clear()
     street.waiting = [Moment(1)]
-    pipeline.poll()
+    pipeline.poll(0.0)
     wait_until(lambda: network.started, "the frame in hand")
     threading.Timer(0.1, network.may_go_on.set).start()
     pipeline.stop()
     assert out == [(1, "first")]
 
 
-def test_a_mailbox_keeps_the_newest_and_gives_back_what_it_replaced():
-    mailbox = Mailbox()
-    assert mailbox.take(0.0) is None
-    assert [mailbox.put(item) for item in "abc"] == [None, "a", "b"]
-    assert mailbox.full
-    assert mailbox.take(0.0) == "c"
-    assert not mailbox.full
-
-
-def test_progress_counts_only_what_everything_before_has_reached():
-    progress = Progress()
-    for stamp in (10, 20, 30):
-        progress.begin(stamp)
-    progress.end(20)
-    assert (progress.handled_until, progress.under_way) == (0, 2)
-    progress.end(10)
-    assert progress.handled_until == 20
-    progress.end(5)  # it never began, and waits for 30
-    assert progress.handled_until == 20
-    progress.end(30)
-    assert (progress.handled_until, progress.under_way) == (5, 0)
-
-
-def test_durations_have_medians_and_percentiles():
-    durations = Durations()
-    assert durations.percentile("latency", 0.5) is None
-    for value in range(101):
-        durations.add(latency=float(value))
-    assert durations.median("latency") == 50.5  # of the last hundred
-    assert durations.percentile("latency", 0.95) == 95.0
+def test_a_network_that_waits_takes_over_where_the_pipeline_stops_first(scene):
+    scene.network.may_go_on.clear()
+    send(scene, 1)
+    wait_until(lambda: scene.network.started, "the frame in hand")
+    second = Network("second")
+    scene.pipeline.swap(second, "its config")
+    threading.Timer(0.1, scene.network.may_go_on.set).start()
+    scene.pipeline.stop()
+    assert scene.out == [(1, "first")]
+    assert scene.failed == []
+    assert scene.pipeline.predictor is second
+    assert scene.network.closed

@@ -15,7 +15,7 @@ from effocc_ros.nodes.rig_parameters import (
     tf_remappings,
 )
 from effocc_ros.nodes.settings import NodeSettings
-from effocc_ros.rig import CameraTopics, Rig, load_rig
+from effocc_ros.rig import CameraTopics, LidarTopics, Rig, load_rig
 
 FRONT = CameraTopics("CAM_FRONT", "/front/jpeg", "/front/camera_info", True, 0.01)
 BACK = CameraTopics("CAM_BACK", "/back/jpeg", "", True, -0.02)
@@ -29,7 +29,7 @@ def small_rig(**changes):
         "lidar": "LIDAR_TOP",
         "base_frame": "base",
         "fixed_frame": "odom",
-        "reliability": "reliable",
+        "reliability": "auto",
         "calibration": None,
     }
     return Rig(**{**fields, **changes})
@@ -41,7 +41,7 @@ def test_cameras_keep_their_order_and_offsets():
     assert parameters["camera_offsets"] == [0.01, -0.02]
     assert parameters["image_transport"] == "compressed"
     assert (parameters["base_frame"], parameters["fixed_frame"]) == ("base", "odom")
-    assert parameters["reliability"] == "reliable"
+    assert parameters["reliability"] == "auto"
     assert "calibration" not in parameters
 
 
@@ -118,3 +118,16 @@ def test_the_shipped_rviz_file_is_the_nuscenes_rig_s(repository):
     topics = dict(rviz_remappings(rig, "/occ_node", "car1"))
     image = "/occ_node/input/CAM_FRONT/image/compressed"
     assert topics[image] == "/car1/CAM_FRONT/image_rect_compressed"
+
+
+def test_odometry_further_lidars_and_clocks_of_a_rig_become_parameters():
+    camera = CameraTopics("CAM_FRONT", "/front", clock_offset_s=-0.25)
+    rear = LidarTopics("REAR", "/rear/points")
+    rig = Rig("mine", (camera,), "/points", odometry="/odom", lidars=(rear,))
+    parameters = rig_parameters(rig)
+    assert parameters["odometry"] is True
+    assert parameters["clock_offsets"] == ["CAM_FRONT=-0.25"]
+    assert parameters["other_lidars"] == ["REAR"]
+    remappings = rig_remappings(rig)
+    assert ("~/input/odometry", "/odom") in remappings
+    assert ("~/input/REAR/points", "/rear/points") in remappings

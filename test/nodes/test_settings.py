@@ -81,7 +81,7 @@ def test_an_unknown_name_is_said_with_the_nearest_one():
     lines = unknown_names(["modle", "device", "use_sim_time", "zzz"], ["model", "device"])
     assert lines == [
         "parameter modle: there is none of this name; it is ignored; did you mean model?",
-        "parameter zzz: there is none of this name; it is ignored; see config/occ.param.yaml",
+        "parameter zzz: there is none of this name; it is ignored; see `ros2 param list`",
     ]
 
 
@@ -151,3 +151,19 @@ def test_the_number_of_sweeps_may_be_chosen():
 def test_a_network_that_squashes_intensity_gets_it_as_the_lidar_gives_it():
     assert NodeSettings().stream_config(load_preset("lidar")).learn_intensity
     assert not NodeSettings().stream_config(load_preset("waymo_lidar")).learn_intensity
+
+
+def test_auto_loads_the_networks_of_all_three_kinds():
+    settings = NodeSettings(model="auto", lidar_model="lidar_tiny")
+    assert settings.network[0] == ("fusion_r18", "vision_r50", "lidar_tiny")
+    assert NodeSettings(model="vision").network[0] == ("vision_r50",)
+    assert NodeSettings(model="some.safetensors").network[0] == ("some.safetensors",)
+
+
+def test_clock_offsets_are_texts_of_name_and_seconds():
+    settings = NodeSettings(clock_offsets=("CAM_FRONT=-0.25", "tf = 0.1"))
+    config = settings.stream_config(load_preset("fusion_tiny"))
+    assert config.clock_offsets == {"CAM_FRONT": -0.25, "tf": 0.1}
+    for text in ("CAM_FRONT", "=1", "tf=soon"):
+        with pytest.raises(InputError, match="parameter clock_offsets"):
+            NodeSettings(clock_offsets=(text,))

@@ -4,7 +4,15 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy absent: neither ROS 2 nor its wheels are here")
 
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, PointCloud2
+from tf2_msgs.msg import TFMessage
+
+from effocc_ros.nodes.inputs import Topic, wanted_profiles
 from effocc_ros.nodes.startup import InputRow, missing, table
+
+RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
+VOLATILE, LATCHED = DurabilityPolicy.VOLATILE, DurabilityPolicy.TRANSIENT_LOCAL
 
 
 def row(sensor="LIDAR_TOP", what="points", topic="/points", **changes):
@@ -62,3 +70,44 @@ def test_what_makes_the_frames_is_named_first():
         row(publishers=(), received=0),
     ]
     assert "nobody publishes /points, /cam" in missing(rows, "LIDAR_TOP", True)
+
+
+def offer(reliability=RELIABLE, durability=VOLATILE):
+    return QoSProfile(depth=1, reliability=reliability, durability=durability)
+
+
+@pytest.mark.parametrize(
+    ("topic", "offers", "wanted"),
+    [
+        (Topic("L", "points", "p", PointCloud2), [], [(RELIABLE, VOLATILE)]),
+        (
+            Topic("L", "points", "p", PointCloud2),
+            [offer(), offer(BEST_EFFORT)],
+            [(BEST_EFFORT, VOLATILE)],
+        ),
+        (
+            Topic("L", "points", "p", PointCloud2, "reliable"),
+            [offer(BEST_EFFORT)],
+            [(RELIABLE, VOLATILE)],
+        ),
+        (
+            Topic("C", "camera_info", "c", CameraInfo),
+            [offer(durability=LATCHED)],
+            [(RELIABLE, LATCHED)],
+        ),
+        (
+            Topic("C", "camera_info", "c", CameraInfo),
+            [offer(durability=LATCHED), offer()],
+            [(RELIABLE, LATCHED), (RELIABLE, VOLATILE)],
+        ),
+        (
+            Topic("tf", "tf_static", "/tf_static", TFMessage),
+            [],
+            [(RELIABLE, LATCHED), (RELIABLE, VOLATILE)],
+        ),
+    ],
+)
+def test_what_is_asked_for_follows_what_the_publishers_offer(topic, offers, wanted):
+    profiles = wanted_profiles(topic, offers)
+    assert [(each.reliability, each.durability) for each in profiles] == wanted
+    assert {each.depth for each in profiles} == {topic.depth}

@@ -9,7 +9,7 @@ from helpers.environments import code_environment
 
 LEAVE = """
 import atexit, sys
-from effocc_ros.nodes.leaving import leave
+from effocc_ros.nodes.stopping import leave
 atexit.register(print, "taken down")
 print("said before")
 leave(7)
@@ -17,7 +17,7 @@ leave(7)
 
 IMPORTING = """
 import time
-from effocc_ros.nodes.leaving import leave_on_signal
+from effocc_ros.nodes.stopping import leave_on_signal
 leave_on_signal()
 print("importing", flush=True)
 time.sleep(600)

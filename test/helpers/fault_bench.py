@@ -1,0 +1,395 @@
+"""The node under faults: what is done to it, and what it answers."""
+
+import random
+import signal
+import struct
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+
+from diagnostic_msgs.msg import DiagnosticArray
+from helpers.feeder import NONE, SOURCES, TOY, Faults, Feeder, Rates
+from helpers.ros_processes import RosProcess, Stage, set_parameter
+from helpers.waiting import wait_until
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rclpy.qos import QoSProfile
+
+from effocc_ros.msg import SemanticOccupancy
+from effocc_ros.nodes.rig_parameters import rig_arguments
+from effocc_ros.rig import load_rig
+
+PERIODS = 3.0
+"""How long the output may pause because of a fault."""
+
+OUT_OF_MEMORY = "EFFOCC_TEST_OUT_OF_MEMORY"
+"""Environment variable: while this file is there, a quick node runs out of memory."""
+
+BUSY_SECONDS = 0.5
+"""How long a busy machine may take on top."""
+
+DISCOVERY_SECONDS = 1.0
+"""How long DDS may take to join publishers and subscribers on a busy machine."""
+
+MEBIBYTE = 2**20
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was injected, and what came of it."""
+
+    fault: str
+    injected: str
+    answer: str
+    good: bool
+
+
+class Bench:
+    """A node, a car that feeds it, and what the node published.
+
+    Args:
+        stage: Where they run.
+        folder: For logs.
+        model: Checkpoint.
+        quick: Replace the network by one that costs nothing.
+        rates: Of the sensors.
+        separate: Each sensor and tf is a process of its own, to be killed.
+        fed: False where something else plays to the node.
+        parameters: Of the node.
+
+    Attributes:
+        period: Seconds between frames while nothing fails.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        folder: Path,
+        model: Path | str,
+        quick: bool = True,
+        rates: Rates = TOY,
+        separate: bool = False,
+        fed: bool = True,
+        **parameters,
+    ):
+        self.stage, self._folder, self._rates = stage, folder, rates
+        self._model, self._quick, self._parameters = model, quick, parameters
+        self.out_of_memory = folder / "out_of_memory"
+        self._lock = threading.Lock()
+        self._published: list[tuple[float, int]] = []
+        self._diagnostics: DiagnosticArray | None = None
+        self.period = 1 / rates.lidar
+        node = stage.peer.node
+        qos = QoSProfile(depth=10)
+        topic = "/occ_node/output/occupancy"
+        node.create_subscription(SemanticOccupancy, topic, self._heard, qos, raw=True)
+        node.create_subscription(DiagnosticArray, "/diagnostics", self._diagnosed, 10)
+        self.node = self.start_node()
+        sources = [(each,) for each in SOURCES] if separate else [SOURCES] * fed
+        self._feeders = {each: self._feeder(each) for each in sources}
+        for feeder in self._feeders.values():
+            feeder.wait()
+        self.node.wait_for_text("active:")
+        if fed:
+            self.wait_for_frames(1)
+
+    def measure(self, seconds: float) -> None:
+        """See how often frames come while nothing fails: busy machines do not keep up."""
+        begin = time.monotonic()
+        time.sleep(seconds)
+        count = len(self.frames(begin, time.monotonic()))
+        self.period = max(1 / self._rates.lidar, seconds / max(count, 1))
+
+    def start_node(self) -> RosProcess:
+        """Start a node; it is not waited for."""
+        start = "from effocc_ros.nodes.executables import occ_node as main; main()"
+        if self._quick:
+            # As the node's own program does, before the slow imports.
+            start = "from effocc_ros.nodes.stopping import leave_on_signal; leave_on_signal(); "
+            start += "from helpers.quick_node import main; main()"
+        arguments = rig_arguments(load_rig("nuscenes"))
+        parameters = {"model": self._model, "device": "cpu", "threads": 1, **self._parameters}
+        for name, value in parameters.items():
+            arguments += ["-p", f"{name}:={value}"]
+        path = str(Path(__file__).resolve().parents[1])
+        command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {path!r}); {start}"]
+        log = self._folder / f"node-{time.monotonic_ns()}.log"
+        variables = {OUT_OF_MEMORY: str(self.out_of_memory)}
+        return self.stage.run([*command, "--ros-args", *arguments], log, **variables)
+
+    def set(self, faults: Faults) -> None:
+        """Let the car fail so from now on."""
+        for feeder in self._feeders.values():
+            feeder.set(faults)
+
+    def fail(self, seconds: float, **faults) -> tuple[float, float]:
+        """Let it fail for some time; return from when to when."""
+        begin = time.monotonic()
+        self.set(replace(NONE, **faults))
+        time.sleep(seconds)
+        self.set(NONE)
+        return begin, time.monotonic()
+
+    def kill(self, source: str) -> None:
+        """Kill a sensor's process."""
+        self._feeders.pop((source,)).kill()
+
+    def revive(self, source: str) -> None:
+        """Start it again."""
+        self._feeders[source,] = self._feeder((source,))
+
+    def frames(self, begin: float, end: float) -> list[int]:
+        """Return the stamps published in some time."""
+        with self._lock:
+            return [stamp for arrival, stamp in self._published if begin <= arrival <= end]
+
+    def wait_for_frames(self, count: int) -> None:
+        """Wait until so many were published, all in all."""
+        wait_until(lambda: len(self._published) >= count, f"{count} frames", 120)
+
+    def total(self, begin: str) -> int:
+        """Return the sum of the newest diagnostics whose key begins so."""
+        statuses = self._diagnostics.status if self._diagnostics else ()
+        pairs = (pair for status in statuses for pair in status.values)
+        return sum(int(pair.value) for pair in pairs if pair.key.startswith(begin))
+
+    def gap(self, begin: float, end: float) -> float:
+        """Return the longest time in it without a frame."""
+        with self._lock:
+            arrivals = [at for at, _ in self._published if begin <= at <= end]
+        edges = [begin, *arrivals, end]
+        return max(after - before for before, after in pairwise(edges))
+
+    def first_frame(self, begin: float, seconds: float = 30.0) -> float:
+        """Wait for a frame after a moment; return the seconds that it took."""
+        return wait_until(
+            lambda: next((at - begin for at, _ in list(self._published) if at > begin), None),
+            f"a frame; the node said:\n{self.node.text[-3000:]}",
+            seconds,
+        )
+
+    def told(self, key: str) -> str:
+        """Return the newest value of a key of the diagnostics."""
+        statuses = self._diagnostics.status if self._diagnostics else ()
+        pairs = (pair for status in statuses for pair in status.values)
+        return next((pair.value for pair in pairs if pair.key == key), "")
+
+    def resident(self) -> float:
+        """Return the MiB of memory that the node holds."""
+        pid = self.node.process.pid
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        return pages * 4096 / MEBIBYTE
+
+    def transition(self, transition: int) -> bool:
+        """Ask the node for a lifecycle transition."""
+        request = ChangeState.Request(transition=Transition(id=transition))
+        return self.stage.peer.ask(ChangeState, "/occ_node/change_state", request).success
+
+    def _feeder(self, sources: tuple[str, ...]) -> Feeder:
+        return Feeder(self.stage, self._folder, self._rates, sources)
+
+    def _heard(self, raw: bytes) -> None:
+        seconds, nanoseconds = struct.unpack_from("<iI", raw, 4)
+        with self._lock:
+            stamp = seconds * 1_000_000_000 + nanoseconds
+            self._published.append((time.monotonic(), stamp))
+
+    def _diagnosed(self, message: DiagnosticArray) -> None:
+        self._diagnostics = message
+
+
+@contextmanager
+def alive(bench: Bench) -> Iterator[None]:
+    """Check that the node lives through something without a traceback."""
+    yield
+    assert bench.node.process.poll() is None, bench.node.text[-3000:]
+    assert "Traceback" not in bench.node.text, bench.node.text[-3000:]
+
+
+def in_time(bench: Bench) -> float:
+    """Return the seconds that the output may pause because of a fault."""
+    return PERIODS * bench.period + BUSY_SECONDS
+
+
+def paused(bench: Bench, pause: float, back: float) -> str:
+    """Say how long the output paused, and how soon frames came once all was well again."""
+    return f"pause {pause / bench.period:.1f} periods, back in {back / bench.period:.1f}"
+
+
+def sensor_dies(bench: Bench, source: str, seconds: float = 1.5) -> Outcome:
+    """Let a sensor's publisher go and come back."""
+    begin = time.monotonic()
+    bench.set(replace(NONE, dead=(source,)))
+    time.sleep(seconds)
+    mode = bench.told("mode")
+    bench.set(NONE)
+    end = time.monotonic()
+    back = bench.first_frame(end)
+    pause = bench.gap(begin, end)
+    good = back <= in_time(bench) + DISCOVERY_SECONDS and pause <= in_time(bench)
+    answer = f"mode {mode}, {paused(bench, pause, back)}"
+    return Outcome(f"{source} dies", f"{seconds:.1f} s", answer, good)
+
+
+def driver_killed(bench: Bench, source: str, seconds: float = 3.0) -> Outcome:
+    """Kill a sensor's process and start it again."""
+    begin = time.monotonic()
+    bench.kill(source)
+    time.sleep(seconds)
+    mode = bench.told("mode")
+    end = time.monotonic()
+    bench.revive(source)
+    bench._feeders[source,].wait()
+    started = time.monotonic()
+    back = bench.first_frame(started)
+    pause = bench.gap(begin, end)
+    good = back <= in_time(bench) + DISCOVERY_SECONDS and pause <= in_time(bench)
+    answer = f"mode {mode}, {paused(bench, pause, back)}"
+    return Outcome(f"{source}'s driver killed", f"{seconds:.1f} s", answer, good)
+
+
+def messages_lost(bench: Bench, seed: int, seconds: float = 2.0) -> Outcome:
+    """Lose 30 percent of the messages."""
+    window = bench.fail(seconds, loss=0.3, seed=seed)
+    expected = seconds / bench.period
+    count = len(bench.frames(*window))
+    return Outcome(
+        "30 % of messages lost",
+        f"{seconds:.1f} s, seed {seed}",
+        f"{count} of {expected:.0f} frames",
+        count >= 0.4 * expected,
+    )
+
+
+def messages_shuffled(bench: Bench, seed: int, seconds: float = 2.0) -> Outcome:
+    """Delay each message by a random time, so that they overtake each other."""
+    window = bench.fail(seconds, shuffled=1.5 * bench.period, seed=seed)
+    stamps = bench.frames(*window)
+    rising = stamps == sorted(set(stamps))
+    answer = f"{len(stamps)} of {seconds / bench.period:.0f} frames, stamps rising: {rising}"
+    good = rising and len(stamps) >= 0.3 * seconds / bench.period
+    return Outcome("messages overtake each other", f"{seconds:.1f} s, seed {seed}", answer, good)
+
+
+def sweeps_twice(bench: Bench, seed: int, seconds: float = 2.0) -> Outcome:
+    """Send every sweep again 150 ms later."""
+    window = bench.fail(seconds, twice=1.0, late=0.15, sources=("LIDAR_TOP",), seed=seed)
+    stamps = bench.frames(*window)
+    once = stamps == sorted(set(stamps))
+    answer = f"{len(stamps)} of {seconds / bench.period:.0f} frames, one a stamp: {once}"
+    good = once and len(stamps) >= 0.5 * seconds / bench.period
+    return Outcome("sweeps again 150 ms late", f"{seconds:.1f} s", answer, good)
+
+
+def fields_corrupted(bench: Bench, seed: int, seconds: float = 2.0) -> Outcome:
+    """Change a field of half of all messages."""
+    before = bench.resident()
+    with alive(bench):
+        _, end = bench.fail(seconds, corrupt=0.5, seed=seed)
+        back = bench.first_frame(end)
+    grown = bench.resident() - before
+    # A transform may stay wrong until it is sent again.
+    good = back <= in_time(bench) + DISCOVERY_SECONDS + 1.0
+    answer = f"back in {back / bench.period:.1f} periods, {grown:+.0f} MiB"
+    return Outcome("half of the messages corrupted", f"{seconds:.1f} s, seed {seed}", answer, good)
+
+
+def parameters_at_random(bench: Bench, seed: int, count: int = 15) -> Outcome:
+    """Set dynamic and other parameters to good and bad values."""
+    draw, taken = random.Random(seed), 0
+    choices = (
+        ("grid_min_height", (-1.0, 0.5, 99.0, -200.0)),
+        ("points_classes", (["car"], ["nonsense"], [""], ["car", "truck"])),
+        ("min_confidence", (0.0, 0.5, 2.0)),
+        ("markers_max_height", (3, 5.5, -300.0)),
+        ("tolerance", (0.1, -1.0)),
+        ("model", ("nonsense", str(bench._model))),
+        ("no_such_parameter", (1,)),
+    )
+    begin = time.monotonic()
+    with alive(bench):
+        for _ in range(count):
+            name, values = draw.choice(choices)
+            taken += set_parameter(bench.stage, name, draw.choice(values)).successful
+    for name, value in (("grid_min_height", 0.2), ("points_classes", [""])):
+        set_parameter(bench.stage, name, value)
+    end = time.monotonic()
+    pause = bench.gap(begin, end)
+    answer = f"{taken} taken, {count - taken} refused, pause {pause / bench.period:.1f} periods"
+    good = pause <= in_time(bench) + DISCOVERY_SECONDS and 0 < taken < count
+    return Outcome("parameters at random", f"{count} changes, seed {seed}", answer, good)
+
+
+def lifecycle_loops(bench: Bench, count: int = 3, most: float = 10.0) -> Outcome:
+    """Deactivate, clean up, configure and activate, again and again.
+
+    Args:
+        bench: The node.
+        count: Loops.
+        most: MiB by which its memory may grow in a loop, after the first third of them.
+    """
+    memory = []
+    for _ in range(count):
+        for name in ("DEACTIVATE", "CLEANUP", "CONFIGURE", "ACTIVATE"):
+            assert bench.transition(getattr(Transition, f"TRANSITION_{name}")), name
+        bench.first_frame(time.monotonic())
+        memory.append(bench.resident())
+    slope = growth(memory[len(memory) // 3 :])
+    answer = f"frames after each; {slope:+.2f} MiB a loop, {memory[-1]:.0f} MiB"
+    return Outcome("lifecycle loops", f"{count} loops", answer, slope < most)
+
+
+def growth(values: list[float]) -> float:
+    """Return how much values grow from one to the next, by the median of all pairs' slopes."""
+    pairs = [
+        (later - value) / distance
+        for distance in range(1, len(values))
+        for value, later in zip(values, values[distance:], strict=False)
+    ]
+    return median(pairs) if pairs else 0.0
+
+
+def device_out_of_memory(bench: Bench, seconds: float = 1.0) -> Outcome:
+    """Let every frame run out of memory for some time."""
+    with alive(bench):
+        bench.out_of_memory.touch()
+        time.sleep(seconds)
+        told = wait_until(lambda: bench.told("drop.predict_failed"), "the count", 5)
+        bench.out_of_memory.unlink()
+        back = bench.first_frame(time.monotonic())
+    answer = f"{told} counted, back in {back / bench.period:.1f} periods"
+    good = int(told) > 0 and back <= in_time(bench) + DISCOVERY_SECONDS
+    return Outcome("device out of memory", f"{seconds:.1f} s", answer, good)
+
+
+def clock_pauses(bench: Bench, seconds: float = 1.0) -> Outcome:
+    """Let the simulator, its clock and all sensors, stand still."""
+    assert set_parameter(bench.stage, "use_sim_time", True).successful
+    bench.first_frame(time.monotonic() + 0.5)
+    begin, end = bench.fail(seconds, paused=True)
+    count = len(bench.frames(begin + 0.5, end))
+    back = bench.first_frame(end)
+    assert set_parameter(bench.stage, "use_sim_time", False).successful
+    answer = f"{count} frames while it stands, back in {back / bench.period:.1f} periods"
+    good = back <= in_time(bench) + DISCOVERY_SECONDS and not count
+    return Outcome("clock paused", f"{seconds:.1f} s", answer, good)
+
+
+def signalled(bench: Bench, number: signal.Signals, delay: float) -> Outcome:
+    """End the node by a signal at some moment of its life, and start another one."""
+    code = {signal.SIGKILL: -9}.get(number, 0)
+    time.sleep(delay)
+    begin = time.monotonic()
+    ended = bench.node.signal(number)
+    took = time.monotonic() - begin
+    traced = "Traceback" in bench.node.text
+    bench.node = bench.start_node()
+    answer = f"ended with {ended} after {took:.1f} s"
+    good = ended == code and took < 3.0 and not traced
+    return Outcome(f"{number.name} to the node", f"{delay:.1f} s after its start", answer, good)

@@ -1,0 +1,60 @@
+"""Whatever QoS the publishers offer, the node hears them; another type is named."""
+
+import time
+from itertools import count
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from helpers.toy_drive import IMAGE, START, camera_info, moment, static_poses
+from helpers.waiting import wait_until
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from tf2_msgs.msg import TFMessage
+
+from effocc_ros.frame import NUSCENES_CAMERAS
+from effocc_ros.msg import SemanticOccupancy
+
+pytestmark = pytest.mark.integration
+
+RELIABLE = QoSProfile(depth=10)
+BEST_EFFORT = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
+LATCHED = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+def test_publishers_of_every_qos_are_heard_and_one_of_another_type_is_named(stage, tiny_models):
+    heard = NUSCENES_CAMERAS[:-1]
+    infos = [camera_info(camera, START) for camera in heard]
+    for info in infos:
+        stage.offer(info.topic, CameraInfo, LATCHED)
+    stage.offer("/LIDAR_TOP", PointCloud2, BEST_EFFORT)
+    static = stage.offer("/tf_static", TFMessage, RELIABLE)
+    stage.offer("/tf", TFMessage, BEST_EFFORT)
+    stage.offer(f"/{NUSCENES_CAMERAS[-1]}/{IMAGE}", Image, RELIABLE)
+    stage.send(infos)  # once, before there is a node
+    occupancies = stage.peer.listen(SemanticOccupancy, "/occ_node/output/occupancy")
+    diagnostics = stage.peer.listen(DiagnosticArray, "/diagnostics")
+    node = stage.start_node(model=tiny_models["fusion"], diagnostics_period=0.3, max_wait=1.0)
+    wait_until(static.get_subscription_count, "the node")
+    stage.send([static_poses()])
+    numbers = count(0, 5)  # half a second apart: no image of one moment fits the next
+
+    def whole() -> bool:
+        sent = moment(next(numbers), heard)
+        stage.send(each for each in sent if "camera_info" not in each.topic)
+        time.sleep(0.1)
+        return any(tuple(each.inputs) == (*heard, "LIDAR_TOP") for each in occupancies)
+
+    wait_until(whole, "a frame of all that is heard")
+    name = f"input {NUSCENES_CAMERAS[-1]}"
+    status = wait_until(lambda: last_status(diagnostics, name, "sends"), "the complaint")
+    assert status.level == DiagnosticStatus.ERROR
+    said = "peer sends sensor_msgs/msg/Image, not sensor_msgs/msg/CompressedImage"
+    assert said in status.message
+    assert f"/{NUSCENES_CAMERAS[-1]}/{IMAGE} cannot be heard: {said}" in node.text
+
+
+def last_status(diagnostics, part, said):
+    for status in diagnostics[-1].status if diagnostics else ():
+        if status.name.endswith(part) and said in status.message:
+            return status
+    return None

@@ -151,6 +151,9 @@ def _rig(path: Path, values: Any) -> Rig:
     values = {"cameras": {}, "lidars": {}, **values}
     _check_keys(path, values, Rig)
     lidars = []
+    for name in (*values["lidars"], *values["cameras"]):
+        if not isinstance(name, str) or not name or not name.isprintable():
+            raise _bad(path, f"sensor {name!r}", "a name, such as CAM_FRONT")
     for name, lidar in values.pop("lidars").items():
         if not isinstance(lidar, dict) or not lidar.get("points") or not values.get("points"):
             expected = "its topic: points, beside the points of the first LiDAR"
@@ -159,8 +162,6 @@ def _rig(path: Path, values: Any) -> Rig:
         lidars.append(LidarTopics(**{"name": name, **lidar}))
     cameras = []
     for name, camera in values.pop("cameras").items():
-        if not isinstance(name, str) or not name:
-            raise _bad(path, f"camera {name!r}", "a name, such as CAM_FRONT")
         if not isinstance(camera, dict) or not camera.get("image"):
             raise _bad(path, f"camera {name}: {camera}", "its topics: image, camera_info")
         _check_keys(path, camera, CameraTopics)

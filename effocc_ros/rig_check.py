@@ -72,6 +72,7 @@ def problems(rig: Rig, contents: BagContents) -> list[str]:
             wanted.append((f"CameraInfo of {camera.name}", camera.camera_info, CAMERA_INFO))
     if rig.points:
         wanted.append((f"points of {rig.lidar}", rig.points, POINTS))
+    wanted += [(f"points of {lidar.name}", lidar.points, POINTS) for lidar in rig.lidars]
     found, absent = [], set()
     for what, topic, expected in wanted:
         there = contents.types.get(topic)

@@ -144,7 +144,7 @@ BAD = {
     "a scale beyond floats": ({**SMALL, "intensity_scale": 10**60}, "expected a number"),
     "a camera's name as a number": (
         {"cameras": {1: {"image": "/f"}}},
-        "camera 1; expected a name",
+        "sensor 1; expected a name",
     ),
     "a topic of two lines": ({"points": "/a\nb"}, "a name without control characters"),
     "topic as a number": ({"points": 5}, "points: 5; expected a value of type str"),

@@ -170,7 +170,7 @@ def feeding(bag: BagReader, rig: Rig, model: ModelConfig) -> Feeding:
         cameras=tuple(camera for camera in wanted if camera.image in bag.topics),
         points=points if points in bag.topics else "",
         absent=absent,
-        hints=_hints(known, absent, points, str(bag.path)),
+        hints=_hints(known, absent, {camera.image for camera in wanted}, str(bag.path)),
         rig=rig,
         unknown=tuple(unknown),
         lidars=tuple(lidar for lidar in lidars if lidar.points in bag.topics)
@@ -219,10 +219,10 @@ def _check_types(bag: BagReader, types: Mapping[str, tuple[str, ...]]) -> None:
 
 
 def _hints(
-    known: Mapping[str, str], absent: tuple[str, ...], points: str, bag: str
+    known: Mapping[str, str], absent: tuple[str, ...], images: set[str], bag: str
 ) -> tuple[str, ...]:
     """Say what a bag has in place of topics that it does not have."""
-    targets = {CLOUD if topic == points else IMAGE for topic in absent}
+    targets = {IMAGE if topic in images else CLOUD for topic in absent}
     topics = [topic for target in targets for topic in foreign_topics(known, target)]
     return tuple(". ".join(conversion(topic, known[topic], bag)) for topic in topics)
 

@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from helpers.ros_processes import own_domain
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 rclpy = pytest.importorskip("rclpy", reason="rclpy absent: neither ROS 2 nor its wheels are here")
@@ -44,17 +45,17 @@ rclpy.spin(node)
 @pytest.fixture(scope="module")
 def node():
     """Yield a node here while an echoing node runs in another process."""
-    domain = os.getpid() % 100 + 1
-    context = rclpy.Context()
-    rclpy.init(context=context, domain_id=domain)
-    node = rclpy.create_node("asker", context=context)
-    environment = {**os.environ, "ROS_DOMAIN_ID": str(domain)}
-    echo = subprocess.Popen([sys.executable, "-c", ECHO], env=environment)
-    yield node
-    echo.kill()
-    echo.wait()
-    node.destroy_node()
-    rclpy.shutdown(context=context)
+    with own_domain() as domain:
+        context = rclpy.Context()
+        rclpy.init(context=context, domain_id=domain)
+        node = rclpy.create_node("asker", context=context)
+        environment = {**os.environ, "ROS_DOMAIN_ID": str(domain)}
+        echo = subprocess.Popen([sys.executable, "-c", ECHO], env=environment)
+        yield node
+        echo.kill()
+        echo.wait()
+        node.destroy_node()
+        rclpy.shutdown(context=context)
 
 
 def echoed(node, message, topic):

@@ -66,7 +66,8 @@ class Talk:
 def talk(tiny_models, tmp_path_factory) -> Iterator[Talk]:
     """Give a fusion node that has made its first frame; the tests here share it."""
     with ros_stage(tmp_path_factory.mktemp("bad")) as stage:
-        talk = Talk(stage, tiny_models["fusion"])
+        # A busy machine may take longer over images than a car should wait.
+        talk = Talk(stage, tiny_models["fusion"], max_wait=2.0)
         talk.good()
         yield talk
 

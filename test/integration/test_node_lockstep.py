@@ -38,7 +38,7 @@ def test_every_keyframe_of_a_bag_becomes_one_message(stage, tiny_models, tmp_pat
     bag = make_toy_bag(tmp_path / "drive", MOMENTS)
     occupancies = stage.peer.listen(SemanticOccupancy, "/occ_node/output/occupancy")
     diagnostics = stage.peer.listen(DiagnosticArray, "/diagnostics")
-    stage.start_node(model=tiny_models[modality])
+    stage.start_node(model=tiny_models[modality], max_wait=10.0)
     player = stage.start("bag_player", bag=bag, **PLAYER)
 
     assert player.wait(90) == 0, player.text

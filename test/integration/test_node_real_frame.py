@@ -48,7 +48,7 @@ def test_a_real_frame_through_the_node_is_what_the_predictor_says(
     markers = stage.peer.listen(MarkerArray, "/occ_node/output/markers")
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     grids = stage.peer.listen(OccupancyGrid, "/occ_node/output/grid", latched)
-    stage.start_node(model=tiny_models["fusion"], markers_min_height=0.0)
+    stage.start_node(model=tiny_models["fusion"], markers_min_height=0.0, max_wait=10.0)
     player = stage.start("bag_player", bag=bag, lockstep=True, wait_for=TOPICS)
     assert player.wait(90) == 0, player.text
     wait_until(lambda: occupancies and clouds and markers and grids, "all four outputs")

@@ -16,6 +16,7 @@ from effocc_ros.nodes.rig_parameters import (
 )
 from effocc_ros.nodes.settings import NodeSettings
 from effocc_ros.rig import CameraTopics, LidarTopics, Rig, load_rig
+from effocc_ros.stream import StreamConfig, SyncConfig
 
 FRONT = CameraTopics("CAM_FRONT", "/front/jpeg", "/front/camera_info", True, 0.01)
 BACK = CameraTopics("CAM_BACK", "/back/jpeg", "", True, -0.02)
@@ -61,8 +62,9 @@ def test_a_rig_may_mix_raw_and_compressed_cameras():
     alone = rig_parameters(small_rig(cameras=(raw,)))
     assert (alone["image_transport"], "raw_cameras" in alone) == ("raw", False)
     settings = NodeSettings(raw_cameras=("CAM_BACK",))
-    kinds = [each.kind for each in sensor_topics(settings, ("CAM_FRONT", "CAM_BACK"), False)]
-    assert kinds == [CompressedImage, CameraInfo, Image, CameraInfo]
+    config = StreamConfig(sync=SyncConfig(cameras=("CAM_FRONT", "CAM_BACK")))
+    kinds = [each.kind for each in sensor_topics(settings, config, False)]
+    assert kinds[:4] == [CompressedImage, CameraInfo, Image, CameraInfo]
     rviz = [inside for inside, _ in rviz_remappings(small_rig(cameras=(FRONT, raw)))]
     assert rviz == [
         "/occ_node/input/CAM_FRONT/image/compressed",

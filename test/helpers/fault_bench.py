@@ -34,6 +34,9 @@ OUT_OF_MEMORY = "EFFOCC_TEST_OUT_OF_MEMORY"
 BUSY_SECONDS = 0.5
 """How long a busy machine may take on top."""
 
+LENIENT_SECONDS = 10.0
+"""The same where it is not asked how fast the machine is."""
+
 DISCOVERY_SECONDS = 1.0
 """How long DDS may take to join publishers and subscribers on a busy machine."""
 
@@ -61,6 +64,7 @@ class Bench:
         rates: Of the sensors.
         separate: Each sensor and tf is a process of its own, to be killed.
         fed: False where something else plays to the node.
+        strict: Judge how fast and how many frames come; else only that they come.
         parameters: Of the node.
 
     Attributes:
@@ -76,10 +80,12 @@ class Bench:
         rates: Rates = TOY,
         separate: bool = False,
         fed: bool = True,
+        strict: bool = True,
         **parameters,
     ):
         self.stage, self._folder, self._rates = stage, folder, rates
         self._model, self._quick, self._parameters = model, quick, parameters
+        self.strict = strict
         self.out_of_memory = folder / "out_of_memory"
         self._lock = threading.Lock()
         self._published: list[tuple[float, int]] = []
@@ -214,7 +220,12 @@ def alive(bench: Bench) -> Iterator[None]:
 
 def in_time(bench: Bench) -> float:
     """Return the seconds that the output may pause because of a fault."""
-    return PERIODS * bench.period + BUSY_SECONDS
+    return PERIODS * bench.period + (BUSY_SECONDS if bench.strict else LENIENT_SECONDS)
+
+
+def enough(bench: Bench, count: int, share: float, seconds: float) -> bool:
+    """Return whether so many frames are a share of those that come without a fault."""
+    return count >= (share * seconds / bench.period if bench.strict else 1)
 
 
 def paused(bench: Bench, pause: float, back: float) -> str:
@@ -233,6 +244,7 @@ def sensor_dies(bench: Bench, source: str, seconds: float = 1.5) -> Outcome:
     back = bench.first_frame(end)
     pause = bench.gap(begin, end)
     good = back <= in_time(bench) + DISCOVERY_SECONDS and pause <= in_time(bench)
+    good &= bool(bench.frames((begin + end) / 2, end))
     answer = f"mode {mode}, {paused(bench, pause, back)}"
     return Outcome(f"{source} dies", f"{seconds:.1f} s", answer, good)
 
@@ -263,7 +275,7 @@ def messages_lost(bench: Bench, seed: int, seconds: float = 2.0) -> Outcome:
         "30 % of messages lost",
         f"{seconds:.1f} s, seed {seed}",
         f"{count} of {expected:.0f} frames",
-        count >= 0.4 * expected,
+        enough(bench, count, 0.4, seconds),
     )
 
 
@@ -273,7 +285,7 @@ def messages_shuffled(bench: Bench, seed: int, seconds: float = 2.0) -> Outcome:
     stamps = bench.frames(*window)
     rising = stamps == sorted(set(stamps))
     answer = f"{len(stamps)} of {seconds / bench.period:.0f} frames, stamps rising: {rising}"
-    good = rising and len(stamps) >= 0.3 * seconds / bench.period
+    good = rising and enough(bench, len(stamps), 0.3, seconds)
     return Outcome("messages overtake each other", f"{seconds:.1f} s, seed {seed}", answer, good)
 
 
@@ -283,7 +295,7 @@ def sweeps_twice(bench: Bench, seed: int, seconds: float = 2.0) -> Outcome:
     stamps = bench.frames(*window)
     once = stamps == sorted(set(stamps))
     answer = f"{len(stamps)} of {seconds / bench.period:.0f} frames, one a stamp: {once}"
-    good = once and len(stamps) >= 0.5 * seconds / bench.period
+    good = once and enough(bench, len(stamps), 0.5, seconds)
     return Outcome("sweeps again 150 ms late", f"{seconds:.1f} s", answer, good)
 
 

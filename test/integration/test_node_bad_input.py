@@ -140,7 +140,8 @@ def test_a_dead_camera_does_not_silence_the_others(talk):
     assert list(talk.good().inputs) == [*NUSCENES_CAMERAS, "LIDAR_TOP"]
 
 
-def test_a_dead_lidar_leaves_the_frames_to_a_camera_and_takes_them_back(talk):
+def test_a_dead_lidar_leaves_the_frames_to_a_camera_and_takes_them_back(stage, tiny_models):
+    talk = Talk(stage, tiny_models["fusion"], max_wait=0.5)
     talk.good()
     for _ in range(5):
         talk.stage.send(talk.moment()[:-1])

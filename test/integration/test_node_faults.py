@@ -15,7 +15,7 @@ def bench(tiny_models, tmp_path_factory) -> Iterator[Bench]:
     """Give a node that a car feeds; the tests here share it."""
     folder = tmp_path_factory.mktemp("faults")
     with ros_stage(folder) as stage:
-        yield Bench(stage, folder, tiny_models["fusion"], diagnostics_period=0.2)
+        yield Bench(stage, folder, tiny_models["fusion"], strict=False, diagnostics_period=0.2)
 
 
 def check(outcome: Outcome) -> None:
@@ -26,7 +26,7 @@ def check(outcome: Outcome) -> None:
     ("source", "mode"), [("CAM_FRONT", "fusion"), ("LIDAR_TOP", "vision"), ("tf", "fusion")]
 )
 def test_frames_go_on_without_a_sensor_that_dies_and_with_it_once_it_is_back(bench, source, mode):
-    outcome = faults.sensor_dies(bench, source)
+    outcome = faults.sensor_dies(bench, source, seconds=3.0)
     check(outcome)
     assert f"mode {mode}" in outcome.answer
 

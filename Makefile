@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # make demo, test, fuzz, soak, lint, bench, weights, devkit, colcon, clean: all in virtual environments,
 # without ROS.
 # With a ROS 2 installation build this package with colcon instead (README).

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The pip side of the package; colcon builds it from CMakeLists.txt."""
 
 from pathlib import Path

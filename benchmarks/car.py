@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A car at nuScenes' rates, for benchmarks of the node: it sends, and hears the answers."""
 
 import os

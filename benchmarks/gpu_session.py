@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Use a machine with a GPU for M minutes: simulate, train, compare, measure.
 
     python benchmarks/gpu_session.py --minutes 30 --out session

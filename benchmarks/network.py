@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Time each stage of a network and its peak memory, on one real or made-up frame.
 
     python benchmarks/network.py --model fusion_r18 --clouds 10

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the node costs beside its network, and what the network costs inside the node.
 
 A car of nuScenes' rates (six JPEG cameras at 12 Hz with their CameraInfo, a LiDAR at 20 Hz, tf at

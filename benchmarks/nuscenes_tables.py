@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Time and memory of opening nuScenes tables of trainval's size, made up on the spot.
 
     python benchmarks/nuscenes_tables.py

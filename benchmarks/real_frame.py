@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Does a model agree with the LiDAR of real frames? Two shares for each recorded frame.
 
     python benchmarks/real_frame.py --model fusion_tiny

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Time and size of simulated keyframes: six pictures, ten sweeps, labels and masks each.
 
     python benchmarks/simulation.py

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stages that share a time: each is a few commands, and one that fails does not stop the others.
 
 What `gpu_session.py` is made of; run alone it does nothing.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Time what is done with a whole grid: pictures, RayIoU.
 
     python benchmarks/street.py

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How many LiDAR returns from still things lie in simulated voxels of their class.
 
     python benchmarks/street_labels.py

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the keyframes of a data set look like in numbers, a simulated one next to a recorded one.
 
     effocc simulate --out street --scenes 40 --keyframes 4 --seed 7

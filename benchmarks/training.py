@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A plain training loop against `effocc train`, side by side; time and wait of the loader.
 
     python benchmarks/training.py

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Time what the node's outputs cost: from an occupancy to the bytes that are sent.
 
     python benchmarks/views.py

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Time Winograd's convolution against torch's own, layer by layer, in turns on one thread.
 
     python benchmarks/winograd.py

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Camera-LiDAR semantic occupancy (EFFOcc) for ROS 2."""
 
 import sysconfig

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Calibration files, for vehicles whose bags lack CameraInfo or tf."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checkpoints: weights and a model card in one safetensors file."""
 
 import json

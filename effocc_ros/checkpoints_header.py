@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The beginning of a safetensors file: what it holds, before any of it is read."""
 
 import math

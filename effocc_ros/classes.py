@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The class lists of the benchmarks, by name."""
 
 from effocc_ros.errors import InputError

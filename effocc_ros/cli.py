@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`effocc <verb>`: one table of verbs, each loaded only when it is asked for."""
 
 import argparse

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``effocc demo``: a simulated drive through the real node, over real DDS, to a bag and a picture.
 
 Three processes talk ROS 2: the occupancy node, the bag player in lockstep, and a recorder. A

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What occupancy of a simulated drive is worth, against the street's truth."""
 
 from collections.abc import Iterable

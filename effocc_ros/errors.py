@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The one error that all bad input ends in."""
 
 from functools import partial

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Message types that hold sensor data in a form of their own, and what turns them into ours."""
 
 import re

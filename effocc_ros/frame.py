@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The one currency between sensors, datasets and networks: a Frame."""
 
 from dataclasses import dataclass

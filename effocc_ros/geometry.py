@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rigid transforms and the voxel grid.
 
 A transform named ``a2b`` is a (4, 4) float64 matrix that takes a column point from frame a to

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Compressed images: what their bytes tell before they are decoded, and their pixels."""
 
 import struct

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which pinhole matrix belongs to an image: one check and one scaling, whoever says it.
 
 CameraInfo, calibration files and tables of data sets all give a matrix and the size of the images

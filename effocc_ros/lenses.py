@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lens distortion, and the maps that undo it.
 
 The models are those of sensor_msgs/CameraInfo: ``plumb_bob`` and ``rational_polynomial`` (Brown,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ROS messages from numpy results, for bags and for the node: only the factory differs."""
 
 from collections.abc import Callable

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Semantic occupancy: a class for every voxel, and what the classes are."""
 
 from collections.abc import Collection

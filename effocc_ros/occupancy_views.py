@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Views of an occupancy grid that ROS tools understand: a cloud, a map for Nav2, cubes."""
 
 from collections.abc import Collection

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Official EFFOcc files in: mmdet3d-style checkpoints to state dicts of this package."""
 
 import hashlib

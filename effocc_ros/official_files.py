@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Official files read: what torch or safetensors saved, without running any code in it."""
 
 from collections.abc import Mapping

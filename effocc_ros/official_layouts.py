@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What official weights are called, and how they lie: prefixes of names, layouts of weights."""
 
 import re

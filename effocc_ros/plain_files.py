@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Small text files that anyone may have written: YAML and JSON, read within limits.
 
 A file of a few kilobytes can stand for gigabytes (aliases of aliases), for a recursion without

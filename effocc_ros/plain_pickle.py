@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pickles of plain containers and numpy arrays, and of nothing else: a pickle can run code."""
 
 import collections

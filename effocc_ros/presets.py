@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Model presets: config/model/<name>.yaml, read into ModelConfig."""
 
 from collections.abc import Mapping

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`effocc models`: the presets and what they cost."""
 
 import argparse

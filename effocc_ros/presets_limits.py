@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a network may cost: a preset or a card that asks for more is refused before it is made.
 
 The limits lie at two to ten times of what the largest official network has.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How far a run is: a bar on a terminal, lines of their own in a file."""
 
 import sys

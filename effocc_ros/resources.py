@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the files are that ship beside the code: config, launch, models, messages."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rigs: which topics and frames a vehicle's sensors have."""
 
 from dataclasses import dataclass, field, fields

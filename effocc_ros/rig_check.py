@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which rig fits a bag, and what is missing where none does."""
 
 from dataclasses import dataclass

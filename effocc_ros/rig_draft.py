@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A rig file for a bag that no known rig fits: what can be read off its topics and its tf."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Several LiDAR sweeps as one cloud: ego motion taken out, time lags written in."""
 
 from collections.abc import Sequence

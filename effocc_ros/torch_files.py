@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Files of torch.save, of every pickle protocol, read without running any code in them.
 
 ``torch.load(weights_only=True)`` knows protocol 2 alone, and reads all tensors, also those of the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Plain values, as YAML and JSON give them, against the annotations of a dataclass."""
 
 import sys

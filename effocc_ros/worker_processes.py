@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How a worker process begins, so that it ends with its parent and minds its own business."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Start the occupancy node for a rig, and RViz when asked; ends when the node ends.
 
 ros2 launch effocc_ros occ.launch.py rig:=nuscenes model:=fusion_r18 rviz:=true

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Play a bag into the occupancy node; ends when the bag does.
 
 ros2 launch effocc_ros replay.launch.py bag:=drive.mcap rig:=nuscenes lockstep:=true rviz:=true

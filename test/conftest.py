@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where optional reference data is found, and the list of what was skipped."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The node under load and under faults for minutes: what was injected, and what it answered.
 
 The first part drives at nuScenes rates with a real network; the second lets everything fail, in

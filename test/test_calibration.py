@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Calibration files give intrinsics and poses; a broken one says what is wrong with it."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The frame of `effocc`: exit codes, one-line errors, nothing loaded too early."""
 
 import subprocess

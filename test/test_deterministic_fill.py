@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Check values of the fill that the reference vectors were made with."""
 
 import zlib

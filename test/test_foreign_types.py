@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is no PointCloud2 or Image is named, with the tool that turns it into one."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A few changed files of each kind; `make fuzz` reads thousands."""
 
 import os

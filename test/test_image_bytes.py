@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Headers of compressed images are read without decoding them."""
 
 import cv2

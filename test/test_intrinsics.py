@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An image and a matrix belong together by their sizes, or are refused with both sides."""
 
 import numpy as np

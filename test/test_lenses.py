@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lenses are undone as OpenCV's formulas say, and nothing is seen twice or mirrored."""
 
 import cv2

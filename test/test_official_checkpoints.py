@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Official files in each layout they had; the files are built here."""
 
 import json

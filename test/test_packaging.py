@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """package.xml, CMakeLists.txt, setup.cfg and the requirement files tell the same story."""
 
 import ast
@@ -175,3 +176,10 @@ def test_a_wheel_carries_the_code_and_the_shared_files(repository, tmp_path):
     assert f"{share}/msg/SemanticOccupancy.msg" in names
     for file in (repository / "config").rglob("*.yaml"):
         assert f"{share}/{file.relative_to(repository)}" in names
+
+
+def test_every_source_file_names_its_licence(repository):
+    for folder in ("effocc_ros", "benchmarks", "launch", "test", "tools"):
+        for file in (repository / folder).rglob("*.py"):
+            text = file.read_text(encoding="utf-8")
+            assert not text or "SPDX-License-Identifier: Apache-2.0" in text[:100], file

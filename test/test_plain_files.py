@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Files of a few kilobytes that stand for more are refused at once."""
 
 import os

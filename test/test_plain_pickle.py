@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pickles of a hundred bytes that ask for more than they hold."""
 
 import contextlib

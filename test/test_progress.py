@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Progress in a file is lines, and none of them is glued to another."""
 
 from effocc_ros import progress

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Shipped files are found in a checkout, below a prefix, and through AMENT_PREFIX_PATH."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rigs: the shipped ones are right, and a broken one says what is wrong with it."""
 
 import pytest

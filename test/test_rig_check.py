@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The right rig is found for a bag, and what is missing is said."""
 
 import pytest

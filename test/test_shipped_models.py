@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The weights that ship: small, honest about themselves, and better than a guess."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Worker processes begin well, whatever their parent did before."""
 
 import subprocess

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Build the Python type support of our message where ROS 2 comes from PyPI wheels.
 
 With a ROS 2 installation colcon does this. The wheels have the same generators but no build of

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Say in one line what this machine lacks for `make`; run before anything is installed."""
 
 import importlib.util

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Build this package as a robot does, and import what was installed.
 
     build/colcon/venv/bin/python tools/colcon.py [--test]

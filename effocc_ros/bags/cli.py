@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The verbs that turn bags into bags: `effocc process` and `effocc nuscenes2bag`."""
 
 import argparse

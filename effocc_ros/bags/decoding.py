@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From the bytes of a message to its fields."""
 
 from collections.abc import Iterable

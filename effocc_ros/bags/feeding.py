@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which topic of a bag feeds which input of the stream, for a rig and a model."""
 
 from collections.abc import Callable, Mapping

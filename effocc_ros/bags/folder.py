@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which storage files make up a bag, as its metadata.yaml says."""
 
 import re

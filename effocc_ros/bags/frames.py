@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One moment of a bag as a Frame."""
 
 from pathlib import Path

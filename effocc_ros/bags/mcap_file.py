@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Read MCAP files of any writer: with and without chunks, indexes and summary, in any order.
 
 The records are read by the ``mcap`` package. Its own readers and those of rosbags need an index or

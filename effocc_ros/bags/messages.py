@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Build rosbags messages from numpy: what the converter, the simulator and `process` write."""
 
 from collections.abc import Iterable

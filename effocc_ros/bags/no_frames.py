@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Why nothing came out of a bag."""
 
 from collections.abc import Mapping

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bags of a nuScenes car: what `effocc nuscenes2bag` and the simulator write.
 
 The topics are those of WATonomous' nuscenes_to_ros2bag: ``/CAM_FRONT/image_rect_compressed``

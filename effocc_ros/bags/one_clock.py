@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sensors whose stamps are of another clock than the others', put in order with them.
 
 A camera may count from its power-up. Whether and how that is mended is told elsewhere; here it

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """In which order a bag's messages are used: offline nothing is late.
 
 Recorders log messages late, by another clock, or topic by topic. What belongs together is told by

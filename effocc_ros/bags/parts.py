@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Open one storage file of a bag, packed or not, finished or not."""
 
 from pathlib import Path

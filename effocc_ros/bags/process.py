@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Run a model over a bag without ROS: the node's stream and network, in bag time."""
 
 import logging

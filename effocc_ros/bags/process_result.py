@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a run over a bag did, and how that is said."""
 
 from collections.abc import Mapping

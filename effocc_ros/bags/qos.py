@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The QoS profiles that go into a bag, so that playing it offers what the live system offered."""
 
 from rosbags.interfaces import (

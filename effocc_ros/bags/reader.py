@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Read any rosbag2: sqlite3 or MCAP, one file or many, zstd by message, by file or by chunk."""
 
 import logging

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a later part of a recording lacks, because it was said once: in the first part."""
 
 import logging

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Read rosbag2's sqlite3 files."""
 
 import shutil

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What every storage file offers, whatever its kind: topics, an index of messages, their bytes."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a storage file is, told from its own bytes, before anything tries to read it."""
 
 import struct

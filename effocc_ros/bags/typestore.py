@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Message types for bags: those of ROS 2, our own, and what a bag brings with it."""
 
 from collections.abc import Iterable

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Unpack zstd and LZ4 with a limit: a small file must not ask for all the memory."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Write a rosbag2 (MCAP) that appears whole or not at all."""
 
 import shutil

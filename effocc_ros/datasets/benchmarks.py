@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The benchmarks by the name of their class list, as a model's preset gives it."""
 
 from pathlib import Path

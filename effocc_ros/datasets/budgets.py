@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Label budgets: the few scenes, frames or voxels whose labels a network may learn from."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What of a benchmark is on disk, and what is missing."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Images, points and arrays from files that may be cut off or of another kind."""
 
 import logging

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Large JSON tables, row by row, in the memory of a few rows."""
 
 import io

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Benchmarks on nuScenes: one torch Dataset, whichever labels it reads."""
 
 from collections.abc import Callable

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From nuScenes' tables and sensor files to Frames."""
 
 import logging

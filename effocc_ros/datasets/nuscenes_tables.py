@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The nuScenes tables: scenes, keyframes, sensor data, poses.
 
 They are read through a cache on disk (:mod:`effocc_ros.datasets.table_cache`), so that those of

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Occ3D-nuScenes: 18 classes in 0.4 m voxels, ego frame at the key LiDAR sweep.
 
 Files: ``gts/<scene name>/<sample token>/labels.npz`` with semantics, mask_lidar and mask_camera,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Occ3D-Waymo: 16 classes in 0.4 m voxels, vehicle frame.
 
 Files (Tian et al., "Occ3D", 2023), P being 0 in training and 1 in validation, S the scene, F the

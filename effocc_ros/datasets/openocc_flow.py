@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """OpenOcc with flow: 17 classes and velocities in the voxels of Occ3D.
 
 Files: ``openocc_v2/<scene name>/<sample token>/labels.npz`` with semantics (200, 200, 16) and

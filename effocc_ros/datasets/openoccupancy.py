@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """nuScenes-Occupancy (OpenOccupancy): 17 classes in 0.2 m voxels, LiDAR frame.
 
 Files: ``nuScenes-Occupancy-v0.1/scene_<scene token>/occupancy/<LiDAR token>.npy``, (N, 4): z, y, x

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How many numbers a point has in a file that does not say: its size alone decides too little.
 
 1000 points of 4 numbers are as long as 800 points of 5. But numbers of one column are alike, and

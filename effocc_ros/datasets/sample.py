@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a dataset yields: a Frame, and what is true of it."""
 
 from dataclasses import dataclass

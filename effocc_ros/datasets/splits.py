@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which scenes train, which scenes judge."""
 
 from functools import cache

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Joins the nuScenes tables into a SQLite database, in bounded memory."""
 
 import sqlite3

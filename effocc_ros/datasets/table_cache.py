@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The nuScenes tables as one SQLite file: made once, opened at once.
 
 The JSON tables of trainval are 1.3 GB or more, and what one sample needs is scattered over all of

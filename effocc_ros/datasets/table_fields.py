@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One row of a nuScenes table: every field is looked at before it is used."""
 
 import math

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the cameras of Occ3D-Waymo are: ``cam_infos.pkl``."""
 
 import io

@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """Scores of predicted occupancy against the truth."""

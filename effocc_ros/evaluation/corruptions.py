@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What goes wrong with sensors: frozen transforms of a sample's Frame.
 
 The same sample is always corrupted in the same way, whoever asks and in whatever order.

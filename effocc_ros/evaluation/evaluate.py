@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Models' scores on the samples of a benchmark, one sample in memory at a time."""
 
 from collections import deque

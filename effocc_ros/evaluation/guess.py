@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A predictor without sensors: what every score must be compared with.
 
 It answers with what is most often in each voxel of the training labels. On streets that resemble

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Images that are a tenth of a second older than they claim."""
 
 from collections.abc import Callable

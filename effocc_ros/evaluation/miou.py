@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Voxel by voxel: confusion matrices, IoU of each class, and their mean."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which samples of a split are there: a part of a download is scored for what it has."""
 
 from collections.abc import Sequence

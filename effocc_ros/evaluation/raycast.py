@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rays through two voxel grids at once: where each first meets something.
 
 The geometry of RayIoU (Liu et al., "Fully sparse 3D occupancy prediction", 2024): a simulated

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """RayIoU: occupancy scored along the rays of a simulated LiDAR.
 
 A ray is right when the first voxel it meets is of the right class at about the right depth, so

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Samples read ahead by other processes."""
 
 from collections import deque

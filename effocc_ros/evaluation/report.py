@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Scores for readers: a table in text, and JSON for programs."""
 
 import json

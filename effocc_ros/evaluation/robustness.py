@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How much of a score is left when sensors fail: a table, JSON and a chart."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Does an occupancy agree with the LiDAR sweep of its own moment? No labels are needed.
 
 Where a pulse came back something is; what it passed on its way there is free.

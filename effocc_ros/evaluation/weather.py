@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pictures and clouds as they would be at night, in fog, and out of focus.
 
 Simple models with the right trend, not a renderer: night knows no street lamps, and fog takes the

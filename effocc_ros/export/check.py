@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Does onnxruntime give the voxels that torch gives?"""
 
 from collections.abc import Mapping

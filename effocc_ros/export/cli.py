@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`effocc export`: a model's dense halves as ONNX files."""
 
 import argparse

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A whole network out of its dense halves, whoever computes them: torch or onnxruntime."""
 
 import time

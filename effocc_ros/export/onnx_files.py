@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Write the dense halves of a network as ONNX files."""
 
 import importlib.util

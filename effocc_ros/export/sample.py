@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A made-up frame that any network can be run on: the same one every time."""
 
 import cv2

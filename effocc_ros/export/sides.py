@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The dense halves of a network, each as a module with named inputs and outputs."""
 
 from collections.abc import Callable

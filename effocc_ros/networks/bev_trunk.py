@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The fused BEV half: merge, SECOND backbone, SECOND neck."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One model, described by values."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The EFFOcc networks: camera and LiDAR to a BEV, the BEV to a class for every voxel."""
 
 from typing import NamedTuple

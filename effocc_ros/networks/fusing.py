@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A trained network made faster: normalisations folded into convolutions, channels last."""
 
 import copy

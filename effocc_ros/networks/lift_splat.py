@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lift, splat (Philion and Fidler, ECCV 2020): image features to a BEV by depth."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Multiply-accumulate operations of a network's dense layers."""
 
 import torch

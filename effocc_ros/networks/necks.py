@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Necks: several feature maps of one input, brought to one."""
 
 from collections.abc import Sequence

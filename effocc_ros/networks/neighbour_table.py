@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sparse convolution on a CPU with a place for every neighbour, there or not.
 
 A block of outputs is one matrix product, as long as all kernel offsets together, with zeros for

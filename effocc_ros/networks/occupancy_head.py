@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From BEV features to a class for every voxel (FlashOcc: channels to height)."""
 
 from collections.abc import Iterator

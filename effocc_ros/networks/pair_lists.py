@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sparse convolution on a CPU, pair by pair: no work for a neighbour that is not there.
 
 The pairs of a block of outputs are gathered at once, multiplied kernel offset by kernel offset,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A way for the points past the trunk: the head sees which voxels of the output hold returns.
 
 The trunk works on cells of several voxels and remembers single returns badly, but a return is the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ResNet (He et al., CVPR 2016), as image backbone and as camera BEV backbone."""
 
 from collections.abc import Sequence

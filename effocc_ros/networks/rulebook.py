@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sparse convolution as a list of (output, input) pairs per kernel offset.
 
 The one place that knows how a sparse convolution is computed, forwards and backwards; its callers

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sparse 3-D encoder: occupied voxels to a LiDAR BEV."""
 
 from collections.abc import Sequence

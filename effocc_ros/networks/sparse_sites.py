@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which sites of a sparse 3-D tensor are active, and who their neighbours are."""
 
 from dataclasses import dataclass

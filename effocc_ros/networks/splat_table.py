@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which feature cell, at which depth, falls into which BEV cell."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Swin Transformer (Liu et al., ICCV 2021) with the parameter names of mmdet."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How many threads a piece of work may use."""
 
 from collections.abc import Iterator

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Points to voxels: the mean of the first points of each voxel."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """3x3 convolutions with fewer multiplications on a CPU: Winograd's F(4x4, 3x3).
 
 Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016. A tile of 6x6

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Three networks as one: with all sensors, without the LiDAR, and without cameras."""
 
 from typing import Any

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``bag_player``: publish a bag, for machines without ``ros2 bag`` and for slow ones."""
 
 import threading

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Messages as CDR bytes: lists of thousands of points go from numpy to the wire in one copy."""
 
 import struct

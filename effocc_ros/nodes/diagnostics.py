@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the node tells /diagnostics about itself."""
 
 import math

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One ROS 2 at a time: the wheels' libraries crash beside those of an installation."""
 
 import importlib.util

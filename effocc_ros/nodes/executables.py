@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the installed programs call: check the environment, then start the node."""
 
 import importlib

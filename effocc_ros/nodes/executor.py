@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The executor that costs least, and how the node's threads get a function into it."""
 
 from collections.abc import Callable

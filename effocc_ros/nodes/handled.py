@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the node tells a player in lockstep: what makes the frames, and how each one ended."""
 
 from rclpy.node import Node

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """cv_bridge for encodings that we do not decode ourselves, where it is installed."""
 
 from importlib import import_module

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Subscriptions of the node: every message goes into the stream, and nothing else happens."""
 
 from collections import Counter

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the launch files share: their arguments, and how their processes end."""
 
 import shutil

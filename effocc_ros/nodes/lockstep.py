@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """When a bag player waits for the node, so that a slow machine loses nothing."""
 
 import struct

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Cubes for RViz: one CUBE_LIST per class, written as the bytes of a MarkerArray."""
 
 from typing import Any

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From the node's settings to a network that is ready to run, loaded in a thread of its own."""
 
 import resource

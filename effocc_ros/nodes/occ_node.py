@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``occ_node``: the lifecycle node around the stream and the network."""
 
 import threading

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The node's outputs: the occupancy at once, its views after it in a thread of their own."""
 
 from collections.abc import Callable

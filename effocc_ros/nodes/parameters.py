@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ROS parameters from a frozen dataclass whose fields say what each of them is."""
 
 from collections.abc import Mapping

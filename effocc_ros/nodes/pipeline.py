@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Three stages, each a thread: assemble and preprocess, run the network, publish.
 
 In each the newest frame wins, and the one that it replaces is counted under the name of the stage

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every setting of the bag player."""
 
 from dataclasses import dataclass

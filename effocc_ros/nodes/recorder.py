@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``recorder``: keep what the occupancy node says in a bag, on machines without ``ros2 bag``."""
 
 import rclpy

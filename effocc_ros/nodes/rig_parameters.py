@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a rig (which topics a vehicle has) to the occupancy node's parameters and remappings."""
 
 import yaml

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the node is while it is active: a stream, a pipeline, subscriptions and diagnostics."""
 
 import time

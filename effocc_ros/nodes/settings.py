@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every setting of the occupancy node: its parameters, and what follows from them.
 
 ``python -m effocc_ros.nodes.settings > config/occ.param.yaml`` writes the shipped parameter file.

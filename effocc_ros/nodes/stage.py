@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A stage of the node: a thread with one slot in front of it, where the newest item wins."""
 
 import threading

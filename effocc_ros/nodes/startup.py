@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is connected, and what is missing, until the first frame is published."""
 
 from dataclasses import dataclass

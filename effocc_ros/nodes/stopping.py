@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The end of a ROS process: with 0 on a signal, in good order where there is time for it."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Say a thing once, then hold it back for a while and count."""
 
 import threading

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From numpy results to rclpy messages, large fields without a loop over their bytes."""
 
 from array import array

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How processes of one machine exchange messages over Fast DDS."""
 
 import os

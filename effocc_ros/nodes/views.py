@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Views of an occupancy on their topics: legend, map, cloud and cubes."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The LiDAR cloud as each camera sees it: sparse metric depth images."""
 
 import torch

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Camera images to network input: shrink to the input width, keep the bottom, normalise."""
 
 from dataclasses import dataclass

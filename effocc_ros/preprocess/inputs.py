@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A Frame as the tensors that a network takes."""
 
 from collections.abc import Callable, Sequence

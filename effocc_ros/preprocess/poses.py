@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The frames a network thinks in, and how a Frame's sensors stand in them.
 
 EFFOcc puts camera features into the ego frame at the key camera's time, points into the ego frame

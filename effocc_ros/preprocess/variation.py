@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What training changes about a sample, as plain values; how they are drawn is not said here."""
 
 from collections.abc import Mapping

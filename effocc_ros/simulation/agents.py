@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Things that move: a shape, and where it is at a time."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """All textures in one array, with coarser copies for surfaces far away."""
 
 from functools import lru_cache

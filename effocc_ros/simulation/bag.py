@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A drive as a ROS 2 bag, with the true occupancy beside it."""
 
 from collections.abc import Iterable, Iterator

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Houses: walls with windows, ground floors, roofs, cornices, balconies."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Photographs of the street."""
 
 from collections.abc import Callable

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Names of the Occ3D classes that the street is built of."""
 
 from effocc_ros.classes import OCC3D_NUSCENES

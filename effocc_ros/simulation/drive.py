@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A drive through a street: every measurement of every sensor, on demand and in any order."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What stands beside a road, at the origin on z = 0, lengths in metres."""
 
 from functools import lru_cache

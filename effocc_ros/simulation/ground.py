@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The ground of a street: carriageway, crossings, kerbs, sidewalks, yards."""
 
 import math

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How often each class is in the labels of a simulation."""
 
 from collections.abc import Iterable

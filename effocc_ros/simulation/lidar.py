@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A spinning LiDAR in the street."""
 
 from collections.abc import Callable, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sun, sky and exposure, from day to dusk."""
 
 from dataclasses import dataclass, replace

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the sensors observed: the visibility masks of Occ3D, by ray casting through voxels.
 
 After Occ3D (X. Tian et al., NeurIPS 2023, section 3.3.2). The LiDAR observed an occupied voxel

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Triangle meshes that carry a class, a texture and a colour on every triangle."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rows of the nuScenes tables for a simulated scene."""
 
 import hashlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Simulated scenes in the files of nuScenes and Occ3D.
 
 Every file appears whole or not at all, and a scene's rows are noted when all of its files are

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """True occupancy: the voxels that the street's surfaces pass through.
 
 Labels are as in Occ3D (X. Tian et al., NeurIPS 2023): semantics in the ego frame at the key LiDAR

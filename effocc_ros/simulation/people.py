@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pedestrians and two-wheelers at the origin: x forward, z up, lengths in metres."""
 
 from functools import lru_cache

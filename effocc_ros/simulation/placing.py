@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Putting meshes along a street, each on the ground at its place."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rays against triangles, by Embree."""
 
 from functools import cached_property

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How high the ground lies: hills under the street, and the fall across it."""
 
 from dataclasses import dataclass

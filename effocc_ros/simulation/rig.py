@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The sensors of a nuScenes car, with round numbers: where they sit and when they fire."""
 
 from dataclasses import dataclass, replace

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The centre line of a road and the strip of land along it."""
 
 from dataclasses import dataclass

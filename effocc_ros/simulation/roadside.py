@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What stands along a street: houses, trees, lamps, parked vehicles, a building site."""
 
 from collections.abc import Callable

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Points spread evenly over surfaces, each standing for a piece of area."""
 
 from dataclasses import dataclass

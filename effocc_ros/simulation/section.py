@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The cross section of a street: how wide lanes, parking bays, verges and sidewalks are."""
 
 from dataclasses import dataclass

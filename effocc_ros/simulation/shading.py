@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Colours of surface points under sun, sky and lamps."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Shadows by a depth map seen from the sun.
 
 L. Williams, "Casting curved shadows on curved surfaces", SIGGRAPH 1978.

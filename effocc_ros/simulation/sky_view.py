@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How much of the sky a point sees: cheap ambient occlusion from a map of heights."""
 
 from collections.abc import Callable

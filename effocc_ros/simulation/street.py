@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A street from a seed: what stands where, who drives, how the sun stands."""
 
 from dataclasses import dataclass

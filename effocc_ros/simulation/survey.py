@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the LiDAR saw over a whole drive of the things that stand still.
 
 Occ3D (X. Tian et al., NeurIPS 2023, section 3.3) gathers the sweeps of a scene: their returns

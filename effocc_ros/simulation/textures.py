@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Procedural textures: asphalt with its markings, pavers, grass, facades, leaves.
 
 Each texture is a tile of linear albedo plus emission, made from a fixed seed, so that streets

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Vehicles at the origin: x forward, z up, wheels on z = 0, lengths in metres."""
 
 import itertools

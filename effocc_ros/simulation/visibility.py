@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which triangle each pixel of a camera sees."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From sensor messages to Frames, without ROS."""
 
 from effocc_ros.stream.config import (

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a trigger to a Frame: find every sensor's pose, decode, put the sweeps together."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The calibrations of all cameras over time."""
 
 from collections import deque

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What one CameraInfo says of a camera, and what in it contradicts the rest."""
 
 from dataclasses import replace

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How the images of one camera are to be understood."""
 
 from dataclasses import dataclass, field

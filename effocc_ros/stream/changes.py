@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What should stay the same from message to message, and does not."""
 
 from collections import defaultdict

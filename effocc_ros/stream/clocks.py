@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whose clock is not that of the others."""
 
 from collections import deque

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """PointCloud2 messages to arrays of x, y, z, intensity."""
 
 from dataclasses import dataclass

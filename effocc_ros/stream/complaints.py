@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What was wrong with messages and moments: counted always, said where it helps."""
 
 from collections import Counter

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Encodings of raw images (sensor_msgs/image_encodings, and what drivers add): bytes to RGB."""
 
 from dataclasses import dataclass

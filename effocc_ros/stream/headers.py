@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stamps and frames of message headers."""
 
 from typing import Any

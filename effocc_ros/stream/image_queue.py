@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The newest images of one camera, by their stamps."""
 
 from bisect import insort

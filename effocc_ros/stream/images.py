@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Image messages to RGB arrays.
 
 Messages are taken by the names of their fields, so those of rclpy and of rosbags both do.

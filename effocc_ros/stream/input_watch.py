@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is noted of each input while its messages come: counts, clock, silence, changes."""
 
 from typing import Any

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From sensor messages to moments: what makes one, and what it waits for."""
 
 from typing import Any

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which sensor makes the frames."""
 
 from collections.abc import Callable

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a stream reports: problems with messages, counts and states."""
 
 from collections import Counter

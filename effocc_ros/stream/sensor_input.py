@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Messages of cameras and LiDARs: checked on arrival, watched, and handed on."""
 
 from threading import Lock

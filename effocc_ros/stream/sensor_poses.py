@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is known so far of where the sensors and the vehicle are."""
 
 from collections.abc import Callable

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which inputs have fallen silent, by their own period and that of the inputs that go on."""
 
 from collections import Counter, deque

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Messages in, Frames out; no ROS in between.
 
 The node and the bag path both add messages with ``add_*``, ask :meth:`Stream.poll` after each

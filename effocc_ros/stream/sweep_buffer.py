@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The LiDAR sweeps of the last second."""
 
 from collections import deque

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which images belong to which reference message.
 
 A reference message (a LiDAR sweep, or an image of the anchor camera) makes a trigger. Each camera

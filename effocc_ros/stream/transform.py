@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One transform of a tf message: which frames, when, where."""
 
 from typing import Any, NamedTuple

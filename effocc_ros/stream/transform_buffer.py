@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """All tf frames over time, from tf messages, for the node and the bag path alike.
 
 tf should be a tree, and often is not: two localisers give one frame two parents, or somebody

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Transforms that contradict each other: which gives way, and what to say."""
 
 from collections.abc import Iterable

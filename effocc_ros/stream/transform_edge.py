@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The history of one edge of the tf tree: interpolates, and limits extrapolation."""
 
 from bisect import bisect_left, bisect_right, insort

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """tf messages and odometry into the transform buffer."""
 
 from collections.abc import Iterable

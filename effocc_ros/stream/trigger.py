@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Moments that become frames: which they are, and what belongs to one."""
 
 from collections import deque

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bridges between stages of different width, used while training alone."""
 
 from collections.abc import Mapping

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Training's variety: how images, the BEV and the sensors of a sample are changed at random."""
 
 import random

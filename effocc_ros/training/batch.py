@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Samples as a network learns from them: inputs, labels, and what of the labels counts."""
 
 from collections.abc import Callable, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One training, described by values."""
 
 from dataclasses import asdict, dataclass, field

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Read a training's config: config/train/<name>.yaml and key=value."""
 
 from collections.abc import Mapping, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """metrics.csv as a picture: losses on the left, scores on the right."""
 
 import math

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Telling a camera network how far things are: depth bins against the LiDAR (BEVDepth, 2022)."""
 
 import torch

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a student pays for not seeing what its teacher sees (EFFOcc, arXiv 2406.07042).
 
 Stages, from the sensors to the answer: the camera BEV, the BEV before the trunk, the BEV features

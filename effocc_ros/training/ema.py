@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The moving average of a network's weights, which is what EFFOcc publishes."""
 
 import math

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How unsure a network is of every voxel."""
 
 from typing import NamedTuple

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The label-efficiency experiment: train all arms, judge them, tell the result."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The experiment as a picture: a bar for each arm, a dot for each seed."""
 
 import math

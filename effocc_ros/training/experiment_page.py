@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The experiment as a page for readers: Markdown."""
 
 import math

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which trainings the label-efficiency experiment consists of."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The report of an experiment: JSON, page and plot from the trainings that are finished."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What an experiment found: means, spreads, and the verdict on them."""
 
 import math

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What an experiment is asked for, and the config of each of its trainings."""
 
 from dataclasses import asdict, dataclass, replace

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How long trainings take, so that a time budget can be divided over them."""
 
 import time

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which classes are things that move or are put somewhere, and which are the scene around them."""
 
 from effocc_ros.errors import InputError

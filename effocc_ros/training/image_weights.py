@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An image backbone that has seen pictures before: ImageNet weights under torchvision's names."""
 
 from pathlib import Path

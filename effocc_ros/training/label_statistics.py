@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is known of the training labels before anything is learned."""
 
 from collections.abc import Iterator

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One optimizer step: a batch in one or more parts, over one or more processes."""
 
 import math

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Batches of an epoch, decoded and prepared by worker processes.
 
 Which samples are in global batch k of an epoch, and what augmentation makes of them, depends on

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Taking class weights back, in part, once a network has learned (Menon et al., ICLR 2021).
 
 A network that was trained with a weight for each class scores the class of highest weight times

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a network pays for a wrong voxel: cross-entropies and the flow's L1.
 
 Every mean comes apart into numerator and denominator, so that processes and accumulated batches

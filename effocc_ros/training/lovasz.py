@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lovász-softmax: the IoU itself as a loss (Berman et al., arXiv 1705.08790)."""
 
 import torch

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Foreground, background and empty: where a student listens to its teacher, part by part."""
 
 from typing import NamedTuple

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How a training goes, as numbers: metrics.csv and TensorBoard's events."""
 
 import csv

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a network is trained for: one number of its outputs, the labels and a teacher's outputs."""
 
 import hashlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Online hard example mining: the worst voxels once more, with more weight."""
 
 from torch import Tensor

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The losses of EFFOcc on OpenOccupancy: four terms, and labels brought to the logits' size."""
 
 import torch

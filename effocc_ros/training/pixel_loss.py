@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Telling a camera network what its pixels see: the classes of the voxels that LiDAR returns hit.
 
 The loss of the voxels reaches an image only through depth and splat. In a short training this one,

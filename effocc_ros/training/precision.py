@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Half precision where it does no harm.
 
 Fabric's own ``bf16-mixed`` casts the inputs of the network before it runs: most points of a

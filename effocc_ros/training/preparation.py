@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Everything that a training needs, made from its config."""
 
 from dataclasses import dataclass, replace

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One process or many: what Lightning Fabric is told of the machine."""
 
 import logging

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How a training goes, for the one who waits for it."""
 
 import sys

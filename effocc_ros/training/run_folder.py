@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The folder of a training: who may write there, and what stands in it.
 
 - ``config.yaml``: the training's config

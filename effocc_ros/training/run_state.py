@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """All that a training needs to go on as if it had never stopped."""
 
 import io

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Averaged weights as checkpoints that a Predictor takes."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Scene-class affinity losses of MonoScene (arXiv 2112.00726): scores of the whole scene.
 
 Precision, recall and specificity are computed from probabilities, so that they have a gradient,

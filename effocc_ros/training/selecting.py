@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ask a network about a split, and choose what to label from its answers."""
 
 from collections.abc import Iterator

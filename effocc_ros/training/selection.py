@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which labels to pay for next: those of frames, scenes or voxels that a network is unsure of."""
 
 import hashlib

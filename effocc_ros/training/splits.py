@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The data sets of a training, opened with the sensors that its networks use."""
 
 from dataclasses import dataclass

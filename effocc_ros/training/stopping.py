@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ending a training in good order: by signal, or when its time is over."""
 
 import signal

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The network in training and the frozen teacher beside it."""
 
 from dataclasses import replace

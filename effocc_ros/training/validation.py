@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How good the network is right now."""
 
 from collections.abc import Iterable

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The grid from above: the highest class of each column, forward up, left to the left."""
 
 import cv2

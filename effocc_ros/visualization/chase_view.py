@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The voxels as a follower sees them, from behind and above the vehicle."""
 
 import numpy as np

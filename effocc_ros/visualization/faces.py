@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The faces of voxels that can be seen, in the order in which to paint them."""
 
 from dataclasses import dataclass

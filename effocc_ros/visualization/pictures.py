@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One page that shows a Frame and what a network made of it."""
 
 from datetime import datetime, timezone

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Text and the few other things that make a page of pictures: colours, panels, badges."""
 
 import cv2

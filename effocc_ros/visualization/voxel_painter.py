@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Voxels painted into a pinhole view as shaded, translucent cubes."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Each thing that is no readable bag gets one line: what it is, and what to do."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 import pytest
 from helpers.small_nuscenes import SCENE, VERSION, make_small_nuscenes
 

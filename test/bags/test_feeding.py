@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A bag's topics and the model decide how the stream reads sensors."""
 
 from dataclasses import replace

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A valid MCAP file is read, whoever wrote it; one that holds less than it says is not."""
 
 import random

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Offline nothing is late: what belongs together is found wherever it lies in the bag."""
 
 import struct

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bags of other people, and the real nuScenes frame, where the machine has them."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is packed may not unpack to all the memory."""
 
 import io

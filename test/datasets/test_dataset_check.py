@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 import cv2
 import pytest
 from helpers.drives import SCENES, VERSION, labels_path, make_drives, read_table

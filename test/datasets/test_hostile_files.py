@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Small files that claim to be large, and what is no file at all."""
 
 import io

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The numbers of a point are told from the points, not from the file's size alone."""
 
 import logging

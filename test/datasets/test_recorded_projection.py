@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The LiDAR of a recorded keyframe, projected by its Frame, meets the edges in the images."""
 
 import cv2

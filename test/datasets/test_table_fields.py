@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every field of a table is looked at; what cannot be is named by table, row and field."""
 
 import os

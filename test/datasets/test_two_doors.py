@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Dataset and stream are two doors to one room."""
 
 from dataclasses import replace

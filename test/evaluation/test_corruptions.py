@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What `effocc evaluate --corrupt` does to a sample's Frame."""
 
 from dataclasses import replace

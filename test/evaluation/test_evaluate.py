@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`effocc evaluate` and the function below it, on a small drive with a tiny network."""
 
 import json

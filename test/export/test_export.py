@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Exported files: what is in them, and the voxels that they give."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An export that cannot be, or is not right, leaves nothing behind."""
 
 import subprocess

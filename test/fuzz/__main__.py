@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`make fuzz`: reads changed files of each kind and prints how that ended."""
 
 import argparse

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ways in which a good file goes bad: bytes, values, and what stands for more than it is."""
 
 import copy

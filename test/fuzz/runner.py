@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reads many changed files in child processes, and says how each ended."""
 
 import logging

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is fuzzed: good files made on the spot, how each is changed, and what reads it."""
 
 import io

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One field of a ROS message changed at random; the message stays one that ROS can send."""
 
 import copy

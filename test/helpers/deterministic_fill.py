@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Weights and inputs that any implementation can make for itself, bit by bit."""
 
 import zlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Read a node's diagnostics in a test."""
 
 from diagnostic_msgs.msg import DiagnosticArray

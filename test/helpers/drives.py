@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Drives of a small vehicle in the files of nuScenes and Occ3D: six cameras, a LiDAR, labels."""
 
 import hashlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The node under faults: what is done to it, and what it answers."""
 
 import random

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A car's drivers in a process of their own, which publish in real time and fail when told to.
 
 The process reads a line of JSON for each change, the fields of :class:`Faults`, from its standard

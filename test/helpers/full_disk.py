@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A disk that has no room for large files: the system itself refuses to write on."""
 
 import resource

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """MCAP files as other writers make them: without chunks, indexes, summary, end or profile."""
 
 from collections.abc import Iterable

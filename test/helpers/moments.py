@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Samples of a small network on a small grid, for tests of what lies between data and network."""
 
 from dataclasses import replace

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The occupancy node with a network that costs nothing and runs out of memory when told to."""
 
 import faulthandler

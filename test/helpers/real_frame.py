@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The real nuScenes keyframe among the test data, laid out as nuScenes lays out its files."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Start the real nodes as processes, talk to them over DDS, and end them."""
 
 import fcntl

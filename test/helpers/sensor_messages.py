@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sensor messages of rosbags made by hand, good and bad, and a small vehicle that sends them."""
 
 from dataclasses import replace

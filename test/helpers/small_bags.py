@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Small bags of every storage, good and bad, made on the spot."""
 
 import struct

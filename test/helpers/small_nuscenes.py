@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A data set of one scene with a camera, a LiDAR and a radar, in nuScenes' layout."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Networks of the real architecture and the real grid, small enough for a test."""
 
 from dataclasses import replace

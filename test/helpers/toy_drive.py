@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A toy drive as rosbags messages: six small cameras, a thin LiDAR, tf; nuScenes' topic names."""
 
 from dataclasses import dataclass, field

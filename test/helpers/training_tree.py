@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A data set in the files of nuScenes and Occ3D that a very small network learns in seconds.
 
 Boxes stand on a road, in other places in every sample. The LiDAR returns are the centres of the

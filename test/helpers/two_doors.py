@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a network says of a simulated scene when its files are read as a dataset."""
 
 from pathlib import Path

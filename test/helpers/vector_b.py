@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Inputs and labels of the official fusion network, vector b of the reference."""
 
 import torch

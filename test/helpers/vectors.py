@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The reference vectors that ship with the tests."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A ROS domain per test, and a small network for the nodes in it."""
 
 from collections.abc import Iterator

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Our message and TFMessage over real DDS, from one process to another."""
 
 import array

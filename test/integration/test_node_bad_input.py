@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bad messages over DDS: one clear line, a count, and the next good frame goes out."""
 
 import time

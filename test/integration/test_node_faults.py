@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A car whose sensors fail, over DDS: short forms of what `make soak` does for minutes."""
 
 from collections.abc import Iterator

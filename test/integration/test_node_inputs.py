@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whatever QoS the publishers offer, the node hears them; another type is named."""
 
 import time

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The node comes up, goes down and ends as ROS 2 asks."""
 
 import signal

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A bag goes through the player, DDS and the node, and nothing is lost."""
 
 import struct

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Outputs over DDS: the occupancy never waits for its views; who comes late gets the newest."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Parameters over DDS: described, refused with a reason, changed while the node runs."""
 
 import signal

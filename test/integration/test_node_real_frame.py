@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A real nuScenes keyframe goes the whole way: bag, player, DDS, node, every output."""
 
 from pathlib import Path

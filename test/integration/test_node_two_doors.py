@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The node says of a simulated scene's bag what the dataset's Frames say of its files."""
 
 import pytest

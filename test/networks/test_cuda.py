@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """On a GPU the networks give the classes that they give on the CPU."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Points counted in voxels, past the trunk to the head."""
 
 import pytest

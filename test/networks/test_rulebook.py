@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The ways in which a CPU computes a sparse convolution, against the dense one."""
 
 import gc

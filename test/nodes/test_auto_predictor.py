@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Each frame goes to the network that was made for the sensors which are there."""
 
 from dataclasses import replace

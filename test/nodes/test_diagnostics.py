@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Diagnostics tell a person what is wrong, and a program every number."""
 
 from dataclasses import replace

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Wheels and a sourced ROS 2 never run together."""
 
 import importlib.util

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Launch files and the RViz file, as far as they can be looked at without launch and RViz."""
 
 import ast

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The player waits for the right keyframes and for nothing else."""
 
 import struct

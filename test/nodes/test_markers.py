@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Markers as bytes are rclpy's own bytes, and what is gone is deleted."""
 
 from dataclasses import replace

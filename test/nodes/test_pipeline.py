@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Three stages: newest first, losses counted by name, failures survived, networks swapped."""
 
 import threading

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A rig decides parameters and remappings."""
 
 import shlex

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where a ROS 2 installation has its own decoders and tf, ours must say the same."""
 
 import numpy as np

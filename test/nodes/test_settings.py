@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Settings: one class that declares, checks and documents, and decides what frames are made of."""
 
 from dataclasses import fields

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A slow stage sees the newest item; nobody waits for it, and nothing ends it."""
 
 import threading

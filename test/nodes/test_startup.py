@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The start-up table, and the sentence that says what is missing."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A signal ends a process with 0 at any moment, in good order where there is time for it."""
 
 import signal

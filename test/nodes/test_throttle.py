@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lines that come too often are held back and counted."""
 
 from effocc_ros.nodes.throttle import Throttle

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Results become ROS messages that say the same."""
 
 from array import array

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The legend, and what parameters mean for views."""
 
 import json

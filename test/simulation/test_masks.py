@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 import numpy as np
 
 from effocc_ros.classes import OCC3D_NUSCENES

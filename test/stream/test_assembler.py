@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A trigger becomes a Frame: poses, pictures and sweeps where they belong."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """CameraInfo says how an image's pixels see."""
 
 from dataclasses import replace

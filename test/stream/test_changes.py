@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What changes from message to message is remarked on."""
 
 from effocc_ros.stream.changes import ChangeWatch

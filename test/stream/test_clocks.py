@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Clocks that disagree are named, and nobody is accused for a gap, a loop or a slow bag."""
 
 import numpy as np

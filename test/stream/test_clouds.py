@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Clouds of any layout become x, y, z, intensity; broken ones are named."""
 
 from dataclasses import replace

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every encoding gives the same colours; every broken image is named."""
 
 from dataclasses import replace

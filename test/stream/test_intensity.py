@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The scale of a LiDAR's intensity is learned and said."""
 
 import numpy as np

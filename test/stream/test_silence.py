@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who is silent: by the periods of both, however far their clocks or the gaps between stamps."""
 
 import pytest

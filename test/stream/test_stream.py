@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The stream as node and bags use it: counts, loops, threads, messages of both kinds."""
 
 import sys

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Each bad message is told once, counted, and hurts nothing: the next good one works."""
 
 from dataclasses import replace

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What contradicts itself is said once and left out, or used rightly."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sensors and tf that fall silent and come back: frames go on, and it is said once."""
 
 from collections import Counter

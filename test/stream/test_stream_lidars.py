@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Several LiDARs, Waymo's elongation, and the ego motion from odometry."""
 
 from types import SimpleNamespace

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """At the start the first sweep may overtake tf_static and CameraInfo."""
 
 from helpers.sensor_messages import Vehicle, camera_info, cloud, jpeg, mounts

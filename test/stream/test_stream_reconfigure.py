@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Another model takes over: what the sensors sent a moment ago is not lost."""
 
 import pytest

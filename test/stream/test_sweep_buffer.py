@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Earlier sweeps, newest first, none too old."""
 
 import numpy as np

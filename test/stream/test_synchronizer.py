@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which images go with which reference: always the nearest, never one too far, nothing lost."""
 
 import weakref

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Poses over time: interpolated, carried on a little, refused beyond."""
 
 import numpy as np

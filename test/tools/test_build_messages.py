@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The type support appears whole, once, or not at all."""
 
 import importlib.util

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What `make` says where it cannot build."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The session on a GPU machine: how it divides its time, and what it does when a stage fails."""
 
 import importlib

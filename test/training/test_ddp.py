@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """torchrun with two processes against one process with the same global batch."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The moving average of the weights, with numbers worked out by hand."""
 
 import math

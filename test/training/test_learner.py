@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One step: the gradient does not depend on how a batch is cut, and is never swallowed."""
 
 from dataclasses import replace

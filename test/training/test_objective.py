@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The loss: what counts, what it is divided by, and that parts add up to the whole."""
 
 from dataclasses import replace

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What pixels see: classes of the voxels that returns hit."""
 
 from dataclasses import replace

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Real processes: one that is stopped goes on as if it had not been; two do not mix."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who may write into a run folder, and what stands in it."""
 
 import json

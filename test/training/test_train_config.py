@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Configs of trainings: fields by name, values of their types, key=value."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whole trainings of a very small network, in this process."""
 
 from dataclasses import replace

@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from effocc_ros.bags.frames import read_frame
+from effocc_ros.bags.frames import read_frame, read_frames
 from effocc_ros.bags.reader import BagReader
 from effocc_ros.classes import OCC3D_NUSCENES
 from effocc_ros.demo_scores import read_occupancies, score_drive, score_line
@@ -129,10 +129,8 @@ class Demo:
         """
         rig, model = load_rig("nuscenes"), load_preset(WITH_LIDAR)
         with Predictor(self.vision, self.device) as predictor:
-            return [
-                predictor.predict(read_frame(self.drive, rig, model, stamp))
-                for stamp in truth_stamps(self.drive)
-            ]
+            frames = read_frames(self.drive, rig, model, truth_stamps(self.drive))
+            return [predictor.predict(frame) for frame in frames]
 
     def _answers(self) -> list[SemanticOccupancy]:
         """Read back every occupancy that the node published."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One moment of a bag as a Frame."""
+"""Moments of a bag as Frames."""
 
+from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
 
 from effocc_ros.bags.feeding import feeding
@@ -25,30 +26,54 @@ def read_frame(path: Path | str, rig: Rig, model: ModelConfig, stamp: int) -> Fr
     Raises:
         InputError: The bag has no reference message of that stamp, or no Frame can be made of it.
     """
-    with BagReader(path) as bag:
-        trigger, stream = _trigger_at(bag, rig, model, stamp)
-        frame = None if trigger is None else stream.assemble(trigger)
-    if frame is None:
-        raise InputError(
-            f"bag {path}",
-            found=f"no frame at {stamp} ns",
-            expected="the stamp of a reference message with its inputs",
-            reason="no_such_frame",
-        )
+    (frame,) = read_frames(path, rig, model, (stamp,))
     return frame
 
 
-def _trigger_at(
-    bag: BagReader, rig: Rig, model: ModelConfig, stamp: int
-) -> tuple[Trigger | None, Stream]:
+def read_frames(
+    path: Path | str, rig: Rig, model: ModelConfig, stamps: Iterable[int]
+) -> Iterator[Frame]:
+    """Read the Frames of several reference stamps in one pass over a bag.
+
+    Args:
+        path: The bag.
+        rig: Which topics are which sensors.
+        model: The network that the Frames are for.
+        stamps: Reference stamps, nanoseconds since the epoch.
+
+    Yields:
+        The Frames, in the order of the bag.
+
+    Raises:
+        InputError: The bag has no reference message of a stamp, or no Frame can be made of it.
+    """
+    missing = set(stamps)
+    if not missing:
+        return
+    with BagReader(path) as bag:
+        for stream, trigger in _triggers(bag, rig, model, frozenset(missing)):
+            frame = stream.assemble(trigger)
+            if frame is not None and trigger.stamp in missing:
+                missing.remove(trigger.stamp)
+                yield frame
+            if not missing:
+                return
+    raise InputError(
+        f"bag {path}",
+        found=f"no frame at {min(missing)} ns",
+        expected="the stamp of a reference message with its inputs",
+        reason="no_such_frame",
+    )
+
+
+def _triggers(
+    bag: BagReader, rig: Rig, model: ModelConfig, stamps: Set[int]
+) -> Iterator[tuple[Stream, Trigger]]:
     fed = feeding(bag, rig, model)
     stream = Stream(fed.stream_config(model, interval_s=0.0))
     feeders = fed.feeders(stream)
     for message in bag.messages([topic for topic in feeders if topic in bag.topics]):
         now = message.moment / NANOSECONDS
         feeders[message.topic](message.decode(), now, message.log_time / NANOSECONDS)
-        for trigger in stream.poll(now):
-            if trigger.stamp == stamp:
-                return trigger, stream
-    left = (trigger for trigger in stream.flush() if trigger.stamp == stamp)
-    return next(left, None), stream
+        yield from ((stream, each) for each in stream.poll(now) if each.stamp in stamps)
+    yield from ((stream, each) for each in stream.flush() if each.stamp in stamps)

@@ -21,6 +21,7 @@ import torch
 
 from effocc_ros.frame import NUSCENES_CAMERAS, Camera, Frame, PointCloud
 from effocc_ros.geometry import rigid
+from effocc_ros.networks import winograd
 from effocc_ros.networks.effocc import EffOcc
 from effocc_ros.networks.voxelize import voxelize
 from effocc_ros.predictor import choose_device, without_tf32
@@ -172,7 +173,10 @@ def main() -> None:
     device = choose_device(arguments.device)
     torch.manual_seed(0)
     network = EffOcc(load_preset(arguments.model)).requires_grad_(False)
-    network = network.fuse_for_inference().to(device)
+    network = network.fuse_for_inference()
+    if device.type == "cpu" and winograd.pays():
+        winograd.use_winograd(network)
+    network = network.to(device)
     frame, origin = make_frame(arguments.clouds)
     clock = Clock(device)
     with torch.inference_mode(), without_tf32():

@@ -169,7 +169,7 @@ def _drafted(
     if there.points:
         _check_lidar(contents, bag, there.points, edit + _alone("vision", placed))
     there = replace(there, cameras=placed)
-    wrong = problems(there, contents) or _unknown_frames(there, contents)
+    wrong = problems(there, contents) or _loose_frames(there, contents)
     if wrong:
         raise _unsure(
             bag,
@@ -212,12 +212,16 @@ def _check_lidar(contents: BagContents, bag: Path | str, chosen: str, do: str) -
     raise _unsure(bag, found, "one LiDAR", do)
 
 
-def _unknown_frames(rig: Rig, contents: BagContents) -> list[str]:
-    known = {*contents.parents, *contents.parents.values()}
+def _loose_frames(rig: Rig, contents: BagContents) -> list[str]:
+    """Say which sensors' frames have no way to the vehicle's in tf."""
+    root = contents.chain(rig.base_frame)[-1]
     topics = [camera.image for camera in rig.cameras] + ([rig.points] if rig.points else [])
     frames = {topic: contents.frames.get(topic, "") for topic in topics}
-    return [f"{topic}: its frame {frame} is not in tf" for topic, frame in frames.items()
-            if frame and frame not in known]  # fmt: skip
+    return [
+        f"{topic}: tf does not connect its frame {frame} with {rig.base_frame}"
+        for topic, frame in frames.items()
+        if frame and contents.chain(frame)[-1] != root
+    ]
 
 
 def _calibrated(rig: Rig, camera: CameraTopics, contents: BagContents) -> bool:

@@ -172,8 +172,10 @@ def test_frames_that_tf_does_not_tell_are_refused():
     types = {"/velodyne_points": CLOUD}
     assert "tf: no transforms" in refused(types, {})
     assert "no base_link in tf, which has a, b" in refused(types, {"a": "b"})
-    text = refused(types, frames={"/velodyne_points": "os_sensor"})
-    assert "/velodyne_points: its frame os_sensor is not in tf" in text
+    loose = PARENTS | {"os_sensor": "mast"}
+    for parents in (PARENTS, loose):
+        text = refused(types, parents, {"/velodyne_points": "os_sensor"})
+        assert "/velodyne_points: tf does not connect its frame os_sensor with base_link" in text
 
 
 def test_what_is_left_out_is_said():

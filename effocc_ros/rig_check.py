@@ -4,8 +4,9 @@
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
 from statistics import median
+from typing import Any
 
-from effocc_ros.bags.reader import BagReader
+from effocc_ros.bags.reader import BagMessage, BagReader
 from effocc_ros.errors import InputError
 from effocc_ros.foreign_types import CLOUD, conversion, foreign_topics
 from effocc_ros.foreign_types import IMAGE as PIXELS
@@ -48,13 +49,16 @@ class BagContents:
 
 
 def bag_contents(bag: BagReader) -> BagContents:
-    """Read topics and the tf tree of an open bag."""
+    """Read topics, the tf tree and the sensors' frames of an open bag.
+
+    Messages that cannot be decoded are left out; a run names them.
+    """
     types = {topic.name: topic.msgtype for topic in bag.topics.values() if topic.count}
     parents: dict[str, str] = {}
     stamps: dict[str, list[int]] = {}
     for topic in (name for name, kind in types.items() if kind == TRANSFORMS):
         for message in islice(bag.recorded((topic,)), TF_MESSAGES):
-            for transform in message.decode().transforms:
+            for transform in _field(message, "transforms") or ():
                 child = transform.child_frame_id.lstrip("/")
                 parents[child] = transform.header.frame_id.lstrip("/")
                 stamp = transform.header.stamp
@@ -69,12 +73,16 @@ def bag_contents(bag: BagReader) -> BagContents:
 
 
 def _frame(bag: BagReader, topic: str) -> str:
+    headers = [_field(message, "header") for message in islice(bag.recorded((topic,)), 1)]
+    return str(getattr(headers[0], "frame_id", "")).lstrip("/") if headers else ""
+
+
+def _field(message: BagMessage, name: str) -> Any:
+    """Return a field; None where the message is broken or defined without it."""
     try:
-        for message in islice(bag.recorded((topic,)), 1):
-            return message.decode().header.frame_id.lstrip("/")
+        return getattr(message.decode(), name, None)
     except InputError:
-        pass  # A broken message is named when it is used.
-    return ""
+        return None
 
 
 def problems(rig: Rig, contents: BagContents) -> list[str]:

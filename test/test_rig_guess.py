@@ -96,6 +96,15 @@ def test_a_rig_is_drafted_where_no_preset_fits(tmp_path, leave_out, cameras, poi
     assert found.lines[0].endswith(f"to keep it: effocc rig check {path} --out rig.yaml")
 
 
+def test_broken_messages_do_not_hinder_the_guess(tmp_path):
+    with BagWriter(tmp_path / "drive") as writer:
+        for sent in drive(2):
+            if sent.topic in ("/tf", "/LIDAR_TOP"):
+                writer.write_raw(sent.topic, sent.msgtype, sent.raw[:20], sent.log_time - 1)
+            writer.write(sent.topic, sent.message, sent.log_time)
+    assert guessed(tmp_path / "drive").rig == load_rig("nuscenes")
+
+
 def test_what_is_named_narrows_the_guess(tmp_path):
     bag = make_toy_bag(tmp_path / "drive", 2)
     found = guessed(bag, modality="lidar")

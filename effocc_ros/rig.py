@@ -141,10 +141,19 @@ def load_rig(name_or_path: str | Path) -> Rig:
         values = read_yaml(path)
     except (OSError, ValueError) as error:
         raise _bad(path, str(error), "YAML") from error
-    return _rig(path, values)
+    return rig_from_values(path, values)
 
 
-def _rig(path: Path, values: Any) -> Rig:
+def rig_from_values(path: Path, values: Any) -> Rig:
+    """Build a rig from what its file says.
+
+    Args:
+        path: The file: it names the rig, and relative paths count from it.
+        values: Its content, as YAML gives it.
+
+    Raises:
+        InputError: It is not of this form.
+    """
     if not isinstance(values, dict) or not isinstance(values.get("cameras", {}), dict):
         raise _bad(path, repr(values), "a mapping with cameras by name")
     if not isinstance(values.get("lidars", {}), dict):

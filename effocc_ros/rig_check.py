@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which rig fits a bag, and what is missing where none does."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice, pairwise
 from statistics import median
+from typing import Any
 
-from effocc_ros.bags.reader import BagReader
+from effocc_ros.bags.reader import BagMessage, BagReader
+from effocc_ros.errors import InputError
 from effocc_ros.foreign_types import CLOUD, conversion, foreign_topics
 from effocc_ros.foreign_types import IMAGE as PIXELS
 from effocc_ros.rig import Rig
@@ -16,6 +18,7 @@ POINTS = "sensor_msgs/msg/PointCloud2"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
+ODOMETRY = "nav_msgs/msg/Odometry"
 
 TF_MESSAGES = 5000
 """How many messages of /tf are looked at: bags of hours need not be read to their end."""
@@ -29,11 +32,13 @@ class BagContents:
         types: Topic -> message type, of the topics that have messages.
         parents: tf frame -> its parent.
         periods: Frame whose transform comes again and again -> median seconds between two.
+        frames: Topic of images or points -> tf frame of its first message.
     """
 
     types: dict[str, str]
     parents: dict[str, str]
     periods: dict[str, float]
+    frames: dict[str, str] = field(default_factory=dict)
 
     def chain(self, frame: str) -> list[str]:
         """Return a frame, its parent, and so on to the root of its tree."""
@@ -44,13 +49,16 @@ class BagContents:
 
 
 def bag_contents(bag: BagReader) -> BagContents:
-    """Read topics and the tf tree of an open bag."""
+    """Read topics, the tf tree and the sensors' frames of an open bag.
+
+    Messages that cannot be decoded are left out; a run names them.
+    """
     types = {topic.name: topic.msgtype for topic in bag.topics.values() if topic.count}
     parents: dict[str, str] = {}
     stamps: dict[str, list[int]] = {}
     for topic in (name for name, kind in types.items() if kind == TRANSFORMS):
         for message in islice(bag.recorded((topic,)), TF_MESSAGES):
-            for transform in message.decode().transforms:
+            for transform in _field(message, "transforms") or ():
                 child = transform.child_frame_id.lstrip("/")
                 parents[child] = transform.header.frame_id.lstrip("/")
                 stamp = transform.header.stamp
@@ -60,7 +68,21 @@ def bag_contents(bag: BagReader) -> BagContents:
         for child, times in ((child, sorted(set(times))) for child, times in stamps.items())
         if len(times) > 1
     }
-    return BagContents(types, parents, periods)
+    sensors = [name for name, kind in types.items() if kind in (IMAGE, COMPRESSED, POINTS)]
+    return BagContents(types, parents, periods, {name: _frame(bag, name) for name in sensors})
+
+
+def _frame(bag: BagReader, topic: str) -> str:
+    headers = [_field(message, "header") for message in islice(bag.recorded((topic,)), 1)]
+    return str(getattr(headers[0], "frame_id", "")).lstrip("/") if headers else ""
+
+
+def _field(message: BagMessage, name: str) -> Any:
+    """Return a field; None where the message is broken or defined without it."""
+    try:
+        return getattr(message.decode(), name, None)
+    except InputError:
+        return None
 
 
 def problems(rig: Rig, contents: BagContents) -> list[str]:
@@ -74,12 +96,15 @@ def problems(rig: Rig, contents: BagContents) -> list[str]:
     if rig.points:
         wanted.append((f"points of {rig.lidar}", rig.points, POINTS))
     wanted += [(f"points of {lidar.name}", lidar.points, POINTS) for lidar in rig.lidars]
+    if rig.odometry:
+        wanted.append(("odometry", rig.odometry, ODOMETRY))
     found, absent = [], set()
     for what, topic, expected in wanted:
         there = contents.types.get(topic)
         if there is None:
             found.append(f"{what}: no messages on {topic}")
-            absent.add(CLOUD if expected == POINTS else PIXELS)
+            if expected != ODOMETRY:
+                absent.add(CLOUD if expected == POINTS else PIXELS)
         elif there != expected:
             known = conversion(topic, there)
             said = ". ".join(known) if known else f"{topic} has {there}, expected {expected}"
@@ -94,10 +119,13 @@ def problems(rig: Rig, contents: BagContents) -> list[str]:
 
 def _tf_problems(rig: Rig, contents: BagContents) -> list[str]:
     if not contents.parents:
-        return [] if rig.calibration and not rig.fixed_frame else ["tf: no transforms"]
+        fixed = rig.fixed_frame and not rig.odometry
+        return [] if rig.calibration and not fixed else ["tf: no transforms"]
     known = {*contents.parents, *contents.parents.values()}
     if rig.base_frame not in known:
         return [f"base_frame: no {rig.base_frame} in tf, which has {_listed(known)}"]
+    if rig.odometry:
+        return []
     chain = contents.chain(rig.base_frame)
     if rig.fixed_frame and rig.fixed_frame not in chain:
         above = f"has {_listed(chain[1:])} above it" if chain[1:] else "has nothing above it"

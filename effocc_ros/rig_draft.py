@@ -21,6 +21,8 @@ from effocc_ros.rig_check import (
 
 BASE_FRAMES = ("base_link", "base_footprint", "base", "ego_vehicle", "ego", "vehicle")
 FIXED_FRAMES = ("map", "odom", "world", "earth")
+NO_LIDAR = "radar|sonar|depth|disparity"
+"""Regular expression that is found in the names of clouds of other sensors."""
 
 HEADER = """# Drafted from {bag}. Look through it before use:
 # - names of cameras and the LiDAR are those of the networks (CAM_FRONT, ..., LIDAR_TOP)
@@ -55,7 +57,8 @@ def draft_rig(contents: BagContents, bag: str) -> str:
     values: dict = {"cameras": cameras}
     if clouds:
         # The shortest name is the driver's; what processing made of it is below that name.
-        values |= {"points": min(clouds, key=lambda name: (len(name), name)), "lidar": "LIDAR_TOP"}
+        first = min(clouds, key=lambda name: (bool(re.search(NO_LIDAR, name)), len(name), name))
+        values |= {"points": first, "lidar": "LIDAR_TOP"}
     for name in ("tf", "tf_static"):
         named = [topic for topic in _transforms(contents.types) if topic.endswith(f"/{name}")]
         if named and f"/{name}" not in named:
@@ -79,23 +82,44 @@ def _transforms(types: dict[str, str]) -> list[str]:
 
 
 def _cameras(types: dict[str, str]) -> dict[str, dict]:
-    """Return the cameras of a rig file; the transport that more topics have wins."""
+    """Return the cameras of a rig file; of several topics of one camera the first."""
+    cameras: dict[str, dict] = {}
+    for topic in _images(types):
+        info = _camera_info(topic, types)
+        jpeg = types[topic] == COMPRESSED
+        camera = {"image": topic, **({"camera_info": info} if info else {})}
+        cameras.setdefault(_camera_name(topic), camera | {"compressed": jpeg, "offset_s": 0.0})
+    order = {name: number for number, name in enumerate(NUSCENES_CAMERAS)}
+    return dict(sorted(cameras.items(), key=lambda item: (order.get(item[0], 99), item[0])))
+
+
+def rival_images(types: dict[str, str]) -> dict[str, list[str]]:
+    """Return for each camera name that several cameras could have their image topics.
+
+    Topics that share a CameraInfo are one camera's.
+    """
+    topics: dict[str, dict[str, str]] = {}
+    for topic in _images(types):
+        info = _camera_info(topic, types)
+        topics.setdefault(_camera_name(topic), {}).setdefault(info or topic, topic)
+    return {name: [*rivals.values()] for name, rivals in topics.items() if len(rivals) > 1}
+
+
+def _images(types: dict[str, str]) -> list[str]:
+    """Return the topics of images, sorted; the transport that more topics have wins."""
     images = {topic for topic, kind in types.items() if kind in (IMAGE, COMPRESSED)}
     images = {topic for topic in images if not re.search("depth|disparity|label|mask", topic)}
     compressed = [topic for topic in images if types[topic] == COMPRESSED]
     jpeg = 2 * len(compressed) >= len(images)
     chosen = compressed if jpeg else [topic for topic in images if types[topic] == IMAGE]
-    cameras: dict[str, dict] = {}
-    for topic in sorted(chosen):
-        camera = {"image": topic, "compressed": jpeg, "offset_s": 0.0}
-        folders = PurePosixPath(topic).parents
-        infos = [f"{folder}/camera_info" for folder in folders if str(folder) != "/"]
-        info = next((name for name in infos if types.get(name) == CAMERA_INFO), None)
-        if info:
-            camera = {"image": topic, "camera_info": info, "compressed": jpeg, "offset_s": 0.0}
-        cameras.setdefault(_camera_name(topic), camera)
-    order = {name: number for number, name in enumerate(NUSCENES_CAMERAS)}
-    return dict(sorted(cameras.items(), key=lambda item: (order.get(item[0], 99), item[0])))
+    return sorted(chosen)
+
+
+def _camera_info(topic: str, types: dict[str, str]) -> str:
+    """Return the topic of the CameraInfo that lies nearest to an image's, or nothing."""
+    folders = PurePosixPath(topic).parents
+    infos = [f"{folder}/camera_info" for folder in folders if str(folder) != "/"]
+    return next((name for name in infos if types.get(name) == CAMERA_INFO), "")
 
 
 def _camera_name(topic: str) -> str:

@@ -39,6 +39,7 @@ def test_a_bag_of_our_own_has_the_rig_nuscenes(tmp_path):
     with BagReader(make_toy_bag(tmp_path / "drive", 3)) as bag:
         contents = bag_contents(bag)
     assert contents.periods["base_link"] == pytest.approx(0.1)
+    assert contents.frames["/LIDAR_TOP"] == "LIDAR_TOP"
     rig, found = best_rig([load_rig(name) for name in rig_names()], contents)
     assert (rig.name, found) == ("nuscenes", [])
 

@@ -3,6 +3,11 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from effocc_ros.loaded_model import LoadedModel
+    from effocc_ros.rig import Rig
 
 
 def register(subparsers: argparse._SubParsersAction) -> None:
@@ -16,13 +21,16 @@ def add_process(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
         "process",
         help="turn a bag into a bag of occupancy, without ROS",
-        description="Run a model over every keyframe of a bag and write what it saw as a bag.",
+        description="Run a model over every keyframe of a bag and write what it saw as a bag. "
+        "Rig and model are found from the bag, and said with the reason, unless they are named.",
     )
     parser.add_argument("bag", type=Path, metavar="IN_BAG", help="rosbag2 folder, .mcap or .db3")
     parser.add_argument("out", type=Path, metavar="OUT_BAG", help="rosbag2 folder to write")
-    parser.add_argument("--model", default="fusion_r18", help="preset or checkpoint (%(default)s)")
     parser.add_argument(
-        "--rig", default="nuscenes", help="rig preset or file: the bag's topics (%(default)s)"
+        "--model", help="preset or checkpoint (the small one for the sensors that the bag has)"
+    )
+    parser.add_argument(
+        "--rig", help="rig preset or file: the bag's topics (the one that fits, or a draft)"
     )
     parser.add_argument(
         "--interval",
@@ -49,9 +57,10 @@ def run_process(arguments: argparse.Namespace) -> None:
     """Run `effocc process` and print what went in, came out and was dropped."""
     from effocc_ros.bags.process import ProcessOptions, process_bag
 
+    rig, model = _rig_and_model(arguments)
     options = ProcessOptions(
-        model=arguments.model,
-        rig=arguments.rig,
+        model=model,
+        rig=rig,
         interval_s=arguments.interval,
         device=arguments.device,
         precision=arguments.precision,
@@ -60,6 +69,26 @@ def run_process(arguments: argparse.Namespace) -> None:
         overwrite=arguments.overwrite,
     )
     print(process_bag(arguments.bag, arguments.out, options, progress=True).table())
+
+
+def _rig_and_model(arguments: argparse.Namespace) -> tuple["Rig | str", "LoadedModel | str"]:
+    """Return the rig and the model that are named; guess and say what is not."""
+    from effocc_ros.bags.reader import BagReader
+    from effocc_ros.loaded_model import load_model
+    from effocc_ros.rig import load_rig
+    from effocc_ros.rig_check import bag_contents
+    from effocc_ros.rig_guess import guess
+
+    if arguments.rig and arguments.model:
+        return arguments.rig, arguments.model
+    rig = load_rig(arguments.rig) if arguments.rig else None
+    model = load_model(arguments.model) if arguments.model else None
+    with BagReader(arguments.bag) as bag:
+        contents = bag_contents(bag)
+    modality = model.config.modality if model else ""
+    found = guess(contents, arguments.bag, rig=rig, modality=modality)
+    print("\n".join(found.lines), flush=True)
+    return found.rig, model or found.model
 
 
 def add_nuscenes2bag(subparsers: argparse._SubParsersAction) -> None:

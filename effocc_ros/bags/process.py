@@ -16,6 +16,7 @@ from effocc_ros.bags.process_result import ProcessResult
 from effocc_ros.bags.reader import BagMessage, BagReader
 from effocc_ros.bags.writer import BagWriter
 from effocc_ros.errors import InputError
+from effocc_ros.loaded_model import LoadedModel
 from effocc_ros.occupancy import SemanticOccupancy
 from effocc_ros.occupancy_views import labelled_points
 from effocc_ros.predictor import Predictor
@@ -35,8 +36,8 @@ class ProcessOptions:
     """How to process a bag.
 
     Attributes:
-        model: Preset or checkpoint.
-        rig: Rig preset or file: which topics are which sensors.
+        model: Preset or checkpoint, or a model that was loaded.
+        rig: Rig preset or file, or a rig: which topics are which sensors.
         interval_s: Seconds between frames, at least; 0 for every reference stamp.
         device: Where the network runs: ``auto``, ``cpu``, ``cuda``.
         precision: ``float32``; on a GPU also ``bfloat16`` or ``float16``.
@@ -45,8 +46,8 @@ class ProcessOptions:
         overwrite: Replace a bag that is there.
     """
 
-    model: str = "fusion_r18"
-    rig: str = "nuscenes"
+    model: str | LoadedModel = "fusion_r18"
+    rig: str | Rig = "nuscenes"
     interval_s: float = 0.5
     device: str = "auto"
     precision: str = "float32"
@@ -78,7 +79,7 @@ def process_bag(
     """
     start = time.perf_counter()
     _check_apart(Path(source), Path(target))
-    rig = load_rig(options.rig)
+    rig = options.rig if isinstance(options.rig, Rig) else load_rig(options.rig)
     with (
         BagReader(source) as bag,
         BagWriter(target, overwrite=options.overwrite) as writer,

@@ -82,6 +82,7 @@ class Feeding:
             other_lidars=lidars[1:],
             anchor=anchor,
             standby=standby(model.modality, model.frame, lidars, first, anchor),
+            look_back=True,
             clock_offsets=rig.clock_offsets,
             base_frame=rig.base_frame,
             fixed_frame=rig.fixed_frame,

@@ -165,7 +165,7 @@ class Stream:
             with self._lock:
                 for camera, distance in trigger.distances.items():
                     self._inputs.matched(camera, distance)
-                scene = self._assembler.locate(trigger, problems.append)
+                scene = self._assembler.locate(trigger, problems.append, self._inputs.silent)
                 problems += self._poses.told(scene.ego_lost)
             frame = self._assembler.build(scene, problems.append)
         except InputError as error:

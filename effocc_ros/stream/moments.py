@@ -29,7 +29,6 @@ class Moments:
         inputs: Told of every message before it comes here.
         poses: What is known of where sensors and vehicle are.
         sweeps: LiDAR -> its sweeps.
-
     """
 
     def __init__(

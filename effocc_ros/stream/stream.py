@@ -222,11 +222,6 @@ class Stream:
         with self._lock:
             return self._poses.localised()
 
-    @property
-    def transforms_in(self) -> int:
-        """Transforms that have come, static ones included."""
-        return self._tf.count
-
     def reconfigure(self, config: StreamConfig) -> int:
         """Make frames of other sensors from now on; what has come in stays, and so do the counts.
 

@@ -7,7 +7,6 @@ against the street's truth.
 """
 
 import argparse
-import os
 import shutil
 import signal
 import subprocess
@@ -23,6 +22,7 @@ from effocc_ros.classes import OCC3D_NUSCENES
 from effocc_ros.demo_scores import read_occupancies, score_drive, score_line
 from effocc_ros.errors import InputError
 from effocc_ros.geometry import OCC3D_GRID
+from effocc_ros.nodes.domains import own_domain
 from effocc_ros.nodes.rig_parameters import rig_arguments
 from effocc_ros.nodes.transport import ros_environment
 from effocc_ros.occupancy import SemanticOccupancy
@@ -111,7 +111,7 @@ class Demo:
         player = ["-p", f"bag:={self.drive}", "-p", "lockstep:=true", "-p", interval]
         player += ["-p", f"wait_for:=[{', '.join(rig.topics)}, /tf, /tf_static]"]
         with ExitStack() as stack:
-            domain = 1 + os.getpid() % 100
+            domain = stack.enter_context(own_domain())
 
             def start(name: str, arguments: list[str]) -> _Process:
                 return stack.enter_context(_Process(name, arguments, domain, self.output))

@@ -43,7 +43,7 @@ class CameraTopics:
 
 @dataclass(frozen=True)
 class LidarTopics:
-    """Topic of a further LiDAR, whose points are added to the first one's.
+    """Topic of one LiDAR.
 
     Attributes:
         name: The LiDAR's name.
@@ -66,7 +66,7 @@ class Rig:
         points: Topic of the LiDAR's PointCloud2; empty where there is none.
         lidar: The LiDAR's name.
         points_clock_offset_s: Seconds that are added to its stamps.
-        lidars: Further LiDARs.
+        lidars: Further LiDARs, whose points are added to the first one's.
         tf: Topic of transforms that change.
         tf_static: Topic of transforms that hold at all times.
         tf_clock_offset_s: Seconds that are added to the stamps of transforms and odometry.
@@ -98,17 +98,25 @@ class Rig:
     calibration: Path | None = field(default=None)
 
     @property
+    def all_lidars(self) -> tuple[LidarTopics, ...]:
+        """Every LiDAR, the one whose sweeps make the frames first."""
+        if not self.points:
+            return ()
+        return (LidarTopics(self.lidar, self.points, self.points_clock_offset_s), *self.lidars)
+
+    @property
     def clock_offsets(self) -> dict[str, float]:
         """Sensor, or ``tf`` -> seconds that are added to its stamps, where there are any."""
-        offsets = {each.name: each.clock_offset_s for each in (*self.cameras, *self.lidars)}
-        offsets |= {self.lidar: self.points_clock_offset_s, "tf": self.tf_clock_offset_s}
+        sensors = (*self.cameras, *self.all_lidars)
+        offsets = {each.name: each.clock_offset_s for each in sensors}
+        offsets["tf"] = self.tf_clock_offset_s
         return {name: seconds for name, seconds in offsets.items() if seconds}
 
     @property
     def topics(self) -> tuple[str, ...]:
         """Every sensor topic of the rig."""
         names = [topic for camera in self.cameras for topic in (camera.image, camera.camera_info)]
-        clouds = (self.points, *(lidar.points for lidar in self.lidars))
+        clouds = (lidar.points for lidar in self.all_lidars)
         return tuple(name for name in (*names, *clouds) if name)
 
 

@@ -38,22 +38,20 @@ class Feeding:
 
     Attributes:
         cameras: The rig's cameras that the model has a place for and the bag has images of.
-        points: Topic of the LiDAR; empty where the model or the bag has none.
+        lidars: LiDARs that the model uses and the bag has; the first makes the frames.
         absent: Image and LiDAR topics that the model would use and the bag does not have.
         rig: The vehicle.
         hints: What the bag has in place of what is absent, and what makes it usable.
         unknown: Cameras of the rig whose names the model does not know.
-        lidars: Further LiDARs, where the bag has the first one.
         other_tf: Topics of transforms that the rig does not name, where its own are not there.
     """
 
     cameras: tuple[CameraTopics, ...]
-    points: str
+    lidars: tuple[LidarTopics, ...]
     absent: tuple[str, ...]
     rig: Rig
     hints: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
-    lidars: tuple[LidarTopics, ...] = ()
     other_tf: tuple[str, ...] = ()
 
     def stream_config(self, model: ModelConfig, interval_s: float) -> StreamConfig:
@@ -69,10 +67,10 @@ class Feeding:
         rig = self.rig
         offsets = {camera.name: camera.offset_s for camera in self.cameras}
         anchor = ""
-        if not self.points:
+        if not self.lidars:
             anchor = "CAM_FRONT" if "CAM_FRONT" in offsets else self.cameras[0].name
         first = sorted(offsets, key=lambda name: name != "CAM_FRONT")
-        lidars = (rig.lidar, *(each.name for each in self.lidars)) if self.points else ()
+        lidars = tuple(each.name for each in self.lidars)
         return StreamConfig(
             sync=SyncConfig(
                 cameras=tuple(offsets),
@@ -80,10 +78,11 @@ class Feeding:
                 max_wait=SyncConfig.max_wait + max(0.0, *offsets.values(), 0.0),
                 trigger_interval=interval_s,
             ),
-            lidar=rig.lidar,
+            lidar=lidars[0] if lidars else rig.lidar,
             other_lidars=lidars[1:],
             anchor=anchor,
             standby=standby(model.modality, model.frame, lidars, first, anchor),
+            look_back=True,
             clock_offsets=rig.clock_offsets,
             base_frame=rig.base_frame,
             fixed_frame=rig.fixed_frame,
@@ -111,8 +110,6 @@ class Feeding:
             feeders[camera.image] = _image_feeder(stream, camera.name)
             if camera.camera_info:
                 feeders[camera.camera_info] = _info_feeder(stream, camera.name)
-        if self.points:
-            feeders[self.points] = _points_feeder(stream, self.rig.lidar)
         for lidar in self.lidars:
             feeders[lidar.points] = _points_feeder(stream, lidar.name)
         return feeders
@@ -140,15 +137,13 @@ def feeding(bag: BagReader, rig: Rig, model: ModelConfig) -> Feeding:
             do="Name the cameras in the rig file so",
             reason="unknown_cameras",
         )
-    points = "" if model.modality == "vision" else rig.points
-    lidars = rig.lidars if points else ()
-    sensors = [camera.image for camera in wanted] + ([points] if points else [])
-    sensors += [lidar.points for lidar in lidars]
+    lidars = () if model.modality == "vision" else rig.all_lidars
+    sensors = [camera.image for camera in wanted] + [lidar.points for lidar in lidars]
     absent = tuple(topic for topic in sensors if topic not in bag.topics)
     known = {name: topic.msgtype for name, topic in bag.topics.items()}
     if len(absent) == len(sensors):
         targets = dict.fromkeys(IMAGE_TYPES, IMAGE) if wanted else {}
-        targets |= dict.fromkeys(CLOUD_TYPES, CLOUD) if points else {}
+        targets |= dict.fromkeys(CLOUD_TYPES, CLOUD) if lidars else {}
         found, do = advice(known, targets, str(bag.path))
         raise InputError(
             f"bag {bag.path}",
@@ -164,19 +159,16 @@ def feeding(bag: BagReader, rig: Rig, model: ModelConfig) -> Feeding:
         types[rig.odometry] = ODOMETRY_TYPES
     for camera in wanted:
         types |= {camera.image: IMAGE_TYPES, camera.camera_info: INFO_TYPES}
-    if points:
-        types |= dict.fromkeys((points, *(lidar.points for lidar in lidars)), CLOUD_TYPES)
+    types |= dict.fromkeys((lidar.points for lidar in lidars), CLOUD_TYPES)
     _check_types(bag, types)
     return Feeding(
         cameras=tuple(camera for camera in wanted if camera.image in bag.topics),
-        points=points if points in bag.topics else "",
+        lidars=tuple(lidar for lidar in lidars if lidar.points in bag.topics),
         absent=absent,
-        hints=_hints(known, absent, {camera.image for camera in wanted}, str(bag.path)),
+        hints=_hints(known, absent, {camera.image for camera in wanted}, str(bag.path))
+        + _unnamed_odometry(known, rig),
         rig=rig,
         unknown=tuple(unknown),
-        lidars=tuple(lidar for lidar in lidars if lidar.points in bag.topics)
-        if points in bag.topics
-        else (),
         other_tf=_unnamed_tf(bag, own_tf),
     )
 
@@ -192,6 +184,18 @@ def _unnamed_tf(bag: BagReader, own: tuple[str, str]) -> tuple[str, ...]:
             if topic.msgtype in TF_TYPES and name not in own
         )
     )
+
+
+def _unnamed_odometry(known: Mapping[str, str], rig: Rig) -> tuple[str, ...]:
+    """Say that odometry may tell the ego motion, where no transforms can."""
+    topics = sorted(name for name, msgtype in known.items() if msgtype in ODOMETRY_TYPES)
+    if not topics or rig.odometry in topics or rig.tf in known or not rig.fixed_frame:
+        return ()
+    text = (
+        f"ego motion: found no {rig.tf} but odometry on {', '.join(topics)}. If it is this "
+        "vehicle's, name one in the rig file (odometry)."
+    )
+    return (text,)
 
 
 def _other_tf(topics: tuple[str, ...], rig: Rig) -> Remark:

@@ -51,8 +51,9 @@ def _main_complaint(
     any_source: bool,
 ) -> tuple[str, int, str]:
     """Return reason, count and complaint of the input that should have made the frames."""
-    reference = fed.points or fed.cameras[0].image
-    names = (fed.rig.lidar, fed.points) if fed.points else (fed.cameras[0].name, reference)
+    first = fed.lidars[0] if fed.lidars else fed.cameras[0]
+    reference = first.points if fed.lidars else first.image
+    names = (first.name, reference)
     counted = {
         key: rejected[f"{key[0]}.{key[1]}"]
         for key in said

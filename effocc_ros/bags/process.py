@@ -62,7 +62,8 @@ def process_bag(
     """Write a bag of what a model sees in another bag.
 
     The new bag holds ``/effocc/occupancy``, ``/effocc/points`` and the input's tf; a result is
-    logged at the time of the message that completed its frame. Same input, same output.
+    logged at the time of the message that completed its frame, and never before the result of an
+    earlier moment: played back, results come in order. Same input, same output.
 
     Args:
         source: Bag to read.
@@ -157,7 +158,7 @@ class _Run:
         logged = self.bag.start_time
         for message in with_progress(self.bag.messages(topics), total, shown=progress):
             if message.msgtype not in AHEAD:
-                logged = message.log_time
+                logged = max(logged, message.log_time)
             self.count += 1
             self._take(message)
             self._frames(self.stream.poll(message.moment / NANOSECONDS), logged)

@@ -154,18 +154,14 @@ class BagPlayer:
             )
 
     def _wait_for_listeners(self, publishers: dict[str, Publisher]) -> None:
-        wanted = list(self.settings.wait_for)
-        absent = [name for name in wanted if name not in publishers]
+        wanted = [name for name in self.settings.wait_for if name in publishers]
+        absent = [name for name in self.settings.wait_for if name not in publishers]
         if absent:
             self.node.get_logger().warning(f"not in the bag, not waited for: {', '.join(absent)}")
         changed, before = time.monotonic(), wanted
         deadline = changed + self.settings.wait_timeout
         while True:
-            lonely = [
-                name
-                for name in wanted
-                if name in publishers and not publishers[name].get_subscription_count()
-            ]
+            lonely = [name for name in wanted if not publishers[name].get_subscription_count()]
             if lonely != before:
                 changed, before = time.monotonic(), lonely
             # The node subscribes only to what its model uses.

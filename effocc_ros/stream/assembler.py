@@ -2,7 +2,7 @@
 """From a trigger to a Frame: find every sensor's pose, decode, put the sweeps together."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -86,11 +86,16 @@ class Assembler:
         filed = self.config.calibration.get(camera, SensorCalibration())
         return filed.intrinsics is not None or camera in self.models
 
-    def locate(self, trigger: Trigger, report: Report) -> Scene:
+    def locate(self, trigger: Trigger, report: Report, silent: Collection[str] = ()) -> Scene:
         """Find where everything was: quick, and the only part that reads the buffers.
 
         A sensor or an earlier sweep whose pose cannot be known is reported and left out. Without
         the ego pose the moment is taken as standing still: one sweep, and images of one time.
+
+        Args:
+            trigger: The moment.
+            report: Called with what is left out.
+            silent: Other LiDARs of which nothing comes any more: their last sweeps are not used.
 
         Raises:
             InputError: No sensor is left.
@@ -108,7 +113,7 @@ class Assembler:
         if reference is not None:
             try:
                 sweeps = self._locate_sweeps(lidar, reference, problems, still)
-                beside = self._locate_others(lidar, reference.stamp, problems, still)
+                beside = self._locate_others(lidar, reference.stamp, problems, still, silent)
             except InputError as error:
                 problems.append(Problem.of(lidar, error))
                 if not cameras:
@@ -256,12 +261,19 @@ class Assembler:
         )
 
     def _locate_others(
-        self, lidar: str, stamp: int, problems: list[Problem], still: bool
+        self,
+        lidar: str,
+        stamp: int,
+        problems: list[Problem],
+        still: bool,
+        silent: Collection[str],
     ) -> list[tuple[str, tuple[Sweep, ...]]]:
         """Return the sweeps of the other LiDARs that go with a reference sweep."""
         found = []
         for name in self.config.lidars:
-            sweeps = [] if name == lidar else self._sweeps[name].before(stamp + 1, more=1)
+            if name == lidar or name in silent:
+                continue
+            sweeps = self._sweeps[name].before(stamp + 1, more=1)
             if not self.config.fixed_frame or still:
                 del sweeps[1:]
             located = tuple(self._locate_earlier(name, sweeps, problems, still))

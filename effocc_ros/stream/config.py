@@ -32,6 +32,8 @@ class StreamConfig:
         elongation: Whether the network takes the LiDAR's elongation as a fifth column in place of
             the time lag, as Waymo's do.
         standby: Sensors that make the frames while the anchor, or the LiDAR, is silent, in order.
+        look_back: Whether a sensor that takes over also makes the frames of what it sent before it
+            was known that the other is silent: for recordings, of which nothing is late.
         clock_offsets: Sensor name, or ``tf`` -> seconds that are added to its stamps.
         calibration: Sensor name -> what a file says of it; it takes precedence over CameraInfo
             and tf.
@@ -50,6 +52,7 @@ class StreamConfig:
     learn_intensity: bool = True
     elongation: bool = False
     standby: tuple[str, ...] = ()
+    look_back: bool = False
     clock_offsets: Mapping[str, float] = field(default_factory=dict)
     calibration: Mapping[str, SensorCalibration] = field(default_factory=dict)
     rectified: frozenset[str] = frozenset()

@@ -41,6 +41,10 @@ class ImageQueue:
         del self._images[:-size]
         return OUT_OF_ORDER if late else ""
 
+    def between(self, after: int, before: int) -> list[int]:
+        """Return the stamps between two stamps, both excluded, oldest first."""
+        return [stamp for stamp, _ in self._images if after < stamp < before]
+
     def nearest(self, stamp: int) -> tuple[int, Any] | None:
         """Return the stamp and message nearest to a stamp, None where there is no image."""
         return min(self._images, key=lambda image: abs(image[0] - stamp), default=None)

@@ -17,6 +17,9 @@ from effocc_ros.stream.trigger import OUT_OF_ORDER, Readiness, Trigger
 NEXT_SWEEP = 0.9
 """Periods after its last sweep at which another LiDAR's next one is expected."""
 
+SAME_MOMENT = 0.6
+"""Periods within which two sensors' messages are taken to be of one moment."""
+
 
 class Moments:
     """Makes triggers of messages.
@@ -26,7 +29,6 @@ class Moments:
         inputs: Told of every message before it comes here.
         poses: What is known of where sensors and vehicle are.
         sweeps: LiDAR -> its sweeps.
-
     """
 
     def __init__(
@@ -118,12 +120,28 @@ class Moments:
         return dropped
 
     def _offer(self, sensor: str, stamp: int, reference: RawSweep | None, now: float) -> None:
+        config, before = self._config, self.reference
         if not self._choice.makes(sensor, now):
             return
-        config = self._config
         sensors = dict.fromkeys((*config.references, *config.sync.cameras, *config.other_lidars))
         self._problems += self._inputs.changes(tuple(sensors), sensor, now)
+        if config.look_back and self.reference != before:
+            self._look_back(sensor, stamp, now)
         self._synchronizer.add_reference(stamp, reference, now, sensor)
+
+    def _look_back(self, sensor: str, stamp: int, now: float) -> None:
+        """Make moments of what a sensor sent between the last moment and its taking over."""
+        synchronizer = self._synchronizer
+        # Its next message after the last moment may belong to that moment.
+        after = synchronizer.newest + round(
+            SAME_MOMENT * self._inputs.silence.period(sensor) * NANOSECONDS
+        )
+        if sensor in self._sweeps:
+            for sweep in self._sweeps[sensor].between(after, stamp):
+                synchronizer.add_reference(sweep.stamp, sweep, now, sensor)
+        else:
+            for earlier in synchronizer.images_between(sensor, after, stamp):
+                synchronizer.add_reference(earlier, None, now, sensor)
 
     def _gone(self, name: str, now: float) -> bool:
         return self._inputs.gone(name, self.reference, now)

@@ -165,7 +165,7 @@ class Stream:
             with self._lock:
                 for camera, distance in trigger.distances.items():
                     self._inputs.matched(camera, distance)
-                scene = self._assembler.locate(trigger, problems.append)
+                scene = self._assembler.locate(trigger, problems.append, self._inputs.silent)
                 problems += self._poses.told(scene.ego_lost)
             frame = self._assembler.build(scene, problems.append)
         except InputError as error:
@@ -221,11 +221,6 @@ class Stream:
         """Return whether tf tells the ego motion; None where the vehicle has no fixed frame."""
         with self._lock:
             return self._poses.localised()
-
-    @property
-    def transforms_in(self) -> int:
-        """Transforms that have come, static ones included."""
-        return self._tf.count
 
     def reconfigure(self, config: StreamConfig) -> int:
         """Make frames of other sensors from now on; what has come in stays, and so do the counts.

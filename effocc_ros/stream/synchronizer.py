@@ -143,6 +143,10 @@ class Synchronizer:
         """Return the stamp of a camera's newest image, None where there is none."""
         return self._images[camera].newest if camera in self._images else None
 
+    def images_between(self, camera: str, after: int, before: int) -> list[int]:
+        """Return the stamps of a camera's images between two stamps, oldest first."""
+        return self._images[camera].between(after, before) if camera in self._images else []
+
     def tolerance(self, camera: str) -> float:
         """Return the seconds between an image of a camera and its expected stamp, at most."""
         if self.config.tolerance:

@@ -25,9 +25,6 @@ class TransformInput:
         inputs: Told of these.
         complaints: Where bad ones are reported.
         lock: Held while the buffer changes.
-
-    Attributes:
-        count: Transforms that have come.
     """
 
     def __init__(
@@ -41,7 +38,6 @@ class TransformInput:
         self._transforms, self._poses, self._inputs = transforms, poses, inputs
         self._complaints, self._lock = complaints, lock
         self._received: dict[str, int] = {}
-        self.count = 0
 
     def add_message(self, message: Any, static: bool, now: float, arrived: float) -> None:
         """Add a tf2_msgs/TFMessage; what is wrong with one transform hurts no other."""
@@ -70,7 +66,6 @@ class TransformInput:
         with self._lock:
             offset = self._inputs.offset(SOURCE)
             for parent, child, stamp, pose in transforms:
-                self.count += 1
                 try:
                     remark = self._transforms.add(parent, child, stamp + offset, pose, static)
                 except InputError as error:

@@ -23,7 +23,8 @@ CAMERAS = (
 
 
 def config(model: str):
-    feeding = Feeding(CAMERAS, "/points", (), Rig("rig", CAMERAS, "/points"))
+    rig = Rig("rig", CAMERAS, "/points")
+    feeding = Feeding(CAMERAS, rig.all_lidars, (), rig)
     return feeding.stream_config(load_preset(model), 0.5)
 
 
@@ -52,7 +53,7 @@ def test_cameras_of_names_that_the_model_does_not_know_are_told_and_all_of_them_
 def test_other_sensors_stand_by_as_far_as_the_model_uses_them():
     assert config("fusion_tiny").standby == ("CAM_FRONT", "CAM_BACK")
     assert config("lidar").standby == ()
-    without = Feeding(CAMERAS, "", (), Rig("rig", CAMERAS))
+    without = Feeding(CAMERAS, (), (), Rig("rig", CAMERAS))
     vision = without.stream_config(load_preset("vision_tiny"), 0.5)
     assert (vision.anchor, vision.standby) == ("CAM_FRONT", ("CAM_BACK",))
     # Its grid lies in the LiDAR's frame.
@@ -116,6 +117,27 @@ def test_the_ego_motion_may_come_as_odometry(tmp_path):
     made, problems, _ = frames(tmp_path, sent, rig)
     assert [frame.ego2global[0, 3] for frame in made] == [0.0, 0.5, 1.0]
     assert problems == []
+
+
+def test_another_lidar_makes_the_frames_of_a_bag_without_the_first(tmp_path):
+    rig = replace(load_rig("nuscenes"), points="/front", lidars=(LidarTopics("R", "/LIDAR_TOP"),))
+    for name, cameras in (("with", ("CAM_FRONT",)), ("without", ())):
+        (tmp_path / name).mkdir()
+        made, problems, fed = frames(tmp_path / name, drive(3, cameras=cameras), rig)
+        assert [frame.inputs for frame in made] == [(*cameras, "R")] * 3
+        assert problems == []
+        assert "/front" in fed.absent
+
+
+def test_odometry_that_the_rig_does_not_name_is_told_where_the_bag_has_no_tf(tmp_path):
+    sent = [
+        Sent("/odom", one.log_time, odometry(one.message)) if one.topic == "/tf" else one
+        for one in drive(1, cameras=())
+    ]
+    _, _, fed = frames(tmp_path, sent, load_rig("nuscenes"))
+    (hint,) = fed.hints
+    assert "found no /tf but odometry on /odom" in hint
+    assert "(odometry)" in hint
 
 
 def odometry(message):

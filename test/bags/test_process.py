@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -99,6 +100,21 @@ def test_the_same_input_gives_the_same_file(toy_bag, checkpoint, processed, tmp_
         for path in (processed.bag, again.bag)
     }
     assert len(digests) == 1
+
+
+def test_results_come_in_order_however_late_their_sweeps_were_logged(checkpoint, tmp_path):
+    late = 5 * PERIOD // 2
+    sent = [
+        replace(one, log_time=one.log_time + late)
+        if one.topic == "/LIDAR_TOP" and one.log_time == START + PERIOD
+        else one
+        for one in drive(4)
+    ]
+    write_bag(tmp_path / "in", sent)
+    result = process_bag(tmp_path / "in", tmp_path / "out", options(checkpoint, interval_s=0))
+    with BagReader(result.bag) as bag:
+        stamps = [stamp_of(one.decode()) for one in bag.recorded(["/effocc/occupancy"])]
+    assert stamps == [START + number * PERIOD for number in range(4)]
 
 
 def test_inputs_are_copied_when_asked(toy_bag, checkpoint, tmp_path):

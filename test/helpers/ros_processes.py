@@ -1,20 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Start the real nodes as processes, talk to them over DDS, and end them."""
 
-import fcntl
 import os
-import random
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import rclpy
 from helpers.environments import code_environment
@@ -29,30 +26,12 @@ from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
+from effocc_ros.nodes.domains import own_domain
 from effocc_ros.nodes.rig_parameters import rig_arguments
 from effocc_ros.nodes.transport import TRANSPORTS, ros_environment
 from effocc_ros.rig import load_rig
 
 START = "import sys; from effocc_ros.nodes.executables import {0}; sys.exit({0}())"
-
-
-@contextmanager
-def own_domain() -> Iterator[int]:
-    """Give a ROS domain (1 to 101 work everywhere) that no other test run has at the moment."""
-    for number in random.SystemRandom().sample(range(1, 102), 101):
-        with (Path(tempfile.gettempdir()) / f"effocc-test-domain-{number}").open("w") as file:
-            if _locked(file):
-                yield number
-                return
-    raise RuntimeError("every ROS domain is taken by another test run")
-
-
-def _locked(file: IO) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 class RosProcess:

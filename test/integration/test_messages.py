@@ -9,7 +9,6 @@ import time
 
 import numpy as np
 import pytest
-from helpers.ros_processes import own_domain
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 rclpy = pytest.importorskip("rclpy", reason="rclpy absent: neither ROS 2 nor its wheels are here")
@@ -20,6 +19,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
 from tf2_msgs.msg import TFMessage  # noqa: E402
 
 from effocc_ros.msg import SemanticOccupancy  # noqa: E402
+from effocc_ros.nodes.domains import own_domain  # noqa: E402
 from effocc_ros.resources import resource_path  # noqa: E402
 
 pytestmark = pytest.mark.integration

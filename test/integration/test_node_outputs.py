@@ -117,7 +117,7 @@ def test_a_late_costmap_gets_the_newest_grid_and_a_late_reader_the_legend(
     bag = make_toy_bag(tmp_path / "drive", moments)
     stage.start_node(model=tiny_models["lidar"])
     player = stage.start("bag_player", bag=bag, lockstep=True, rate=100.0, wait_for=TOPICS)
-    assert player.wait(90) == 0, player.text
+    assert player.wait(120) == 0, player.text
 
     newest = START + (moments - 1) * PERIOD
     costmap = recipe(repository)

@@ -51,7 +51,7 @@ def test_a_real_frame_through_the_node_is_what_the_predictor_says(
     grids = stage.peer.listen(OccupancyGrid, "/occ_node/output/grid", latched)
     stage.start_node(model=tiny_models["fusion"], markers_min_height=0.0, max_wait=10.0)
     player = stage.start("bag_player", bag=bag, lockstep=True, wait_for=TOPICS)
-    assert player.wait(90) == 0, player.text
+    assert player.wait(120) == 0, player.text
     wait_until(lambda: occupancies and clouds and markers and grids, "all four outputs")
 
     (message,), (cloud,), (array,), (grid,) = occupancies, clouds, markers, grids

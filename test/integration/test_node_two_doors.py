@@ -28,7 +28,7 @@ def test_a_simulated_scene_gets_the_same_labels_from_the_node_and_the_dataset(
     player = stage.start(
         "bag_player", bag=bag, lockstep=True, trigger_interval=INTERVAL_S, wait_for=TOPICS
     )
-    assert player.wait(90) == 0, player.text
+    assert player.wait(120) == 0, player.text
     assert "3 keyframes: 3 frames, 0 dropped" in player.text
     wait_until(lambda: len(messages) == 3, "3 messages")
     assert_same_answers(dataset_answers(simulated_tree, model), message_answers(messages))

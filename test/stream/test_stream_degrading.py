@@ -88,6 +88,24 @@ def test_a_silent_lidar_leaves_the_frames_to_a_camera_and_takes_them_back(phase)
     assert drive.vehicle.stream.statistics().reference == LIDAR
 
 
+@pytest.mark.parametrize(("begin", "end"), [(0.0, 1.5), (1.0, 2.5), (2.0, 9.0)])
+def test_in_a_recording_no_moment_is_lost_to_a_silent_lidar(begin, end):
+    drive = Drive(4.0, dead={LIDAR: [(begin, end)]}, look_back=True)
+    stamps = [frame.stamp for frame in drive.frames]
+    assert len(stamps) == 40
+    assert set(np.diff(stamps)) == {100_000_000}
+    without = sum(begin <= 0.1 * each < end for each in range(40))
+    # The moment at which it is back may still be the camera's.
+    assert drive.inputs.count(CAMERAS) in (without, without + 1)
+
+
+def test_what_is_made_up_for_in_a_recording_keeps_the_interval():
+    drive = Drive(4.0, dead={LIDAR: [(1.0, 3.0)]}, sync_trigger_interval=0.3, look_back=True)
+    stamps = [frame.stamp for frame in drive.frames]
+    assert np.diff(stamps).max() <= 400_000_000
+    assert np.diff(stamps).min() >= 300_000_000
+
+
 def test_silent_cameras_leave_the_lidar_alone_and_come_back():
     dead = {camera: [(1.0, 2.5)] for camera in CAMERAS}
     drive = Drive(4.0, dead=dead)

@@ -76,7 +76,9 @@ def test_a_lidar_that_falls_silent_is_left_out_and_said(pair):
             pair.stream.add_points(cloud(seconds, FAR, "rear"), seconds, "REAR")
         pair.stream.add_points(cloud(seconds, FAR), seconds)
         frames += pair.frames(seconds)
-    assert frames[-1].inputs == ("LIDAR_TOP",)
+    inputs = [frame.inputs for frame in frames]
+    assert inputs[:8] == [("LIDAR_TOP", "REAR")] * 8
+    assert inputs[12:] == [("LIDAR_TOP",)] * 8  # as soon as it is said, whatever is still kept
     assert ("REAR", "silent") in [(each.source, each.reason) for each in pair.problems]
 
 

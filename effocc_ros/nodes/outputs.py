@@ -12,9 +12,12 @@ from effocc_ros.messages import OCCUPANCY_TYPE
 from effocc_ros.nodes.settings import NodeSettings
 from effocc_ros.nodes.stage import Stage
 from effocc_ros.nodes.to_message import BUILDER, message_class
-from effocc_ros.nodes.views import RELIABLE, Views
+from effocc_ros.nodes.views import Views
 from effocc_ros.occupancy import ClassList, SemanticOccupancy
 from effocc_ros.occupancy_views import check_ground
+
+OCCUPANCY_QOS = QoSProfile(depth=10)
+"""A recorder that falls behind for a moment loses no frame: with a depth of 1 it would."""
 
 QUIET_SECONDS = 5.0
 """The failure of a view is not logged more often."""
@@ -35,7 +38,7 @@ class Outputs:
         self._node = node
         self._publishers = []
         try:
-            self._occupancy = self._create(OCCUPANCY_TYPE, "occupancy", RELIABLE)
+            self._occupancy = self._create(OCCUPANCY_TYPE, "occupancy", OCCUPANCY_QOS)
             self._views = Views(self._create, settings)
         except Exception:
             self._destroy_publishers()

@@ -25,8 +25,10 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from std_msgs.msg import String
 
 from effocc_ros.nodes.domains import own_domain
+from effocc_ros.nodes.handled import REFERENCE, REFERENCE_QOS
 from effocc_ros.nodes.rig_parameters import rig_arguments
 from effocc_ros.nodes.transport import TRANSPORTS, ros_environment
 from effocc_ros.rig import load_rig
@@ -172,9 +174,13 @@ class Stage:
         arguments = rig_arguments(load_rig("nuscenes")) + _given(parameters)
         for each in remapped:
             arguments += ["-r", each]
+        if active:
+            told = self.peer.listen(String, f"/occ_node/{REFERENCE}", REFERENCE_QOS)
         node = self._start("occ_node", arguments)
         if active:
             node.wait_for_text("active:")
+            # What it publishes is lost until it has found its listeners; this topic is latched.
+            wait_until(lambda: told, "the node to find those who listen to it")
         return node
 
     def _start(self, name: str, arguments: list[str]) -> RosProcess:

@@ -27,9 +27,11 @@ def run(arguments: argparse.Namespace) -> int:
         0 at the end, 128 and the number of the signal that stopped it.
     """
     from effocc_ros.training.config_files import load_config
+    from effocc_ros.training.processes import end_processes
     from effocc_ros.training.trainer import train
 
     result = train(load_config(arguments.config, arguments.values))
+    end_processes()
     if result.rank == 0 and result.signal:
         print(
             f"stopped after {result.steps} steps; the same command goes on: {result.folder}",

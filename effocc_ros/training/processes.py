@@ -121,3 +121,10 @@ def in_first(fabric: Fabric, function: Callable[[], Any]) -> Any:
 
     with first_only(fabric, called()) as value:
         return fabric.broadcast(value)
+
+
+def end_processes() -> None:
+    """Part from the other processes, all at once: one that just exits may be ended by an abort."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()

@@ -55,17 +55,22 @@ def load_model(model: str | Path) -> LoadedModel:
         return _untrained(str(model))
     path = shipped or Path(model)
     if not path.is_file():
-        raise InputError(
-            "model",
-            found=repr(str(model)),
-            expected=f"the path of a checkpoint, or a preset: {', '.join(preset_names())}",
-            do="See `effocc models`",
-            reason="unknown_model",
-        )
+        raise unknown_model(model)
     config, state_dict, card = load_checkpoint(path)
     network = EffOcc(config)
     network.load_state_dict(state_dict)
     return LoadedModel(network, config, path.stem, card["trained"], card)
+
+
+def unknown_model(model: str | Path) -> InputError:
+    """Return the error that says which models there are."""
+    return InputError(
+        "model",
+        found=repr(str(model)),
+        expected=f"the path of a checkpoint, or a preset: {', '.join(preset_names())}",
+        do="See `effocc models`",
+        reason="unknown_model",
+    )
 
 
 def _untrained(preset: str) -> LoadedModel:

@@ -2,12 +2,14 @@
 """The verbs that turn bags into bags: `effocc process` and `effocc nuscenes2bag`."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from effocc_ros.fleet.options import add_crew_options
+
 if TYPE_CHECKING:
-    from effocc_ros.loaded_model import LoadedModel
-    from effocc_ros.rig import Rig
+    from effocc_ros.bags.process import ProcessOptions
 
 
 def register(subparsers: argparse._SubParsersAction) -> None:
@@ -17,15 +19,24 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 
 
 def add_process(subparsers: argparse._SubParsersAction) -> None:
-    """Add `effocc process IN_BAG OUT_BAG`."""
+    """Add `effocc process IN_BAG OUT_BAG` and `effocc process BAG... --out DIR`."""
     parser = subparsers.add_parser(
         "process",
-        help="turn a bag into a bag of occupancy, without ROS",
-        description="Run a model over every keyframe of a bag and write what it saw as a bag. "
+        help="turn bags into bags of occupancy, without ROS",
+        usage="effocc process [options] IN_BAG OUT_BAG\n"
+        "       effocc process [options] BAG... --out DIR",
+        description="Run a model over every keyframe of a bag and write what it saw as a bag; "
+        "or of many bags, into a folder: the same command again does what is not done yet. "
         "Rig and model are found from the bag, and said with the reason, unless they are named.",
     )
-    parser.add_argument("bag", type=Path, metavar="IN_BAG", help="rosbag2 folder, .mcap or .db3")
-    parser.add_argument("out", type=Path, metavar="OUT_BAG", help="rosbag2 folder to write")
+    parser.add_argument(
+        "bags",
+        nargs="+",
+        metavar="BAG",
+        help="rosbag2 folder, .mcap or .db3; with --out also folders that hold some, and globs. "
+        "Without --out: IN_BAG, and the rosbag2 folder OUT_BAG to write",
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where the outputs of bags go")
     parser.add_argument(
         "--model", help="preset or checkpoint (the small one for the sensors that the bag has)"
     )
@@ -47,20 +58,24 @@ def add_process(subparsers: argparse._SubParsersAction) -> None:
         "--confidence", action="store_true", help="also write the probability of each voxel"
     )
     parser.add_argument(
-        "--copy-inputs", action="store_true", help="also copy the sensors' messages to OUT_BAG"
+        "--copy-inputs", action="store_true", help="also copy the sensors' messages"
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace OUT_BAG if it is a bag")
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace OUT_BAG if it is a bag; in DIR, bags that were made of something else",
+    )
+    add_crew_options(parser, workers="--workers")
     parser.set_defaults(run=run_process)
 
 
-def run_process(arguments: argparse.Namespace) -> None:
+def run_process(arguments: argparse.Namespace) -> int:
     """Run `effocc process` and print what went in, came out and was dropped."""
     from effocc_ros.bags.process import ProcessOptions, process_bag
 
-    rig, model = _rig_and_model(arguments)
     options = ProcessOptions(
-        model=model,
-        rig=rig,
+        model=arguments.model or "",
+        rig=arguments.rig or "",
         interval_s=arguments.interval,
         device=arguments.device,
         precision=arguments.precision,
@@ -68,27 +83,55 @@ def run_process(arguments: argparse.Namespace) -> None:
         copy_inputs=arguments.copy_inputs,
         overwrite=arguments.overwrite,
     )
-    print(process_bag(arguments.bag, arguments.out, options, progress=True).table())
+    if arguments.out is not None:
+        return _process_many(arguments, options)
+    _check_single(arguments)
+    source, target = map(Path, arguments.bags)
+    options = _chosen(source, options)
+    print(process_bag(source, target, options, progress=True).table())
+    return 0
 
 
-def _rig_and_model(arguments: argparse.Namespace) -> tuple["Rig | str", "LoadedModel | str"]:
-    """Return the rig and the model that are named; guess and say what is not."""
-    from effocc_ros.bags.reader import BagReader
+def _process_many(arguments: argparse.Namespace, options: "ProcessOptions") -> int:
+    from effocc_ros.fleet.crew import Crew
+    from effocc_ros.fleet.process import process_bags
+    from effocc_ros.fleet.shard import shard_from_text
+
+    crew = Crew(arguments.workers, arguments.threads, arguments.device, arguments.ray)
+    shard = shard_from_text(arguments.shard)
+    return process_bags(arguments.bags, arguments.out, options, crew, shard)
+
+
+def _check_single(arguments: argparse.Namespace) -> None:
+    from effocc_ros.errors import InputError
+
+    many = ("workers", "threads", "ray", "shard")
+    named = [f"--{name}" for name in many if getattr(arguments, name)]
+    number = len(arguments.bags)
+    if named or number != 2:
+        paths = f"{number} path{'s' * (number > 1)}"
+        raise InputError(
+            "arguments",
+            found=f"{paths}{' with ' * bool(named)}{', '.join(named)} and no --out",
+            expected="IN_BAG and OUT_BAG, or any number of bags and --out DIR",
+            do="Say where the outputs go: --out DIR",
+            reason="bad_option",
+        )
+
+
+def _chosen(bag: Path, options: "ProcessOptions") -> "ProcessOptions":
+    """Return options with rig and model; guess and say what is not named."""
+    from effocc_ros.bags.guessing import guess_for
     from effocc_ros.loaded_model import load_model
     from effocc_ros.rig import load_rig
-    from effocc_ros.rig_check import bag_contents
-    from effocc_ros.rig_guess import guess
 
-    if arguments.rig and arguments.model:
-        return arguments.rig, arguments.model
-    rig = load_rig(arguments.rig) if arguments.rig else None
-    model = load_model(arguments.model) if arguments.model else None
-    with BagReader(arguments.bag) as bag:
-        contents = bag_contents(bag)
-    modality = model.config.modality if model else ""
-    found = guess(contents, arguments.bag, rig=rig, modality=modality)
+    if options.rig and options.model:
+        return options
+    rig = load_rig(options.rig) if options.rig else None
+    model = load_model(options.model) if options.model else None
+    found = guess_for(bag, rig, model.config.modality if model else "")
     print("\n".join(found.lines), flush=True)
-    return found.rig, model or found.model
+    return replace(options, rig=found.rig, model=model or found.model)
 
 
 def add_nuscenes2bag(subparsers: argparse._SubParsersAction) -> None:

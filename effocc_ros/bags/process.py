@@ -4,6 +4,8 @@
 import logging
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -36,7 +38,8 @@ class ProcessOptions:
     """How to process a bag.
 
     Attributes:
-        model: Preset or checkpoint, or a model that was loaded.
+        model: Preset or checkpoint, a model that was loaded, or a Predictor, which stays open
+            and has its own device, precision and confidence.
         rig: Rig preset or file, or a rig: which topics are which sensors.
         interval_s: Seconds between frames, at least; 0 for every reference stamp.
         device: Where the network runs: ``auto``, ``cpu``, ``cuda``.
@@ -46,7 +49,7 @@ class ProcessOptions:
         overwrite: Replace a bag that is there.
     """
 
-    model: str | LoadedModel = "fusion_r18"
+    model: str | LoadedModel | Predictor = "fusion_r18"
     rig: str | Rig = "nuscenes"
     interval_s: float = 0.5
     device: str = "auto"
@@ -55,9 +58,20 @@ class ProcessOptions:
     copy_inputs: bool = False
     overwrite: bool = False
 
+    def predictor(self) -> AbstractContextManager[Predictor]:
+        """Return the network for the length of a block."""
+        if isinstance(self.model, Predictor):
+            return nullcontext(self.model)
+        return Predictor(self.model, self.device, self.precision, self.confidence)
+
 
 def process_bag(
-    source: Path | str, target: Path | str, options: ProcessOptions, *, progress: bool = False
+    source: Path | str,
+    target: Path | str,
+    options: ProcessOptions,
+    *,
+    progress: bool = False,
+    beside: Callable[[Path, ProcessResult], None] | None = None,
 ) -> ProcessResult:
     """Write a bag of what a model sees in another bag.
 
@@ -70,6 +84,8 @@ def process_bag(
         target: rosbag2 folder that shall appear.
         options: How.
         progress: Show a progress bar on stderr.
+        beside: Called at the end with the folder in which the bag grows and the result; files
+            that it puts there appear together with the bag.
 
     Returns:
         Counts, drops and times.
@@ -84,9 +100,7 @@ def process_bag(
     with (
         BagReader(source) as bag,
         BagWriter(target, overwrite=options.overwrite) as writer,
-        Predictor(
-            options.model, options.device, options.precision, options.confidence
-        ) as predictor,
+        options.predictor() as predictor,
     ):
         run = _Run(bag, writer, predictor, rig, options)
         run.messages(progress)
@@ -94,7 +108,7 @@ def process_bag(
         rejected = {**statistics.rejected, **run.undecodable}
         if OCCUPANCY_TOPIC not in writer.counts:
             raise no_frames(bag, run.fed, statistics, rejected, run.said)
-        return ProcessResult(
+        result = ProcessResult(
             bag=Path(target),
             model=predictor.name,
             trained=predictor.trained,
@@ -108,6 +122,9 @@ def process_bag(
             noted=statistics.noted,
             milliseconds={name: median(values) for name, values in run.milliseconds.items()},
         )
+        if beside is not None:
+            beside(writer.folder, result)
+        return result
 
 
 class _Run:

@@ -132,11 +132,11 @@ def table(reports: Sequence[BagReport], before: int) -> str:
     lines += [f"failed: {report.bag}: {report.error}" for report in failed[:MOST_ROWS]]
     if len(failed) > MOST_ROWS:
         lines.append(f"failed: {len(failed) - MOST_ROWS} more, all in the report")
-    frames_in, frames_out = (sum(getattr(r, n) for r in done) for n in ("frames_in", "frames_out"))
-    parts = [f"{len(done)} of {len(reports)} bags done, {len(failed)} failed"]
+    parts = [f"{len(done)} of {len(reports)} bags done", f"{len(failed)} failed"]
     parts += [f"{before} done before"] * bool(before)
-    parts.append(f"{frames_in} frames in, {frames_out} out")
-    return "\n".join([*lines, "; ".join(parts)])
+    parts.append(f"{sum(r.frames_in for r in done)} frames in")
+    parts.append(f"{sum(r.frames_out for r in done)} out")
+    return "\n".join([*lines, ", ".join(parts)])
 
 
 def _rows(reports: Iterable[BagReport]) -> Iterator[str]:

@@ -61,6 +61,8 @@ def _expand(argument: str, out: Path) -> Iterator[Path]:
         raise _no_bag(argument, "nothing there")
     found = False
     for path in map(Path, paths):
+        if path.resolve() == out.resolve():
+            raise _bad_out(out, path)
         for bag in [path] if path.is_file() else _below(path, out.resolve(), set()):
             found = True
             yield bag
@@ -125,14 +127,18 @@ def _check_out(bags: Sequence[Bag], out: Path) -> None:
     target = out.resolve()
     for bag in bags:
         place = bag.path.resolve()
-        if place == target or place in target.parents or place.parent == target:
-            raise InputError(
-                f"--out {out}",
-                found=f"bag {bag.path} there",
-                expected="a folder of its own",
-                do="Choose another folder; one below that of the bags will do",
-                reason="bad_output",
-            )
+        if place in target.parents or place.parent == target:
+            raise _bad_out(out, bag.path)
+
+
+def _bad_out(out: Path, path: Path) -> InputError:
+    return InputError(
+        f"--out {out}",
+        found=f"{path}, which is to be read, there",
+        expected="a folder of its own",
+        do="Choose another; one below the folder of the bags will do",
+        reason="bad_output",
+    )
 
 
 def _no_bag(argument: str, found: str) -> InputError:

@@ -22,7 +22,9 @@ from effocc_ros.fleet.bags import Bag, find_bags
 from effocc_ros.fleet.crew import Crew, hired
 from effocc_ros.fleet.schedule import Outcome, work_through
 from effocc_ros.fleet.shard import Shard
+from effocc_ros.presets import preset_names
 from effocc_ros.progress import with_progress
+from effocc_ros.rig import rig_names
 
 LOCKS = ".locks"
 """Folder of the outputs in which a job says that it is at work."""
@@ -62,6 +64,7 @@ def process_bags(
         InputError: What was asked for cannot be done at all; then nothing was processed.
     """
     bags = shard.of(find_bags(arguments, out))
+    options = replace(options, model=_anywhere(options.model), rig=_anywhere(options.rig))
     with only_writer(out / LOCKS / shard.name("report")):
         remove_abandoned(out)
         plan = plan_bags(bags, out, options)
@@ -70,11 +73,18 @@ def process_bags(
         if plan.done:
             print(f"{len(plan.done)} of {len(bags)} bags are done already", flush=True)
         reports = _work(plan.todo, path, options, crew)
-    print(table(reports, len(plan.done)))
+    if reports:
+        print(table(reports, len(plan.done)))
     print(f"report: {path}")
     if shard.count > 1:
         print(_all_shards(out))
     return 1 if any(report.error for report in reports) else 0
+
+
+def _anywhere(name: str) -> str:
+    """Return the absolute path of a file that is named: workers may be in other folders."""
+    known = name in (*preset_names(), *rig_names())
+    return name if known or not name else str(Path(name).absolute())
 
 
 def plan_bags(bags: Sequence[Bag], out: Path, options: ProcessOptions) -> Plan:

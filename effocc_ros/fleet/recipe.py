@@ -55,8 +55,9 @@ def model_of(name: str | None) -> str:
         InputError: There is no such preset or file.
     """
     if name:
-        return f"{name} {_digest(_model_file(name))}"
-    digests = "".join(_digest(_model_file(each)) for each in MODELS.values())
+        path = model_file(name)
+        return f"{path.stem} {_digest(path)}"
+    digests = "".join(_digest(model_file(each)) for each in MODELS.values())
     return f"{FOUND} {hashlib.sha256(digests.encode()).hexdigest()[:12]}"
 
 
@@ -68,10 +69,18 @@ def version() -> str:
 def differences(then: Recipe, now: Recipe) -> str:
     """Say which ingredients of two recipes differ; nothing where none does."""
     names = [name for name in {**then, **now} if then.get(name) != now.get(name)]
-    return "; ".join(f"{n}: {then.get(n, 'unknown')}, now {now.get(n, 'unknown')}" for n in names)
+    return "; ".join(
+        f"{name}: {then.get(name, 'unknown')} then, {now.get(name, 'unknown')} now"
+        for name in names
+    )
 
 
-def _model_file(name: str) -> Path:
+def model_file(name: str) -> Path:
+    """Return the checkpoint that a name or a path stands for, or the preset that has none.
+
+    Raises:
+        InputError: There is no such preset or file.
+    """
     if name in preset_names():
         return shipped_checkpoint(name) or resource_path(PRESETS) / f"{name}.yaml"
     if not Path(name).is_file():

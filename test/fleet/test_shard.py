@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+from itertools import chain
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ from effocc_ros.fleet.shard import Shard, shard_from_text
 @given(st.lists(st.integers()), st.integers(1, 20))
 def test_shards_share_everything_out_and_nothing_twice(items, count):
     parts = [Shard(number + 1, count).of(items) for number in range(count)]
-    assert sorted(sum(parts, [])) == sorted(items)
+    assert sorted(chain.from_iterable(parts)) == sorted(items)
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 

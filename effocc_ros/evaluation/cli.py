@@ -4,6 +4,8 @@
 import argparse
 from pathlib import Path
 
+from effocc_ros.fleet.options import add_crew_options
+
 DATASETS = ("occ3d_nuscenes", "openoccupancy", "openocc_flow", "occ3d_waymo")
 MASKED = ("occ3d_nuscenes", "occ3d_waymo")
 """Those whose official scores count only what the cameras saw."""
@@ -52,8 +54,8 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         "--workers",
         type=int,
         metavar="N",
-        help="processes that read samples and count rays; by default one core is left to the "
-        "network, 0 starts none",
+        help="processes that read samples and count rays for one network; by default one core is "
+        "left to the network, 0 starts none",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (%(default)s)")
     parser.add_argument(
@@ -66,6 +68,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         metavar="FOLDER",
         help="where the scores go (%(default)s)",
     )
+    add_crew_options(parser, workers="--predictors")
     parser.set_defaults(run=run_evaluate)
 
 
@@ -88,6 +91,11 @@ def _check(arguments: argparse.Namespace) -> None:
         refuse("--limit", str(arguments.limit), "at least 1")
     if arguments.workers is not None and arguments.workers < 0:
         refuse("--workers", str(arguments.workers), "0 or more")
+    many = "--predictors" if arguments.predictors else "--ray" if arguments.ray else ""
+    if many and arguments.workers is not None:
+        refuse("--workers", f"{arguments.workers} with {many}", "one of both: there each reads")
+    if arguments.threads and not many:
+        refuse("--threads", str(arguments.threads), "--predictors or --ray with it")
     if arguments.mask in ("camera", "lidar") and arguments.dataset not in MASKED:
         refuse("--mask", f"{arguments.mask} on {arguments.dataset}", "none: it has no masks")
     if arguments.rayiou and arguments.dataset not in RAY_SCORED:

@@ -23,6 +23,8 @@ from effocc_ros.occupancy import ClassList
 
 THRESHOLDS = (1.0, 2.0, 4.0)
 """Metres by which depths may differ."""
+STEPS = 2.0**20
+"""To a m/s: a flow error is counted in such steps."""
 FLOW_THRESHOLD = 1
 """Position in THRESHOLDS of the hits whose flow is compared: 2 m."""
 MOVING_CLASSES = (
@@ -158,6 +160,9 @@ def _count(
         near = same & (apart < THRESHOLDS[FLOW_THRESHOLD])
         our_flow, their_flow = (flow.reshape(-1, 2) for flow in flows)
         errors = np.linalg.norm(our_flow[our_voxel[near]] - their_flow[their_voxel[near]], axis=1)
+        # To a millionth of a m/s, in steps that sums of float64 keep exactly: then the order in
+        # which frames and processes are added up does not matter.
+        errors = np.round(errors * STEPS) / STEPS
         error = np.bincount(their_label[near], weights=errors, minlength=size)
         number = hits[FLOW_THRESHOLD]
     return RayCounts(

@@ -2,34 +2,18 @@
 """What `effocc evaluate` does."""
 
 import argparse
-from collections.abc import Iterator
-from concurrent.futures import Executor
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 
-from torch.utils.data import Dataset
-
-from effocc_ros.datasets.benchmarks import label_space, open_dataset
-from effocc_ros.datasets.nuscenes_dataset import NuscenesDataset
-from effocc_ros.datasets.nuscenes_frames import SweepChoice
-from effocc_ros.datasets.sample import LabelSpace, Sample
+from effocc_ros.datasets.sample import LabelSpace
 from effocc_ros.errors import InputError
 from effocc_ros.evaluation import report as reports
 from effocc_ros.evaluation.chart import write_bar_chart
-from effocc_ros.evaluation.cli import MASKED
-from effocc_ros.evaluation.corruptions import Corruption, choose
-from effocc_ros.evaluation.evaluate import (
-    Predict,
-    Scores,
-    check_fits,
-    evaluate_all,
-    lidar_origins,
-)
+from effocc_ros.evaluation.corruptions import Corruption
+from effocc_ros.evaluation.counts import Part, merged_parts, write_part
+from effocc_ros.evaluation.evaluate import Scores
 from effocc_ros.evaluation.guess import NAME, SAMPLES, Guess, learn_guess, training_split
-from effocc_ros.evaluation.late_images import earlier_images
 from effocc_ros.evaluation.presence import LeftOut, present
-from effocc_ros.evaluation.reading import keep_dataset, read_samples
 from effocc_ros.evaluation.robustness import (
     UNHARMED,
     Robustness,
@@ -38,14 +22,13 @@ from effocc_ros.evaluation.robustness import (
     robustness_report,
     robustness_table,
 )
+from effocc_ros.evaluation.scoring import Split, open_split, score_by_fleet
+from effocc_ros.fleet.crew import Crew
+from effocc_ros.fleet.recipe import Recipe, model_of, version
+from effocc_ros.fleet.shard import Shard, shard_from_text
+from effocc_ros.loaded_model import LoadedModel, load_model
 from effocc_ros.predictor import Predictor
 from effocc_ros.progress import with_progress
-from effocc_ros.simulation.processes import usable_cores, worker_pool
-
-MOST_WORKERS = 8
-"""More processes than that do not make the reading of samples any faster for one network."""
-SAMPLES_PER_WORKER = 8
-"""For fewer samples than that a process is not worth its start."""
 
 
 def evaluate_split(arguments: argparse.Namespace) -> None:
@@ -54,95 +37,90 @@ def evaluate_split(arguments: argparse.Namespace) -> None:
     Raises:
         InputError: Model, data set and options do not fit each other, or a file is broken.
     """
-    name, space = arguments.dataset, label_space(arguments.dataset)
-    mask = arguments.mask or ("camera" if name in MASKED else "none")
-    with Predictor(arguments.model, arguments.device, arguments.precision) as predictor:
-        config = predictor.config
-        check_fits(predictor.name, predictor.classes, config.grid, space)
-        sensors = {"cameras": config.cameras, "lidar": config.modality != "vision"}
-        dataset = _open(arguments, arguments.split, sensors, config.sweeps)
-        corruptions = _chosen(arguments.corrupt, predictor, dataset)
-        # Before hours of work, not after them.
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        guess = None if arguments.no_baseline else _guess(arguments, space)
-        predictors: dict[str, Predict] = {UNHARMED: partial(_predict, predictor)}
-        if guess is not None:
-            predictors[reports.GUESS] = guess
-        for corruption in corruptions:
-            if not corruption.stops(config):
-                predictors[corruption.name] = partial(_predict_corrupted, predictor, corruption)
-        left_out = LeftOut(len(dataset))
-        positions = present(dataset, arguments.limit, left_out)
-        origins = lidar_origins(dataset) if arguments.rayiou else None
-        with _pool(arguments.workers, dataset, len(positions)) as pool:
-            samples = read_samples(dataset, positions, pool, left_out.take)
-            bar = with_progress(samples, len(positions), what=predictor.name, unit="frame")
-            scores = evaluate_all(
-                bar,
-                predictors,
-                space,
-                mask=mask,
-                origins=origins,
-                without_rays=[corruption.name for corruption in corruptions],
-                pool=pool,
-            )
-        weights = "" if predictor.trained else " (random weights)"
-        title = f"{predictor.name}{weights}, {name} {arguments.split}"
+    shard = shard_from_text(arguments.shard)
+    model = load_model(arguments.model)
+    split = Split.opened(arguments, model.config, model.name)
+    # Before hours of work, not after them.
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    guess = None if arguments.no_baseline else _guess(arguments, split.space)
+    left_out = LeftOut(len(split.dataset))
+    positions = present(split.dataset, arguments.limit, left_out)
+    recipe = _recipe(arguments, len(positions), guess)
+    weights = "" if model.trained else " (random weights)"
+    title = f"{model.name}{weights}, {arguments.dataset} {arguments.split}"
+    scores = _scores(arguments, split, model, guess, shard.of(positions), left_out)
+    if shard.count > 1:
+        part = _together(arguments.out, shard, split.space, Part(recipe, scores, left_out.broken))
+        if part is None:
+            return
+        scores, left_out.broken = part.scores, list(part.broken)
     if not scores[UNHARMED].confusion.frames:
         raise left_out.broken[0]
     if str(left_out):
         print(left_out)
-    masked = title + f", mask {mask}" * (mask != "none")
+    masked = title + f", mask {split.mask}" * (split.mask != "none")
     _publish_scores(arguments, scores, guess, title, masked)
-    if corruptions:
-        _publish_robustness(arguments.out / "robustness", scores, guess, corruptions, masked)
+    if split.corruptions:
+        path = arguments.out / "robustness"
+        _publish_robustness(path, scores, guess, split.corruptions, masked)
 
 
-def _predict(predictor: Predictor, sample: Sample):
-    return predictor.predict(sample.frame)
+def _scores(
+    arguments: argparse.Namespace,
+    split: Split,
+    model: LoadedModel,
+    guess: Guess | None,
+    positions: list[int],
+    left_out: LeftOut,
+) -> dict[str, Scores]:
+    """Score by one network that others read and count for, or by many networks."""
+    if positions and (arguments.predictors or arguments.ray):
+        crew = Crew(arguments.predictors, arguments.threads, arguments.device, arguments.ray)
+        return score_by_fleet(arguments, guess, positions, left_out, crew)
+    with (
+        Predictor(model, arguments.device, arguments.precision) as predictor,
+        split.readers(arguments.workers, len(positions)) as pool,
+    ):
+        return split.score(predictor, guess, positions, left_out, pool=pool, progress=True)
 
 
-def _predict_corrupted(predictor: Predictor, corruption: Corruption, sample: Sample):
-    return predictor.predict(corruption.apply(sample))
+def _recipe(arguments: argparse.Namespace, samples: int, guess: Guess | None) -> Recipe:
+    """Return what parts of one run have in common."""
+    names = ("dataset", "split", "version", "limit", "mask", "rayiou", "corrupt", "precision")
+    options = {name: str(getattr(arguments, name)) for name in names}
+    return {
+        "model": model_of(arguments.model),
+        **options,
+        "samples": str(samples),
+        "baseline": guess.title if guess else "none",
+        "effocc_ros": version(),
+    }
 
 
-def _open(arguments: argparse.Namespace, split: str, sensors: dict, sweeps: int = 0):
-    """Open a split with the sensors that the network uses, no others."""
-    options = dict(sensors)
-    if arguments.dataset != "occ3d_waymo":
-        options |= {"version": arguments.version, "sweeps": SweepChoice(sweeps)}
-    return open_dataset(arguments.dataset, arguments.root, split, **options)
-
-
-def _chosen(names: str, predictor: Predictor, dataset: Dataset) -> tuple[Corruption, ...]:
-    if not names:
-        return ()
-    earlier = earlier_images(dataset) if isinstance(dataset, NuscenesDataset) else None
-    return choose(names, predictor.config, earlier)
+def _together(folder: Path, shard: Shard, space: LabelSpace, part: Part) -> Part | None:
+    """Write a job's counts; return those of all jobs if this was the last one."""
+    path = write_part(folder, shard, part)
+    merged = merged_parts(folder, shard.count, space, part.recipe)
+    if isinstance(merged, Part):
+        return merged
+    numbers = ", ".join(map(str, merged[:10])) + ", ..." * (len(merged) > 10)
+    print(
+        f"written: {path}; the scores come with the last of the {shard.count} shards ({numbers})"
+    )
+    return None
 
 
 def _guess(arguments: argparse.Namespace, space: LabelSpace) -> Guess | None:
     """Make the guess without sensors; say why where that is not possible."""
     split = training_split(arguments.split)
     try:
-        dataset = _open(arguments, split, {"cameras": (), "lidar": False})
+        dataset = open_split(arguments, split, {"cameras": (), "lidar": False})
         positions = present(dataset, SAMPLES, LeftOut(len(dataset)))
         bar = with_progress(positions, len(positions), what=NAME, unit="label")
         return learn_guess((dataset[position].truth for position in bar), space)
     except InputError as error:
         print(f"no baseline, for the split {split} cannot be read: {error}")
         return None
-
-
-@contextmanager
-def _pool(workers: int | None, dataset: Dataset, samples: int) -> Iterator[Executor | None]:
-    if workers is None:
-        workers = min(usable_cores() - 1, MOST_WORKERS, samples // SAMPLES_PER_WORKER)
-    if workers == 0:
-        yield None
-        return
-    with worker_pool(workers, partial(keep_dataset, dataset)) as pool:
-        yield pool
 
 
 def _publish_scores(
@@ -176,7 +154,7 @@ def _publish_robustness(
     path: Path,
     scores: dict[str, Scores],
     guess: Guess | None,
-    corruptions: tuple[Corruption, ...],
+    corruptions: Sequence[Corruption],
     title: str,
 ) -> None:
     rows = [Row.of(UNHARMED, "", scores[UNHARMED])]

@@ -9,8 +9,8 @@ from helpers.vectors import FOLDER
 from effocc_ros.classes import OCC3D_NUSCENES, OPENOCC_FLOW, OPENOCCUPANCY
 from effocc_ros.errors import InputError
 from effocc_ros.evaluation.raycast import cast, lidar_directions
-from effocc_ros.evaluation.rayiou import RayCounts, ray_counts
-from effocc_ros.geometry import OCC3D_GRID
+from effocc_ros.evaluation.rayiou import STEPS, RayCounts, ray_counts
+from effocc_ros.geometry import OCC3D_GRID, VoxelGrid
 
 CAR, ROAD, FREE = 4, 11, 17
 MIDDLE = np.array([[0.0, 0.0, 1.8]])
@@ -137,3 +137,19 @@ def test_integers_of_every_size_give_the_same_rays(dtype):
     )
     with pytest.raises(InputError, match="expected integers"):
         ray_counts(labels.astype(np.float32), labels, np.zeros((1, 3)), OCC3D_NUSCENES)
+
+
+def test_sums_of_flow_errors_do_not_depend_on_their_order():
+    rng = np.random.default_rng(0)
+    labels = np.full((20, 20, 2), FREE, np.uint8)
+    labels[15] = CAR
+    grid = VoxelGrid((-4.0, -4.0, -0.4), (0.4, 0.4, 0.4), labels.shape)
+    flows = (rng.normal(size=(*labels.shape, 2)), rng.normal(size=(*labels.shape, 2)))
+    frames = [
+        ray_counts(labels, labels, [(x, 0.1, 0.1)], OCC3D_NUSCENES, grid, flows)
+        for x in (0.1, 0.7, 1.1)
+    ]
+    one, two, three = (frame.flow_error for frame in frames)
+    assert one[CAR] > 0
+    assert np.array_equal((one + two) + three, one + (two + three))
+    assert all(frame.flow_error[CAR] * STEPS % 1 == 0 for frame in frames)

@@ -72,7 +72,10 @@ def process_bags(
         _add_missing(path, out, plan.done)
         if plan.done:
             print(f"{len(plan.done)} of {len(bags)} bags are done already", flush=True)
-        reports = _work(plan.todo, path, options, crew)
+        try:
+            reports = _work(plan.todo, path, options, crew)
+        finally:
+            remove_abandoned(out)  # of workers that were killed or, at Ctrl-C, ended
     if reports:
         print(table(reports, len(plan.done)))
     print(f"report: {path}")
@@ -83,8 +86,8 @@ def process_bags(
 
 def _anywhere(name: str) -> str:
     """Return the absolute path of a file that is named: workers may be in other folders."""
-    known = name in (*preset_names(), *rig_names())
-    return name if known or not name else str(Path(name).absolute())
+    shipped = name in (*preset_names(), *rig_names())
+    return str(Path(name).absolute()) if Path(name).is_file() and not shipped else name
 
 
 def plan_bags(bags: Sequence[Bag], out: Path, options: ProcessOptions) -> Plan:

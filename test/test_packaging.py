@@ -133,7 +133,7 @@ def test_pip_and_the_lock_agree_on_the_runtime_requirements(repository, setup_cf
 def test_pip_installs_every_package_that_the_code_imports(repository, setup_cfg):
     extras = setup_cfg["options.extras_require"]
     lines = [setup_cfg["options"]["install_requires"]]
-    lines += [extras[name] for name in ("export", "sim", "train")]
+    lines += [extras[name] for name in ("export", "fleet", "sim", "train")]
     declared = set(re.findall(r"^[a-z0-9-]+", "\n".join(lines).lower(), re.MULTILINE))
     files = set((repository / "effocc_ros").rglob("*.py"))
     files -= set((repository / "effocc_ros/nodes").glob("*.py"))

@@ -206,7 +206,7 @@ def score_by_fleet(
     left_out: LeftOut,
     crew: Crew,
 ) -> dict[str, Scores]:
-    """Score samples by many networks: counts are whole numbers, so all sums are the same.
+    """Score samples by many networks: counts add up exactly, in whatever order they come.
 
     Args:
         arguments: Options of `effocc evaluate`.

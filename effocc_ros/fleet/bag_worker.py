@@ -77,7 +77,7 @@ class _BagWorker:
             try:
                 report = self._process(task, replace(empty, warnings=warnings), start)
             except (InputError, OSError) as error:
-                reason = getattr(error, "reason", "cannot_read")
+                reason = getattr(error, "reason", "os_error")
                 report = replace(empty, error=_line(error), reason=reason)
             except Exception as error:
                 logging.getLogger(__name__).error("%s", traceback.format_exc())

@@ -10,7 +10,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from effocc_ros.fleet.schedule import Died, Done, Event, Ready
-from effocc_ros.fleet.serving import Handle, Prepare, reply, use_threads, worker_name
+from effocc_ros.fleet.serving import Handle, Prepare, Reply, reply, use_threads, worker_name
 from effocc_ros.worker_processes import settle
 
 PATIENCE = 5.0
@@ -73,11 +73,12 @@ class LocalWorkers:
     def _event(self, number: int) -> Event:
         seat = self._seats[number]
         try:
-            value = seat.pipe.recv().taken()
+            answer: Reply = seat.pipe.recv()
         except (EOFError, OSError):  # also in the middle of what it was sending
             _end(seat)
             self._seats[number] = self._seat(number)
             return Died(seat.name, _why(seat.process.exitcode))
+        value = answer.taken()
         if not seat.name:
             seat.name = value
             return Ready(value)

@@ -29,7 +29,7 @@ def add_crew_options(parser: argparse.ArgumentParser, *, workers: str) -> None:
         default="",
         metavar="ADDRESS",
         help="work on a Ray cluster: auto, host:port, or local for one of this machine "
-        "(pip install 'effocc_ros[fleet]')",
+        "(extra: fleet)",
     )
     group.add_argument(
         "--shard",

@@ -157,8 +157,8 @@ def connect(address: str) -> Any:
             f"--ray {address}",
             found="no Ray in this Python",
             expected="the extra `fleet`",
-            do="python -m pip install 'effocc_ros[fleet]', here and on each machine of the "
-            "cluster; or leave out --ray and share the work out with --workers or --shard",
+            do="python -m pip install 'ray>=2.60,<3', here and on each machine of the cluster; or "
+            "leave out --ray and share the work out by processes or --shard",
             reason="no_ray",
         ) from error
     _check_answers(address)

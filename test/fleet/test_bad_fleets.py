@@ -131,7 +131,7 @@ def test_what_cannot_be_meant_is_one_line(tmp_path, monkeypatch, capsys, options
 
 def test_ray_that_is_not_installed_is_said_with_what_to_do(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(InputError, match=r"pip install 'effocc_ros\[fleet\]'") as caught:
+    with pytest.raises(InputError, match=r"pip install 'ray>=2\.60,<3'") as caught:
         connect("auto")
     assert caught.value.reason == "no_ray"
 

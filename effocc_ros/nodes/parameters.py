@@ -193,41 +193,5 @@ def unknown_names(given: list[str], known: list[str]) -> list[str]:
     return lines
 
 
-def parameter_file(cls: type) -> str:
-    """Render the settings of a dataclass as a ROS parameter file, comments included."""
-    lines = [
-        "# Every parameter of occ_node with its default. Parameters marked (dynamic) may change",
-        "# while the node is active, the others while it is unconfigured or inactive:",
-        "# ros2 param set /occ_node <name> <value>",
-        "/**:",
-        "  ros__parameters:",
-    ]
-    for each in fields(cls):
-        rule = each.metadata
-        notes = [rule["description"], f"[{constraint(each)}]" if constraint(each) else ""]
-        notes.append("(dynamic)" if rule["dynamic"] else "")
-        lines += _comment(" ".join(note for note in notes if note))
-        lines.append(f"    {each.name}: {_yaml(ros_value(each, each.default))}")
-    return "\n".join(lines) + "\n"
-
-
 def _said(value: Any) -> str:
     return f"'{value}'" if isinstance(value, str) else str(value)
-
-
-def _comment(text: str, width: int = 95) -> list[str]:
-    lines, line = [], "    #"
-    for word in text.split():
-        if len(line) + 1 + len(word) > width:
-            lines.append(line)
-            line = "    #"
-        line += f" {word}"
-    return [*lines, line]
-
-
-def _yaml(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return f"[{', '.join(_yaml(item) for item in value)}]"
-    return f'"{value}"' if isinstance(value, str) else repr(value)

@@ -1,15 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every setting of the occupancy node: its parameters, and what follows from them.
-
-``python -m effocc_ros.nodes.settings > config/occ.param.yaml`` writes the shipped parameter file.
-"""
+"""Every setting of the occupancy node: its parameters, and what follows from them."""
 
 from dataclasses import dataclass
 
 from effocc_ros.calibration import load_calibration
 from effocc_ros.frame import NUSCENES_CAMERAS
 from effocc_ros.networks.config import ModelConfig
-from effocc_ros.nodes.parameters import Settings, bad_parameter, parameter_file, setting
+from effocc_ros.nodes.parameters import Settings, bad_parameter, setting
 from effocc_ros.predictor import PRECISIONS
 from effocc_ros.stream import ELONGATION, INTENSITY, StreamConfig, SyncConfig, standby
 
@@ -334,7 +331,3 @@ def offsets_by_name(texts: tuple[str, ...]) -> dict[str, float]:
         if not name.strip():
             raise bad_parameter("clock_offsets", f"'{text}'", "texts such as CAM_FRONT=-0.25")
     return offsets
-
-
-if __name__ == "__main__":
-    print(parameter_file(NodeSettings), end="")

@@ -4,7 +4,6 @@
 from dataclasses import fields
 
 import pytest
-import yaml
 
 pytest.importorskip("rclpy", reason="rclpy absent: neither ROS 2 nor its wheels are here")
 
@@ -13,7 +12,6 @@ from effocc_ros.frame import NUSCENES_CAMERAS
 from effocc_ros.nodes.parameters import (
     constraint,
     descriptor,
-    parameter_file,
     ros_value,
     unknown_names,
 )
@@ -21,16 +19,6 @@ from effocc_ros.nodes.settings import NodeSettings
 from effocc_ros.presets import load_preset
 
 OFFSETS = (-0.043, -0.035, -0.028, -0.001, -0.010, -0.019)
-
-
-def test_the_shipped_file_is_what_the_settings_render(repository):
-    assert (repository / "config" / "occ.param.yaml").read_text() == parameter_file(NodeSettings)
-
-
-def test_the_file_gives_every_parameter_its_default():
-    content = yaml.safe_load(parameter_file(NodeSettings))["/**"]["ros__parameters"]
-    assert NodeSettings().changed(content) == NodeSettings()
-    assert list(content) == [each.name for each in fields(NodeSettings)]
 
 
 @pytest.mark.parametrize("each", fields(NodeSettings), ids=lambda each: each.name)

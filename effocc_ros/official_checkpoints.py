@@ -221,7 +221,7 @@ def convert_state(
         if name not in shapes:
             continue
         value = value.float() if value.is_floating_point() else value
-        converted[name] = to_layout(value, layout)
+        converted[name] = to_layout(value, layout, shapes[name])
         (loaded if converted[name] is value else reshaped).append(name)
     rebuilt = [name for name in shapes if name not in converted and name.endswith(_REBUILT)]
     if rebuilt:
@@ -270,7 +270,7 @@ def compare(state: Mapping[str, Tensor], config: ModelConfig) -> Misfit:
         misshapen=tuple(
             f"{name} {tuple(state[name].shape)} instead of {shape}"
             for name, shape in shapes.items()
-            if name in state and laid_out(tuple(state[name].shape), layout) != shape
+            if name in state and laid_out(tuple(state[name].shape), layout, shape) != shape
         ),
         unexpected=tuple(name for name in state if name not in shapes and name.startswith(FAMILY)),
     )

@@ -340,6 +340,19 @@ def test_sparse_weights_of_each_layout_that_shapes_can_tell_are_turned(state, la
     }
 
 
+@pytest.mark.parametrize("layout", ["(k, k, k, in, out)", *LAYOUTS, "(out, k, k, k, in)"])
+def test_kernels_whose_axes_are_one_are_spread_out(state, layout):
+    order = LAYOUTS.get(layout, (0, 1, 2, 3, 4))
+    flat = axes(*order)(state)
+    for name, value in flat.items():
+        if value.ndim == 5:
+            first = order.index(1)
+            flat[name] = value.flatten(first, first + 2)
+    conversion = convert_state(flat)
+    assert same(conversion.state, state)
+    assert conversion.layout == layout.replace("k, k, k", "k*k*k")
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_named_preset_reads_each_layout_too(state, layout):
     turned = axes(*LAYOUTS[layout])(state)

@@ -133,9 +133,7 @@ def _axes(layout: str) -> tuple[int, ...]:
     return LAYOUTS[FLAT.get(layout, layout)]
 
 
-def _apart(
-    shape: tuple[int, ...], layout: str, wanted: tuple[int, ...]
-) -> tuple[int, ...] | None:
+def _apart(shape: tuple[int, ...], layout: str, wanted: tuple[int, ...]) -> tuple[int, ...] | None:
     """Return the shape of a sparse weight with three axes of the kernel; None of all else."""
     if len(wanted) != 5 or len(shape) != (3 if layout in FLAT else 5):
         return None

@@ -95,15 +95,6 @@ class CloudReader:
         return DecodedCloud(points, not_finite, no_return, (*remarks, *left_out, *learned))
 
 
-def decode_cloud(message: Any, source: str, intensity_scale: float = 1.0) -> DecodedCloud:
-    """Read one cloud by itself; as :meth:`CloudReader.read`.
-
-    Raises:
-        InputError: It cannot be used.
-    """
-    return CloudReader(source, intensity_scale).read(message)
-
-
 def _returns(points: NDArray, source: str) -> tuple[NDArray[np.intp] | None, int, int]:
     """Return which points are returns (None: all), and how many are not, for either reason."""
     x, y, z = np.abs(points[:, :3].T)

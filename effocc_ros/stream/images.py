@@ -161,16 +161,6 @@ class ImageDecoder:
         return eight_bits(pixels, self._bits[source])
 
 
-def decode_image(message: Any, source: str, fallback: Fallback | None = None) -> NDArray[np.uint8]:
-    """Check and decode one image by itself; as :meth:`ImageDecoder.decode`.
-
-    Raises:
-        InputError: The picture cannot be decoded.
-    """
-    check_image(message, source, fallback)
-    return ImageDecoder(fallback).decode(message, source)
-
-
 def _header(message: Any, source: str) -> ImageHeader:
     """Read a CompressedImage's header.
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from helpers.sensor_messages import jpeg, jpeg_bytes, picture, raw_image
+from helpers.sensor_messages import decode_image, jpeg, jpeg_bytes, picture, raw_image
 
 from effocc_ros.errors import InputError
-from effocc_ros.stream.images import ImageDecoder, check_image, decode_image
+from effocc_ros.stream.images import ImageDecoder, check_image
 
 COLORS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "teal": (20, 130, 200)}
 ORDERS = {"rgb8": "rgb", "bgr8": "bgr", "8UC3": "bgr", "rgba8": "rgba", "bgra8": "bgra"}
@@ -99,6 +99,20 @@ def test_colours_at_half_resolution_come_out_as_rgb(encoding, color, step):
     message = raw_image(picture(size=(8, 12)), encoding, step=step, data=data)
     image = decode_image(message, "CAM")
     assert image.shape == (8, 12, 3)
+    assert np.abs(image.astype(int) - color).max() <= 3
+
+
+@pytest.mark.parametrize("step", [11, 16])
+@pytest.mark.parametrize("color", COLORS.values(), ids=COLORS.keys())
+@pytest.mark.parametrize("encoding", ["nv24", "nv42", "NV24"])
+def test_colours_at_full_resolution_come_out_as_rgb(encoding, color, step):
+    whole = planes("nv12" if encoding.lower() == "nv24" else "nv21", color, size=(2, 2))
+    bright = np.full((7, step), 99, np.uint8)
+    colours = np.full((7, 2 * step), 99, np.uint8)
+    bright[:, :11], colours[:, :22] = whole[0], np.tile(whole[4:6], 11)
+    data = np.concatenate([bright.ravel(), colours.ravel()])
+    image = decode_image(raw_image(picture(size=(7, 11)), encoding, step=step, data=data), "CAM")
+    assert image.shape == (7, 11, 3)
     assert np.abs(image.astype(int) - color).max() <= 3
 
 

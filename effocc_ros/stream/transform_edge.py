@@ -31,11 +31,12 @@ class TransformEdge:
         in_a_row: How many of them came since the last one that gave the child another parent.
         since: Stamp of the first of these.
         restarts: How often its stamps have jumped back.
+        as_static: How often a dynamic one has come as static since its last message.
     """
 
     def __init__(self, parent: str, child: str, static: bool):
         self.parent, self.child, self.static = parent, child, static
-        self.received = self.in_a_row = self.since = self.restarts = 0
+        self.received = self.in_a_row = self.since = self.restarts = self.as_static = 0
         self._stamps: list[int] = []
         self._poses: dict[int, NDArray[np.float64]] = {}
 
@@ -52,6 +53,7 @@ class TransformEdge:
     def add(self, stamp: int, pose: NDArray[np.float64], cache: int) -> None:
         """Add a (4, 4) pose; keep ``cache`` nanoseconds of history."""
         self.received += 1
+        self.as_static = 0
         if not self.in_a_row:
             self.since = stamp
         self.in_a_row += 1

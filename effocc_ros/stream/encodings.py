@@ -55,7 +55,6 @@ BAYER = {
 ENCODINGS = {
     "mono8": Encoding(1, GREY),
     "8uc1": Encoding(1, GREY),
-    "mono16": Encoding(1, GREY, deep=True),
     "16uc1": Encoding(1, GREY, deep=True),
     "8uc3": Encoding(3, BGR),
     "8uc4": Encoding(4, BGR),
@@ -76,12 +75,21 @@ ENCODINGS = {
     "i420": Encoding(1, cv2.COLOR_YUV2RGB_I420, planes="planar"),
     "yv12": Encoding(1, cv2.COLOR_YUV2RGB_YV12, planes="planar"),
 }
+for _bits in (10, 12, 14, 16):  # in two bytes each, as far as they go
+    ENCODINGS[f"mono{_bits}"] = Encoding(1, GREY, deep=True)
+    for _name, _code in BAYER.items():
+        ENCODINGS[f"bayer_{_name}{_bits}"] = Encoding(1, _code, deep=True)
 for _bits, _deep in ((8, False), (16, True)):
     for _name, _order in (("rgb", RGB), ("bgr", BGR)):
         ENCODINGS[f"{_name}{_bits}"] = Encoding(3, _order, _deep)
         ENCODINGS[f"{_name}a{_bits}"] = Encoding(4, _order, _deep)
-    for _name, _code in BAYER.items():
-        ENCODINGS[f"bayer_{_name}{_bits}"] = Encoding(1, _code, _deep)
+for _name, _code in BAYER.items():
+    ENCODINGS[f"bayer_{_name}8"] = Encoding(1, _code)
+
+
+def encoding_of(name: str) -> Encoding | None:
+    """Return the encoding of a name, None where it is not known."""
+    return ENCODINGS.get(name.strip().lower())
 
 
 def layout(message: Any, encoding: Encoding) -> tuple[int, int] | None:

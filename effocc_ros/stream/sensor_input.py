@@ -103,11 +103,12 @@ class SensorInput:
                 rectified = self._config.is_rectified(camera)
                 offset = self._inputs.offset(camera)
                 model = self._models.add(camera, message, rectified, offset)
+                said = [] if model is None else self._inputs.note_calibration(camera, message)
         except InputError as error:
             self._complaints.error(camera, error)
             return
         if model is not None:
-            self._complaints.remark(camera, model.remarks)
+            self._complaints.remark(camera, [*model.remarks, *said])
 
     def add_points(self, lidar: str, message: Any, now: float, arrived: float) -> bool:
         """Add a PointCloud2; return whether it can be used."""

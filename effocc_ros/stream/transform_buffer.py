@@ -124,8 +124,8 @@ class TransformBuffer:
     def mounting(self, target: str, source: str, stamp: int) -> NDArray[np.float64]:
         """Return the transform between two frames that do not move in each other.
 
-        Some bags tell where a sensor sits only now and then; as it is bolted on, the pose known
-        nearest in time holds, however far it is.
+        Some bags tell where a sensor sits only now and then; as it is bolted on, the first or last
+        pose that is known holds before and after, however far that is.
 
         Raises:
             InputError: A frame is unknown, or the two are not connected.

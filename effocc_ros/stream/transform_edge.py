@@ -101,10 +101,10 @@ class TransformEdge:
         return interpolate_rigid(self._poses[first], self._poses[second], fraction)
 
     def nearest(self, stamp: int) -> NDArray[np.float64]:
-        """Return the pose known nearest in time, however far that is."""
-        after = bisect_left(self._stamps, stamp)
-        near = self._stamps[max(after - 1, 0) : after + 1]
-        return self._poses[min(near, key=lambda known: abs(known - stamp))]
+        """Return the pose at a stamp, beyond the known ones the nearest, however far that is."""
+        if self.static or self._stamps[0] <= stamp <= self.newest:
+            return self.at(stamp, 0)
+        return self._poses[self._stamps[0] if stamp < self.newest else self.newest]
 
     def _too_far(self, stamp: int, beyond: int, reach: int) -> InputError:
         known = " to ".join(f"{each / NANOSECONDS:.3f}" for each in (self._stamps[0], self.newest))

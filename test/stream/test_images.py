@@ -144,6 +144,28 @@ def test_deep_mosaics_come_out_as_rgb(encoding, color, big):
     assert np.abs(image[:6, :8].astype(int) - color).max() <= 1
 
 
+@pytest.mark.parametrize("bits", [10, 12, 14])
+@pytest.mark.parametrize("form", [" {}", "{}; png compressed ", "{}; PNG compressed {}"])
+def test_mosaics_of_every_depth_come_out_as_rgb(bits, form):
+    tile = np.array([[200, 100], [100, 50]]) * (2**bits - 1) // 255
+    mosaic = np.tile(tile, (6, 8)).astype(np.uint16)
+    mosaic[-1, -1] = 2**bits - 1  # all bits are in use
+    name = f"bayer_rggb{bits}"
+    if "png" in form.lower():
+        message = compressed(png(mosaic), form.format(name, name))
+    else:
+        message = raw_image(mosaic.view(np.uint8), form.format(name), width=16)
+    image = decode_image(message, "CAM")
+    assert np.abs(image[2:8, 2:8].astype(int) - (200, 100, 50)).max() <= 1
+
+
+def test_a_mosaic_of_unknown_order_does_not_pass_for_grey():
+    message = compressed(png(np.zeros((8, 8), np.uint8)), "bayer_xyzw8; png compressed ")
+    with pytest.raises(InputError, match="a mosaic; expected one of bayer_bggr10") as caught:
+        check_image(message, "CAM")
+    assert caught.value.reason == "unknown_encoding"
+
+
 @pytest.mark.parametrize(("encoding", "order"), [("rgb16", "rgb"), ("bgr16", "bgr")])
 def test_deep_colours_come_out_as_rgb(encoding, order):
     channel = dict(zip("rgb", (1000, 2000, 4095), strict=True))

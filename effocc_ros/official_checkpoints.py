@@ -8,14 +8,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from effocc_ros.checkpoints import (
-    check_values,
-    make_card,
-    save_checkpoint,
-    some,
-    state_shapes,
-)
-from effocc_ros.errors import InputError, shown
+from effocc_ros.checkpoints import make_card, save_checkpoint, state_shapes
+from effocc_ros.checkpoints_values import WHOLE, check_values
+from effocc_ros.errors import InputError, shown, some
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.networks.effocc import EffOcc
 from effocc_ros.official_files import read_official
@@ -29,7 +24,7 @@ from effocc_ros.official_layouts import (
 )
 from effocc_ros.presets import load_preset, preset_names
 
-_REBUILT = ("num_batches_tracked", "relative_position_index")
+_REBUILT = WHOLE
 """Buffers that old versions did not save and that the network knows by itself."""
 
 _NAMED, _GROUPS, _LONGEST = 200, 12, 60

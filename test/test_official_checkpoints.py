@@ -524,3 +524,29 @@ def test_a_bit_that_flipped_is_found(tmp_path, state):
     path.write_bytes(data)
     with pytest.raises(InputError, match="checksum"):
         convert_file(path, tmp_path / "b.safetensors")
+
+
+ABSURD = {
+    "absurd": lambda value: value.fill_(1e30),
+    "whole": lambda value: (100 * value).to(torch.int8),
+    "not finite": lambda value: value.fill_(float("inf")),
+}
+
+
+@pytest.mark.parametrize("kind", ABSURD)
+def test_numbers_that_are_no_weights_of_a_trained_network_are_named(tmp_path, state, kind):
+    name = next(name for name, value in state.items() if value.ndim == 5)
+    torch.save(
+        {"state_dict": {**state, name: ABSURD[kind](state[name].clone())}}, tmp_path / "a.pth"
+    )
+    with pytest.raises(InputError, match=f"numbers that are {kind}.*{name}") as caught:
+        convert_file(tmp_path / "a.pth", tmp_path / "b.safetensors")
+    assert caught.value.reason == "bad_weights"
+    assert not (tmp_path / "b.safetensors").exists()
+
+
+def test_a_file_of_zeros_is_no_trained_network(tmp_path, state):
+    nothing = {name: torch.zeros_like(value) for name, value in state.items()}
+    torch.save({"state_dict": nothing}, tmp_path / "a.pth")
+    with pytest.raises(InputError, match="numbers that are all zero"):
+        convert_file(tmp_path / "a.pth", tmp_path / "b.safetensors")

@@ -4,6 +4,7 @@
 They become further LiDARs of the stream, as those are that have topics of their own.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from effocc_ros.stamps import NANOSECONDS
@@ -26,26 +27,36 @@ class SharedTopics:
         self._last: dict[str, tuple[str, int]] = {}
         """LiDAR of a topic -> frame and stamp of its last sweep."""
 
-    def name_of(self, lidar: str, frame_id: str, stamp: int, period: float) -> str:
+    def name_of(
+        self,
+        lidar: str,
+        frame_id: str,
+        stamp: int,
+        period: float,
+        placed: Callable[[str], bool],
+    ) -> str:
         """Return the name of the LiDAR that a sweep is of.
 
-        A frame that comes beside another one, or in turn with it, is a second LiDAR. One that
-        takes another's place is a new name of the same.
+        A frame that comes beside another one, or in turn with it, is a second LiDAR if it has a
+        place on the vehicle. One that takes another's place is a new name of the same.
 
         Args:
             lidar: The LiDAR whose topic it came on.
-            frame_id: Its tf frame; may be empty.
+            frame_id: Its tf frame; empty ones tell nothing.
             stamp: Nanoseconds.
             period: Seconds between that LiDAR's sweeps; 0 while that is not known.
+            placed: Whether it is known where a frame is on the vehicle.
         """
+        if not frame_id:
+            return lidar
         names = self._names.setdefault(lidar, {frame_id: lidar})
         before, at = self._last.get(lidar, (frame_id, stamp))
         self._last[lidar] = frame_id, stamp
         if frame_id not in names and len(names) < MOST:
             beside = not period or abs(stamp - at) < SAME_MOMENT * period * NANOSECONDS
-            names[frame_id] = f"{lidar}/{frame_id}" if beside else lidar
+            names[frame_id] = f"{lidar}/{frame_id}" if beside and placed(frame_id) else lidar
         elif frame_id != before and names.get(before) == names.get(frame_id) == lidar:
-            names[before] = f"{lidar}/{before}"
+            names[before] = f"{lidar}/{before}" if placed(before) else lidar
         return names.get(frame_id, lidar)
 
     def expanded(self, config: StreamConfig) -> StreamConfig:

@@ -248,13 +248,17 @@ class Stream:
             self._sweeps[lidar].reconfigure(config.sweeps)
         return self._moments.reconfigure(config)
 
+    def _placed(self, frame_id: str) -> bool:
+        return self._transforms.connected(self.config.base_frame, frame_id)
+
     def _whose(self, lidar: str, message: Any) -> str:
         """Return the LiDAR that a sweep is of, where several publish on one topic."""
         header, known = message.header, self._sweeps
         stamp = int(header.stamp.sec) * NANOSECONDS + int(header.stamp.nanosec)
         with self._lock:
             period = self._inputs.silence.period(lidar)
-            name = self._shared.name_of(lidar, header.frame_id.lstrip("/"), stamp, period)
+            frame_id = header.frame_id.lstrip("/")
+            name = self._shared.name_of(lidar, frame_id, stamp, period, self._placed)
             config = self._shared.expanded(self.config)
             new = not known.keys() >= set(config.lidars)
             if new:

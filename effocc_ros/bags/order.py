@@ -151,8 +151,10 @@ def set_back(stamps: NDArray[np.int64]) -> int:
     Args:
         stamps: Of one sensor, nanoseconds, in the order of recording.
     """
+    if len(stamps) < 3:
+        return 0
     depths = np.maximum.accumulate(stamps) - stamps
-    if not len(stamps) or depths.max() > JUMP_BACK or (np.diff(stamps) < 0).mean() > MOST_BACK:
+    if depths.max() > JUMP_BACK or (np.diff(stamps) < 0).mean() > MOST_BACK:
         return 0
     together = np.append((depths[1:] > 0) & (depths[:-1] > 0), False)
     return int(depths[together].max(initial=0))

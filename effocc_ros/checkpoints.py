@@ -2,7 +2,7 @@
 """Checkpoints: weights and a model card in one safetensors file."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -15,8 +15,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from effocc_ros.checkpoints_header import Header, read_header
+from effocc_ros.checkpoints_values import check_values
 from effocc_ros.classes import class_list
-from effocc_ros.errors import InputError, shown
+from effocc_ros.errors import LONGEST_NAME, InputError, shown, some
 from effocc_ros.files import whole_file
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.networks.effocc import EffOcc
@@ -30,8 +31,6 @@ CARD_KEY = "effocc_card"
 LONGEST_CARD = 1 << 20
 """Characters of a card; most have 3,000."""
 TORCH_SUFFIXES = (".pth", ".pt", ".ckpt", ".bin")
-SHOWN, LONGEST_NAME = 4, 200
-"""Names shown of a longer list in an error, and characters of each."""
 
 
 def make_card(
@@ -154,38 +153,6 @@ def check_state(state: Mapping[str, Tensor], config: ModelConfig, what: str) -> 
     _check_shapes({name: tuple(value.shape) for name, value in state.items()}, config, what)
 
 
-def check_values(state: Mapping[str, Tensor], what: str) -> None:
-    """Look at every number of a state dict.
-
-    Raises:
-        InputError: One is not finite, or a variance is negative; the message names the entries.
-    """
-    kinds = {
-        "not finite": [
-            name
-            for name, value in state.items()
-            if value.is_floating_point() and not value.isfinite().all()
-        ],
-        "negative": [
-            name
-            for name, value in state.items()
-            if name.endswith("running_var") and (value < 0).any()
-        ],
-    }
-    if any(kinds.values()):
-        raise InputError(
-            what,
-            found="; ".join(
-                f"{len(names)} entries with numbers that are {kind} ({some(names)})"
-                for kind, names in kinds.items()
-                if names
-            ),
-            expected="finite weights, and variances of 0 or more",
-            do="Take an earlier checkpoint of this training: it diverged, or the file is damaged",
-            reason="bad_weights",
-        )
-
-
 def _check_shapes(state: Mapping[str, tuple[int, ...]], config: ModelConfig, what: str) -> None:
     expected = state_shapes(config)
     missing = [name for name in expected if name not in state]
@@ -204,13 +171,6 @@ def _check_shapes(state: Mapping[str, tuple[int, ...]], config: ModelConfig, wha
             do="Take the preset that the weights were trained with",
             reason="bad_checkpoint",
         )
-
-
-def some(names: Sequence[str]) -> str:
-    """Return the first names of a list, and how many more there are."""
-    shown = ", ".join(names[:SHOWN])
-    more = len(names) - SHOWN
-    return f"{shown} and {more} more" if more > 0 else shown
 
 
 @cache

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one error that all bad input ends in."""
 
+from collections.abc import Sequence
 from functools import partial
 
 LONGEST = 1500
 """Characters of a part of a message; more of what a file says would hide the rest."""
+
+SHOWN, LONGEST_NAME = 4, 200
+"""Names shown of a longer list, and characters of each."""
 
 
 class InputError(ValueError):
@@ -41,3 +45,10 @@ def shown(text: str, longest: int = LONGEST) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
+def some(names: Sequence[str]) -> str:
+    """Return the first names of a list, and how many more there are."""
+    first = ", ".join(names[:SHOWN])
+    more = len(names) - SHOWN
+    return f"{first} and {more} more" if more > 0 else first

@@ -27,6 +27,8 @@ EDGE = 0.02
 """Part of the image at each side in which no principal point is believed."""
 OFF_CENTRE = 0.2
 """Part of the image at each side in which a principal point is worth a remark."""
+ALIKE = 0.03
+"""How alike two parts of the size are that come from one scale."""
 CENTRAL = 0.05
 """How far from the middle, as part of the size, a principal point counts as being there."""
 
@@ -112,7 +114,7 @@ def place_image(
     whole = _is_whole(area, placement)
     seen = placement.matrix @ matrix
     _check_view(seen, image, what, whole=whole, fisheye=fisheye)
-    if whole and not placement.remark and not _within(seen, image, OFF_CENTRE):
+    if whole and not placement.remark and _is_off(seen, image):
         remark = (
             f"{what}: found the principal point at {_point(seen)} of {_dims(image)} images; "
             "expected it nearer to the middle. The matrix is used as it is; if it is of another "
@@ -221,6 +223,16 @@ def _within(matrix: NDArray, image: Size, margin: float) -> bool:
     """Return whether the principal point is further than a part of the size from each edge."""
     place = (matrix[:2, 2] + 0.5) / image
     return bool(((place >= margin) & (place <= 1 - margin)).all())
+
+
+def _is_off(matrix: NDArray, image: Size) -> bool:
+    """Return whether a principal point is worth a remark.
+
+    One that is off by the same part of width and height is of another resolution.
+    """
+    across, down = (matrix[:2, 2] + 0.5) / image
+    alike = abs(across - down) < ALIKE and abs(across - 0.5) > 3 * ALIKE
+    return alike or not _within(matrix, image, OFF_CENTRE)
 
 
 def _check_view(matrix: NDArray, image: Size, what: str, *, whole: bool, fisheye: bool) -> None:

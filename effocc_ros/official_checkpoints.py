@@ -8,14 +8,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from effocc_ros.checkpoints import (
-    check_values,
-    make_card,
-    save_checkpoint,
-    some,
-    state_shapes,
-)
-from effocc_ros.errors import InputError, shown
+from effocc_ros.checkpoints import make_card, save_checkpoint, state_shapes
+from effocc_ros.checkpoints_values import WHOLE, check_values
+from effocc_ros.errors import InputError, shown, some
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.networks.effocc import EffOcc
 from effocc_ros.official_files import read_official
@@ -29,7 +24,7 @@ from effocc_ros.official_layouts import (
 )
 from effocc_ros.presets import load_preset, preset_names
 
-_REBUILT = ("num_batches_tracked", "relative_position_index")
+_REBUILT = WHOLE
 """Buffers that old versions did not save and that the network knows by itself."""
 
 _NAMED, _GROUPS, _LONGEST = 200, 12, 60
@@ -221,7 +216,7 @@ def convert_state(
         if name not in shapes:
             continue
         value = value.float() if value.is_floating_point() else value
-        converted[name] = to_layout(value, layout)
+        converted[name] = to_layout(value, layout, shapes[name])
         (loaded if converted[name] is value else reshaped).append(name)
     rebuilt = [name for name in shapes if name not in converted and name.endswith(_REBUILT)]
     if rebuilt:
@@ -270,7 +265,7 @@ def compare(state: Mapping[str, Tensor], config: ModelConfig) -> Misfit:
         misshapen=tuple(
             f"{name} {tuple(state[name].shape)} instead of {shape}"
             for name, shape in shapes.items()
-            if name in state and laid_out(tuple(state[name].shape), layout) != shape
+            if name in state and laid_out(tuple(state[name].shape), layout, shape) != shape
         ),
         unexpected=tuple(name for name in state if name not in shapes and name.startswith(FAMILY)),
     )

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 
 from torch import Tensor
 
@@ -36,6 +37,9 @@ LAYOUTS = {
 The first is that of spconv 2, which this package has, the second that of spconv 1, the next two
 are those of dense convolutions and of their transposes. The kernel's axes are z, y, x in all.
 """
+
+FLAT = {layout.replace("k, k, k", "k*k*k"): layout for layout in LAYOUTS}
+"""The same with the kernel's axes as one, z slowest -> how they lie apart."""
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -98,21 +102,45 @@ def find_layout(state: Shapes, wanted: Shapes) -> str:
     sparse = {name: state[name] for name in wanted if len(wanted[name]) == 5 and name in state}
 
     def fitting(layout: str) -> int:
-        return sum(laid_out(shape, layout) == wanted[name] for name, shape in sparse.items())
+        return sum(
+            laid_out(shape, layout, wanted[name]) == wanted[name] for name, shape in sparse.items()
+        )
 
-    return max(LAYOUTS, key=fitting)
+    return max((*LAYOUTS, *FLAT), key=fitting)
 
 
-def laid_out(shape: tuple[int, ...], layout: str) -> tuple[int, ...]:
+def laid_out(shape: tuple[int, ...], layout: str, wanted: tuple[int, ...]) -> tuple[int, ...]:
     """Return the shape that a weight has after :func:`to_layout`."""
-    return tuple(shape[axis] for axis in LAYOUTS[layout]) if len(shape) == 5 else shape
+    apart = _apart(shape, layout, wanted)
+    return shape if apart is None else tuple(apart[axis] for axis in _axes(layout))
 
 
-def to_layout(value: Tensor, layout: str) -> Tensor:
-    """Bring a sparse weight from a layout of the file to ours; leave all else alone."""
-    if value.ndim != 5 or layout == WANTED:
+def to_layout(value: Tensor, layout: str, wanted: tuple[int, ...]) -> Tensor:
+    """Bring a sparse weight from a layout of the file to ours; leave all else alone.
+
+    Args:
+        value: The weight.
+        layout: How it lies.
+        wanted: Its shape in the network.
+    """
+    apart = _apart(tuple(value.shape), layout, wanted)
+    if apart is None or layout == WANTED:
         return value
-    return value.permute(LAYOUTS[layout]).contiguous()
+    return value.reshape(apart).permute(_axes(layout)).contiguous()
+
+
+def _axes(layout: str) -> tuple[int, ...]:
+    return LAYOUTS[FLAT.get(layout, layout)]
+
+
+def _apart(shape: tuple[int, ...], layout: str, wanted: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Return the shape of a sparse weight with three axes of the kernel; None of all else."""
+    if len(wanted) != 5 or len(shape) != (3 if layout in FLAT else 5):
+        return None
+    if layout not in FLAT:
+        return shape
+    kernel, place = wanted[1:4], layout.strip("()").split(", ").index("k*k*k")
+    return (*shape[:place], *kernel, *shape[place + 1 :]) if shape[place] == prod(kernel) else None
 
 
 def _longest(name: str, prefixes: Mapping[str, int]) -> str | None:

@@ -7,7 +7,9 @@ end, or for numbers that no float can hold; a name can be that of a pipe, which 
 
 import json
 import os
+import re
 import stat
+from collections import Counter
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -126,6 +128,13 @@ class _Loader(Composer, SafeConstructor, Resolver):
         self._depth -= 1
         return node
 
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+        twice = [key for key, count in keys.items() if count > 1 and key != "<<"]
+        if twice:
+            raise ValueError(f"{twice[0]!r} twice from line {node.start_mark.line + 1} on")
+        return super().construct_mapping(node, deep)
+
     def construct_scalar(self, node: yaml.Node) -> Any:
         value = super().construct_scalar(node)
         value.encode()  # half a surrogate pair is no text
@@ -134,3 +143,11 @@ class _Loader(Composer, SafeConstructor, Resolver):
             line = node.start_mark.line + 1
             raise ValueError(f"a number of {len(value)} characters in line {line}")
         return value
+
+
+# YAML 1.2, and people, write 1e-3; YAML 1.1 wants 1.0e-3.
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)

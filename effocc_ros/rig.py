@@ -11,6 +11,7 @@ from effocc_ros.resources import resource_path
 
 FOLDER = "config/rig"
 
+
 _RANGES = {
     "offset_s": (-10.0, 10.0),
     "max_extrapolation_s": (0.0, 3600.0),
@@ -190,12 +191,24 @@ def rig_from_values(path: Path, values: Any) -> Rig:
         raise _bad(path, f"reliability {rig.reliability}", "auto, reliable or best_effort")
     if not rig.topics:
         raise _bad(path, "no camera and no points", "at least one sensor")
-    twice = sorted({topic for topic in rig.topics if rig.topics.count(topic) > 1})
-    if twice:
-        raise _bad(path, f"{', '.join(twice)} more than once", "a topic of its own for each input")
+    _check_names(path, rig)
     if rig.calibration is None:
         return rig
     return Rig(**{**vars(rig), "calibration": path.parent / rig.calibration})
+
+
+def _check_names(path: Path, rig: Rig) -> None:
+    """Refuse names that two inputs have, and a vehicle without a frame."""
+    topics = [*rig.topics, *filter(None, (rig.tf, rig.tf_static, rig.odometry))]
+    twice = sorted({topic for topic in topics if topics.count(topic) > 1})
+    if twice:
+        raise _bad(path, f"{', '.join(twice)} more than once", "a topic of its own for each input")
+    names = [each.name for each in (*rig.cameras, *rig.all_lidars)]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise _bad(path, f"two sensors {', '.join(twice)}", "a name of its own for each")
+    if not rig.base_frame.strip("/"):
+        raise _bad(path, f"base_frame: {rig.base_frame!r}", "the tf frame of the vehicle")
 
 
 def _check_keys(path: Path, values: dict, kind: type) -> None:

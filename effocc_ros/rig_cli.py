@@ -3,6 +3,11 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from effocc_ros.rig import Rig
+    from effocc_ros.rig_check import BagContents
 
 
 def register(subparsers: argparse._SubParsersAction) -> None:
@@ -12,8 +17,9 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     check = verbs.add_parser(
         "check",
         help="tell which rig fits a bag",
-        description="Tell which rig fits a bag and what is missing. Where none fits, write a rig "
-        "file from the bag's topics and tf. Ends with 0 where a rig fits and 1 where none does.",
+        description="Tell which rig fits a bag, as `effocc process` decides, and what is missing. "
+        "Where none fits, write a rig file from the bag's topics and tf. Ends with 0 where a rig "
+        "fits and 1 where none does.",
     )
     check.add_argument("bag", type=Path, metavar="BAG", help="rosbag2 folder, .mcap or .db3")
     check.add_argument("rig", nargs="?", help="rig preset or file; without it, all presets")
@@ -24,29 +30,54 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run_check(arguments: argparse.Namespace) -> int:
-    """Print which rig fits; draft one where none does and no rig was named."""
+    """Print which rig fits, as `effocc process` decides; draft one where none does."""
     from effocc_ros.bags.reader import BagReader
+    from effocc_ros.errors import InputError
     from effocc_ros.rig import load_rig, rig_names
     from effocc_ros.rig_check import bag_contents, best_rig
+    from effocc_ros.rig_guess import DRAFTED, guess
 
-    names = [arguments.rig] if arguments.rig else rig_names()
-    rigs = [load_rig(name) for name in names]
     with BagReader(arguments.bag) as bag:
         contents = bag_contents(bag)
-    rig, found = best_rig(rigs, contents)
-    if not found:
-        sensors = f"{len(rig.cameras)} cameras, {'LiDAR' if rig.points else 'no LiDAR'}"
-        print(f"rig {rig.name} fits: {sensors}, {rig.fixed_frame or 'no fixed frame'}")
-        return 0
-    nearest = "" if arguments.rig else ", the nearest one,"
-    print(f"rig {rig.name}{nearest} does not fit:")
-    print("\n".join(f"  {problem}" for problem in found))
-    if not arguments.rig:
-        _draft(contents, arguments.bag, arguments.out)
+    if arguments.rig:
+        rig, found = best_rig([load_rig(arguments.rig)], contents)
+        return _fits(rig, contents) if not found else _does_not_fit(rig, found)
+    unsure = None
+    try:
+        rig = guess(contents, arguments.bag).rig
+    except InputError as error:
+        unsure = error
+    if unsure is None and rig.name != DRAFTED:
+        return _fits(rig, contents)
+    rig, found = best_rig([load_rig(name) for name in rig_names()], contents)
+    _does_not_fit(rig, found, ", the nearest one,")
+    _draft(contents, arguments.bag, arguments.out)
+    if unsure is None:
+        print("effocc process drafts the same by itself")
+    else:
+        print(f"effocc process wants it named, for it is not sure: {unsure}")
     return 1
 
 
-def _draft(contents: object, bag: Path, out: Path) -> None:
+def _fits(rig: "Rig", contents: "BagContents") -> int:
+    from effocc_ros.rig_check import problems
+    from effocc_ros.rig_guess import present
+
+    there = present(rig, contents)
+    sensors = f"{len(there.cameras)} cameras, {'LiDAR' if there.points else 'no LiDAR'}"
+    print(f"rig {rig.name} fits: {sensors}, {rig.fixed_frame or 'no fixed frame'}")
+    for problem in problems(rig, contents):
+        print(f"  going on without {problem}")
+    return 0
+
+
+def _does_not_fit(rig: "Rig", found: list[str], nearest: str = "") -> int:
+    print(f"rig {rig.name}{nearest} does not fit:")
+    print("\n".join(f"  {problem}" for problem in found))
+    return 1
+
+
+def _draft(contents: "BagContents", bag: Path, out: Path) -> None:
     from effocc_ros.errors import InputError
     from effocc_ros.rig_draft import draft_rig
 

@@ -19,6 +19,9 @@ from effocc_ros.rig_draft import NO_LIDAR, draft_rig, rival_images
 MODELS = {"fusion": "fusion_tiny", "vision": "vision_tiny", "lidar": "lidar_tiny"}
 """Modality -> the network that ships with weights."""
 
+DRAFTED = "drafted"
+"""Name of a rig that is none of the presets."""
+
 KINDS = {"fusion": "cameras and LiDAR", "vision": "cameras only", "lidar": "LiDAR only"}
 
 
@@ -186,7 +189,7 @@ def _drafted(
 
 
 def _draft(contents: BagContents, bag: Path | str) -> Rig:
-    return rig_from_values(Path("drafted"), yaml.safe_load(draft_rig(contents, str(bag))))
+    return rig_from_values(Path(DRAFTED), yaml.safe_load(draft_rig(contents, str(bag))))
 
 
 def _strangers(there: Rig, contents: BagContents, bag: Path | str, modality: str) -> set[str]:

@@ -340,6 +340,19 @@ def test_sparse_weights_of_each_layout_that_shapes_can_tell_are_turned(state, la
     }
 
 
+@pytest.mark.parametrize("layout", ["(k, k, k, in, out)", *LAYOUTS, "(out, k, k, k, in)"])
+def test_kernels_whose_axes_are_one_are_spread_out(state, layout):
+    order = LAYOUTS.get(layout, (0, 1, 2, 3, 4))
+    flat = axes(*order)(state)
+    for name, value in flat.items():
+        if value.ndim == 5:
+            first = order.index(1)
+            flat[name] = value.flatten(first, first + 2)
+    conversion = convert_state(flat)
+    assert same(conversion.state, state)
+    assert conversion.layout == layout.replace("k, k, k", "k*k*k")
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_named_preset_reads_each_layout_too(state, layout):
     turned = axes(*LAYOUTS[layout])(state)
@@ -511,3 +524,29 @@ def test_a_bit_that_flipped_is_found(tmp_path, state):
     path.write_bytes(data)
     with pytest.raises(InputError, match="checksum"):
         convert_file(path, tmp_path / "b.safetensors")
+
+
+ABSURD = {
+    "absurd": lambda value: value.fill_(1e30),
+    "whole": lambda value: (100 * value).to(torch.int8),
+    "not finite": lambda value: value.fill_(float("inf")),
+}
+
+
+@pytest.mark.parametrize("kind", ABSURD)
+def test_numbers_that_are_no_weights_of_a_trained_network_are_named(tmp_path, state, kind):
+    name = next(name for name, value in state.items() if value.ndim == 5)
+    torch.save(
+        {"state_dict": {**state, name: ABSURD[kind](state[name].clone())}}, tmp_path / "a.pth"
+    )
+    with pytest.raises(InputError, match=f"numbers that are {kind}.*{name}") as caught:
+        convert_file(tmp_path / "a.pth", tmp_path / "b.safetensors")
+    assert caught.value.reason == "bad_weights"
+    assert not (tmp_path / "b.safetensors").exists()
+
+
+def test_a_file_of_zeros_is_no_trained_network(tmp_path, state):
+    nothing = {name: torch.zeros_like(value) for name, value in state.items()}
+    torch.save({"state_dict": nothing}, tmp_path / "a.pth")
+    with pytest.raises(InputError, match="numbers that are all zero"):
+        convert_file(tmp_path / "a.pth", tmp_path / "b.safetensors")

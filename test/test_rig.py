@@ -154,6 +154,20 @@ BAD = {
         {"cameras": {"A": {"image": "/f"}, "B": {"image": "/f"}}},
         "/f more than once",
     ),
+    "transforms of both kinds on one topic": (
+        {**SMALL, "tf": "/tf_static"},
+        "/tf_static more than",
+    ),
+    "odometry on the topic of transforms": ({**SMALL, "odometry": "/tf"}, "/tf more than once"),
+    "two LiDARs of one name": (
+        {**SMALL, "lidar": "TOP", "lidars": {"TOP": {"points": "/rear"}}},
+        "two sensors TOP",
+    ),
+    "camera and LiDAR of one name": (
+        {"points": "/p", "lidar": "A", "cameras": {"A": {"image": "/f"}}},
+        "two sensors A",
+    ),
+    "a vehicle without a frame": ({**SMALL, "base_frame": "/"}, "the tf frame of the vehicle"),
 }
 
 
@@ -164,3 +178,17 @@ def test_a_broken_rig_file_says_what_is_wrong(kind, tmp_path):
         load_rig(rig_file(tmp_path, content))
     assert said in str(caught.value)
     assert caught.value.reason == "bad_rig"
+
+
+def test_a_key_that_comes_twice_is_named(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("points: /a\nlidar: TOP\npoints: /b\n")
+    with pytest.raises(InputError, match="'points' twice"):
+        load_rig(file)
+
+
+@pytest.mark.parametrize("written", ["5e-1", "0.5", "50.0e-2", "5E-1"])
+def test_numbers_may_be_written_as_people_write_them(tmp_path, written):
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"points: /a\nmax_extrapolation_s: {written}\n")
+    assert load_rig(file).max_extrapolation_s == 0.5

@@ -13,6 +13,7 @@ from effocc_ros.frame import NUSCENES_CAMERAS
 from effocc_ros.rig import load_rig, rig_names
 from effocc_ros.rig_check import BagContents, bag_contents, best_rig, problems
 from effocc_ros.rig_draft import draft_rig
+from effocc_ros.rig_guess import guess
 
 PARENTS = {"base_link": "odom", "odom": "map", "CAM_FRONT": "base_link"}
 ODD = {
@@ -93,6 +94,39 @@ def test_a_drafted_rig_fits_its_bag(tmp_path):
 def test_a_bag_without_sensors_makes_no_rig():
     with pytest.raises(InputError, match="found topics of std_msgs/msg/String"):
         draft_rig(BagContents({"/chatter": "std_msgs/msg/String"}, {}, {}), "chat")
+
+
+@pytest.mark.parametrize(
+    "topics",
+    [
+        {"/LIDAR_TOP"},
+        {f"/CAM_FRONT/{what}" for what in ("image_rect_compressed", "camera_info")},
+        {"/LIDAR_TOP", "/velodyne_points"},
+        {"/LIDAR_TOP", "/camera/front/image_raw"},
+    ],
+    ids=["lidar", "camera", "two_lidars", "camera_without_info"],
+)
+def test_check_and_process_decide_alike(tmp_path, capsys, topics):
+    bag = make_toy_bag(tmp_path / "whole", 2)
+    with BagReader(bag) as reader, BagWriter(tmp_path / "part") as writer:
+        for message in reader.recorded():
+            for topic in topics | {"/tf", "/tf_static"}:
+                same = topic == message.topic
+                other = topic == "/velodyne_points" and message.topic == "/LIDAR_TOP"
+                if same or other:
+                    writer.write_raw(topic, message.msgtype, message.raw, message.log_time)
+    part = str(tmp_path / "part")
+    with BagReader(part) as reader:
+        contents = bag_contents(reader)
+    try:
+        preset = guess(contents, part).rig.name in rig_names()
+    except InputError:
+        preset = False
+    out = ["--out", str(tmp_path / "rig.yaml")]
+    assert main(["rig", "check", part, *out]) == (0 if preset else 1)
+    said = capsys.readouterr().out
+    assert ("rig nuscenes fits" in said) == preset
+    assert (tmp_path / "rig.yaml").exists() != preset
 
 
 def test_the_verb_tells_the_rig_and_drafts_one_where_none_fits(tmp_path, capsys, monkeypatch):

@@ -12,6 +12,9 @@ from effocc_ros.plain_files import read_yaml
 PART = re.compile(r"(.*?)(?:_(\d+))?(\.mcap|\.db3)(\.zstd)?")
 """How rosbag2 names the parts of a recording: its own name, their number, their kind."""
 
+ZSTD = ".zstd"
+"""Suffix of a storage file that is packed as a whole."""
+
 MOST_METADATA = 4 << 20
 """Bytes of a metadata.yaml: ten thousand topics or parts."""
 
@@ -66,7 +69,13 @@ def _located(folder: Path, name: str) -> Path:
     parts = PurePosixPath(name)
     outside = parts.is_absolute() or ".." in parts.parts
     direct = folder / name
-    return direct if direct.is_file() and not outside else folder / parts.name
+    if direct.is_file() and not outside:
+        return direct
+    # Files are packed and unpacked by hand, and the list stays as it was.
+    other = name[: -len(ZSTD)] if name.endswith(ZSTD) else name + ZSTD
+    file = folder / parts.name
+    twin = folder / PurePosixPath(other).name
+    return twin if twin.is_file() and not file.is_file() else file
 
 
 def _listed(metadata: Path) -> tuple[list[str], int | None]:

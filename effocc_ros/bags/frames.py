@@ -74,6 +74,6 @@ def _triggers(
     feeders = fed.feeders(stream)
     for message in bag.messages([topic for topic in feeders if topic in bag.topics]):
         now = message.moment / NANOSECONDS
-        feeders[message.topic](message.decode(), now, message.log_time / NANOSECONDS)
+        feeders[message.topic](message.decode(), now, message.arrival / NANOSECONDS)
         yield from ((stream, each) for each in stream.poll(now) if each.stamp in stamps)
     yield from ((stream, each) for each in stream.flush() if each.stamp in stamps)

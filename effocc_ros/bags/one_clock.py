@@ -10,7 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from effocc_ros.stamps import NANOSECONDS
 from effocc_ros.stream.trigger import JUMP_BACK
+
+LATE = 10 * NANOSECONDS
+"""Recorders log no message later than that."""
 
 
 def by_one_clock(
@@ -37,6 +41,29 @@ def by_one_clock(
         if clock is not main and together:
             shifted[clock] += round(ahead - np.median(stamps[clock] - log_times[clock]))
     return shifted
+
+
+def arrivals(
+    moments: NDArray[np.int64], log_times: NDArray[np.int64], topics: Sequence[NDArray[np.intp]]
+) -> NDArray[np.int64]:
+    """Return when messages came, by log time unless that cannot be: then when they are used.
+
+    A topic that was made or converted afterwards may have been logged on another day, with stamps
+    of the drive.
+
+    Args:
+        moments: When each message was made, nanoseconds of the clock of the stamps.
+        log_times: When each was recorded.
+        topics: The places of the messages of each topic that has stamps.
+    """
+    came = log_times.copy()
+    if topics:
+        at = np.concatenate(topics)
+        apart, usual = log_times[at] - moments[at], np.median(log_times[at] - moments[at])
+        duration = int(np.ptp(moments[at]))
+        absurd = at[np.abs(apart - usual) > max(duration, LATE)]
+        came[absurd] = moments[absurd] + round(usual)
+    return came
 
 
 def _clocks(

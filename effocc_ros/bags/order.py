@@ -14,18 +14,22 @@ clock begins anew, as of a simulation that was reset, has two moments of the sam
 is used in the order of recording.
 """
 
+import logging
 import struct
 from collections.abc import Callable, Iterable
 from itertools import pairwise
+from statistics import median_high
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from effocc_ros.bags.one_clock import by_one_clock
+from effocc_ros.bags.one_clock import arrivals, by_one_clock
 from effocc_ros.errors import InputError
 from effocc_ros.stamps import NANOSECONDS
 from effocc_ros.stream.trigger import JUMP_BACK
+
+logger = logging.getLogger(__name__)
 
 TF = "tf2_msgs/msg/TFMessage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
@@ -57,8 +61,8 @@ def order_of_use(
     rows: Rows,
     named: Callable[[int, int], tuple[str, str]],
     message: Callable[..., Any],
-) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-    """Return the places of rows in the order of use, and the moment of each.
+) -> tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the places of rows in the order of use, the moment of each, and when it came.
 
     Moments, nanoseconds, never go back, unless the recording's own clock does: they are the clock
     by which a stream waits.
@@ -88,10 +92,17 @@ def order_of_use(
         at for (name, kind), at in places.items() if kind in STAMPED and not is_static(name)
     ]
     times, lead = by_one_clock(stamps, rows["log_time"], stamped), LEAD
-    if any(
-        begins_anew(_recorded(stamps, rows, places[each])) for each in places if each[1] in SENSORS
-    ):
+    recorded = [_recorded(stamps, rows, places[each]) for each in places if each[1] in SENSORS]
+    steps = [set_back(each) for each in recorded]
+    if steps and all(steps):
+        logger.warning(
+            "stamps of all sensors go back by %.2f s within the recording, as of a clock that was "
+            "set back: messages of that time are there twice, and used as they were recorded",
+            max(steps) / NANOSECONDS,
+        )
+    if any(begins_anew(each) for each in recorded) or (steps and all(steps)):
         times, lead = rows["log_time"].copy(), 0
+    came = arrivals(times, rows["log_time"], stamped)
     group = np.full(len(rows), REST)
     for (name, msgtype), at in places.items():
         ordered = at[np.argsort(times[at], kind="stable")]
@@ -105,7 +116,7 @@ def order_of_use(
             times[at] -= lead
     times[group < REST] = times[group == REST].min(initial=times.min(initial=0))
     order = np.lexsort((rows["log_time"], times, group))
-    return order, times[order]
+    return order, times[order], came[order]
 
 
 def is_static(topic: str) -> bool:
@@ -132,6 +143,23 @@ def begins_anew(stamps: NDArray[np.int64]) -> bool:
     return any(first[1] - second[0] > JUMP_BACK for first, second in pairwise(laps))
 
 
+def set_back(stamps: NDArray[np.int64]) -> int:
+    """Return the nanoseconds by which a sensor's clock was set back; 0 where it was not.
+
+    More than a second is a new beginning. Single messages that come late are nothing of the kind.
+
+    Args:
+        stamps: Of one sensor, nanoseconds, in the order of recording.
+    """
+    if len(stamps) < 3:
+        return 0
+    depths = np.maximum.accumulate(stamps) - stamps
+    if depths.max() > JUMP_BACK or (np.diff(stamps) < 0).mean() > MOST_BACK:
+        return 0
+    together = np.append((depths[1:] > 0) & (depths[:-1] > 0), False)
+    return int(depths[together].max(initial=0))
+
+
 def _places(
     rows: Rows, kinds: dict[tuple[int, int], tuple[str, str]]
 ) -> dict[tuple[str, str], NDArray[np.intp]]:
@@ -147,21 +175,27 @@ def _recorded(stamps: NDArray[np.int64], rows: Rows, at: NDArray[np.intp]) -> ND
     return stamps[at[np.argsort(rows["log_time"][at], kind="stable")]]
 
 
-def _header_stamp(raw: bytes, otherwise: int, at: int = 4) -> int:
-    """Read the stamp of a message that begins with a header, or of its first part."""
-    if len(raw) < at + 8:
+def _header_stamp(raw: bytes, otherwise: int) -> int:
+    """Read the stamp of a message that begins with a header."""
+    if len(raw) < 12:
         return otherwise
-    seconds, nanoseconds = struct.unpack_from("<iI" if raw[1] & 1 else ">iI", raw, at)
+    seconds, nanoseconds = struct.unpack_from("<iI" if raw[1] & 1 else ">iI", raw, 4)
     return seconds * NANOSECONDS + nanoseconds
 
 
 def _poses(message: Any, log_time: int) -> tuple[int, tuple[str, ...]]:
-    """Return the stamp of a TFMessage's first transform and the frames that it places."""
+    """Return the stamp of a TFMessage's transforms and the frames that these place.
+
+    Some may be stale, as those of joints that never move: it is the one in the middle.
+    """
     try:
         transforms = message.decode().transforms
     except InputError:
         return log_time, ()
-    stamp = _header_stamp(message.raw, log_time, at=8)
+    stamps = [
+        each.header.stamp.sec * NANOSECONDS + each.header.stamp.nanosec for each in transforms
+    ]
+    stamp = median_high(stamps) if stamps else log_time
     return stamp, tuple(each.child_frame_id for each in transforms)
 
 

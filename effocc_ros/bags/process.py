@@ -190,7 +190,7 @@ class _Run:
             self.undecodable[f"{message.topic}.{error.reason}"] += 1
             self._on_problem(Problem(message.topic, error.reason, str(error)))
         else:
-            arrived = message.log_time / NANOSECONDS
+            arrived = message.arrival / NANOSECONDS
             self._feeders[message.topic](decoded, message.moment / NANOSECONDS, arrived)
 
     def _frames(self, triggers: list, logged: int) -> None:

@@ -21,7 +21,7 @@ from effocc_ros.bags.order import order_of_use
 from effocc_ros.bags.parts import damaged, open_part
 from effocc_ros.bags.siblings import latched_part
 from effocc_ros.bags.storage import CDR, INDEX, Entry, Storage, StoredTopic
-from effocc_ros.bags.storage_files import foreign_bag
+from effocc_ros.bags.storage_files import NOTHING_SAVED, foreign_bag
 from effocc_ros.bags.typestore import bag_typestore, base_typestore, full_name
 from effocc_ros.bags.unpacking import ZSTD_MAGIC, unpack_message
 from effocc_ros.errors import InputError
@@ -64,6 +64,7 @@ class BagMessage:
         log_time: When it was recorded, nanoseconds since the epoch.
         raw: Its serialised form (CDR with the 4-byte header), ready to be published.
         moment: When it is used, nanoseconds: by the clock that its order follows.
+        arrival: When it came, nanoseconds: its log time, unless that is of another day.
     """
 
     topic: str
@@ -71,6 +72,7 @@ class BagMessage:
     log_time: int
     raw: bytes = field(repr=False)
     moment: int
+    arrival: int
     _bag: "BagReader" = field(repr=False, compare=False)
 
     def decode(self) -> Any:
@@ -178,8 +180,8 @@ class BagReader:
             InputError: A topic is not in the bag, or its bytes are damaged.
         """
         rows = self._chosen(topics, np.concatenate([self._rows, self._latched]))
-        order, moments = order_of_use(rows, self._named, self._message)
-        return self._read(rows[order], moments)
+        order, *times = order_of_use(rows, self._named, self._message)
+        return self._read(rows[order], *times)
 
     def recorded(
         self,
@@ -203,7 +205,7 @@ class BagReader:
         if stop is not None:
             rows = rows[rows["log_time"] < stop]
         rows = rows[np.argsort(rows["log_time"], kind="stable")]
-        return self._read(rows, rows["log_time"])
+        return self._read(rows, rows["log_time"], rows["log_time"])
 
     def decode(self, message: BagMessage) -> Any:
         """Return the message with its fields; see ``BagMessage.decode``."""
@@ -254,14 +256,15 @@ class BagReader:
         stored = self._parts[part].topics[topic]
         return stored.name, full_name(stored.msgtype)
 
-    def _read(self, rows: NDArray, moments: NDArray) -> Iterator[BagMessage]:
+    def _read(self, rows: NDArray, *times: NDArray) -> Iterator[BagMessage]:
         for start in range(0, len(rows), 1000):
             some = slice(start, start + 1000)
-            for row, moment in zip(rows[some].tolist(), moments[some].tolist(), strict=True):
-                yield self._message(row, moment=moment)
+            columns = (each[some].tolist() for each in (rows, *times))
+            for row, moment, arrival in zip(*columns, strict=True):
+                yield self._message(row, moment=moment, arrival=arrival)
 
     def _message(
-        self, row: tuple[int, ...], most: int | None = None, moment: int = 0
+        self, row: tuple[int, ...], most: int | None = None, moment: int = 0, arrival: int = 0
     ) -> BagMessage:
         """Read the message of a row, or the beginning of it."""
         part, entry = self._parts[row[0]], Entry(*row[1:])
@@ -274,7 +277,7 @@ class BagReader:
         except Exception as error:  # sqlite3 raises whatever the bytes lead it to
             raise damaged(self.path, part.name, error) from error
         name, msgtype = self._named(row[0], entry.topic)
-        return BagMessage(name, msgtype, entry.log_time, raw, moment, self)
+        return BagMessage(name, msgtype, entry.log_time, raw, moment, arrival, self)
 
     def _check_foreign(self) -> None:
         """Refuse a bag in which nothing is serialised as ROS 2 does."""
@@ -285,6 +288,16 @@ class BagReader:
 
     def _check_metadata(self, files: BagFiles) -> None:
         count = len(self._rows)
+        if files.unfinished and not count and not self.foreign:
+            names = ", ".join(file.name for file in files.paths)
+            raise InputError(
+                f"bag {self.path}",
+                found=f"no metadata.yaml, and no whole message in {names}, as a recorder that was "
+                "killed at its start leaves it",
+                expected="messages",
+                do=f"Look for another copy; {NOTHING_SAVED}",
+                reason="truncated_bag",
+            )
         if files.unfinished:
             logger.warning(
                 "bag %s has no metadata.yaml, as a killed recorder leaves it: read as far as it "

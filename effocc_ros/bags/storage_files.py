@@ -4,6 +4,7 @@
 import struct
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 from effocc_ros.bags.unpacking import ZSTD_MAGIC
 from effocc_ros.errors import InputError
@@ -11,6 +12,14 @@ from effocc_ros.errors import InputError
 MCAP_MAGIC = b"\x89MCAP0\r\n"
 SQLITE_MAGIC = b"SQLite format 3\x00"
 ROSBAG1_MAGIC = b"#ROSBAG"
+
+RECORD = struct.Struct("<BQ")
+"""Opcode and length before every record of an MCAP file."""
+MESSAGE, CHUNK = 5, 6
+
+NOTHING_SAVED = (
+    "nothing in it can be saved. Record again, and end the recorder with Ctrl-C or SIGTERM"
+)
 
 EXPECTED = "a rosbag2 storage file, MCAP or sqlite3, written by ROS 2"
 
@@ -64,15 +73,29 @@ def _check_mcap(path: Path) -> None:
     size = path.stat().st_size
     with path.open("rb") as file:
         file.seek(max(0, size - len(MCAP_MAGIC)))
-        whole = size > 2 * len(MCAP_MAGIC) and file.read() == MCAP_MAGIC
-    if not whole:
-        raise InputError(
-            f"bag {path}",
-            found=f"an MCAP file of {size} bytes without its end, as a crash leaves it",
-            expected="a file that was closed",
-            do=f"Save what is in it: mcap recover {path.name} -o recovered.mcap",
-            reason="truncated_bag",
-        )
+        if size > 2 * len(MCAP_MAGIC) and file.read() == MCAP_MAGIC:
+            return
+        saved = _has_messages(file, size)
+    advice = f"Save what is in it: mcap recover {path.name} -o recovered.mcap"
+    raise InputError(
+        f"bag {path}",
+        found=f"an MCAP file of {size} bytes without its end, as a crash leaves it",
+        expected="a file that was closed",
+        do=advice if saved else f"It ends before its first messages are whole: {NOTHING_SAVED}",
+        reason="truncated_bag",
+    )
+
+
+def _has_messages(file: BinaryIO, size: int) -> bool:
+    """Return whether at least one message, or chunk of them, is whole in an MCAP file."""
+    place = len(MCAP_MAGIC)
+    while place + RECORD.size <= size:
+        file.seek(place)
+        opcode, length = RECORD.unpack(file.read(RECORD.size))
+        place += RECORD.size + length
+        if opcode in (MESSAGE, CHUNK) and place <= size:
+            return True
+    return False
 
 
 def foreign_bag(path: Path, topics: Mapping[str, str], kinds: Collection[str]) -> InputError:

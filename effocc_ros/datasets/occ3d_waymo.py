@@ -128,7 +128,7 @@ class Occ3dWaymoDataset(Dataset[Sample]):
         path = self.files[index]
         scene, frame = int(path.parent.name), int(path.name[:3])
         name = f"{self._first_digit}{scene:03d}{frame:03d}"
-        labeled = path.parent.name in self._labeled
+        labeled = self.is_labeled(index)
         return Sample(
             token=name,
             scene=path.parent.name,
@@ -137,6 +137,10 @@ class Occ3dWaymoDataset(Dataset[Sample]):
             truth=read_labels(path) if labeled else None,
             space=SPACE,
         )
+
+    def is_labeled(self, index: int) -> bool:
+        """Return whether the label budget shows this sample's labels."""
+        return self.files[index].parent.name in self._labeled
 
     def files_of(self, index: int) -> list[Path]:
         """Return the files that a sample cannot be read without."""

@@ -18,7 +18,8 @@ from effocc_ros.stream.camera_view import CameraModel, CameraView, filed_model
 from effocc_ros.stream.config import StreamConfig
 from effocc_ros.stream.headers import no_frame_id
 from effocc_ros.stream.images import Fallback, ImageDecoder
-from effocc_ros.stream.report import Problem
+from effocc_ros.stream.mounts import looks_up, mounting, optical_frame
+from effocc_ros.stream.report import Problem, Remark
 from effocc_ros.stream.sweep_buffer import RawSweep, SweepBuffer
 from effocc_ros.stream.synchronizer import Trigger
 from effocc_ros.stream.transform_buffer import TransformBuffer
@@ -105,7 +106,9 @@ class Assembler:
         problems, cameras, sweeps = [], [], ()
         for name, (stamp, message) in trigger.images.items():
             try:
-                cameras.append(self._locate_camera(name, stamp, message, still))
+                camera, model, remarks = self._locate_camera(name, stamp, message, still)
+                cameras.append((camera, model))
+                problems += [Problem.of_remark(name, remark) for remark in remarks]
             except InputError as error:
                 problems.append(Problem.of(name, error))
         lidar, reference = trigger.sensor, trigger.reference
@@ -197,19 +200,24 @@ class Assembler:
 
     def _locate_camera(
         self, name: str, stamp: int, message: Any, still: bool
-    ) -> tuple[Camera, CameraModel]:
+    ) -> tuple[Camera, CameraModel, list[Remark]]:
         model = self._model(name, stamp)
-        frame_id = message.header.frame_id.lstrip("/") or model.frame_id
+        frame_id, remarks = optical_frame(
+            self._transforms,
+            self.config.base_frame,
+            message.header.frame_id.lstrip("/"),
+            model.frame_id,
+        )
+        pose = self._sensor2ego(name, stamp, frame_id)
         camera = Camera(
             name=name,
             image=message,
             intrinsics=model.intrinsics,
-            sensor2ego=self._sensor2ego(name, stamp, frame_id)
-            @ self._in_frame(name, model, stamp),
+            sensor2ego=pose @ self._in_frame(name, model, stamp),
             ego2global=self._ego2global(stamp, still),
             stamp=stamp,
         )
-        return camera, model
+        return camera, model, remarks + looks_up(pose, frame_id)
 
     def _in_frame(self, name: str, model: CameraModel, stamp: int) -> NDArray[np.float64]:
         """Return the pose of a camera's rectified images in its tf frame."""
@@ -242,7 +250,7 @@ class Assembler:
             return known.sensor2base
         if not frame_id:
             raise no_frame_id(name)
-        return self._transforms.mounting(self.config.base_frame, frame_id, stamp)
+        return mounting(self._transforms, self.config.base_frame, frame_id, stamp)
 
     def _ego2global(self, stamp: int, still: bool = False) -> NDArray[np.float64]:
         if still or not self.config.fixed_frame:

@@ -21,6 +21,15 @@ ASTRAY = 10.0
 UNDECIDED = 3.0
 """Seconds for which an input that came may still decide between two that disagree."""
 
+GAPS = {
+    18: "GPS time is ahead of UTC",
+    19: "TAI, the time of PTP, is ahead of GPS time",
+    37: "TAI, the time of PTP, is ahead of UTC",
+}
+"""Whole seconds between the time scales of sensors, since 2017."""
+
+HOUR = 3600.0
+
 SINCE_BOOT = 1e9
 """Seconds: stamps below are no dates of this century but count from a start."""
 
@@ -83,15 +92,15 @@ class ClockWatch:
         clock.arrivals.append(arrived)
         clock.lags.append(arrived - stamp / NANOSECONDS)
         remarks = {}
-        for name in {source, *self._unjudged} if clock.known else ():
-            if self._clocks[name].known:
+        for name in {source, *self._unjudged}:
+            if self._clocks[name].lags:
                 remarks |= self._judge(name)
         return remarks
 
     def _judge(self, source: str) -> dict[str, Remark]:
         clock = self._clocks[source]
         usual = self._usual(clock)
-        if usual is None:
+        if usual is None or not (clock.known or _counts_from_boot(clock, usual)):
             self._unjudged.add(source)
             return {}
         self._unjudged.discard(source)
@@ -127,7 +136,8 @@ class ClockWatch:
             since -= UNDECIDED
         lags, undecided = [], False
         for each in self._clocks.values():
-            if each.known and each.arrivals[-1] >= since and each.spread < ASTRAY:
+            enough = each.known or not clock.known
+            if each.arrivals and enough and each.arrivals[-1] >= since and each.spread < ASTRAY:
                 lags.append(each.lag)
             elif each.arrivals and now - each.arrivals[-1] < UNDECIDED:
                 undecided = True
@@ -139,6 +149,23 @@ class ClockWatch:
         if undecided and any(len(each) == len(best) and each != best for each in groups):
             return None
         return median(best)
+
+
+def _counts_from_boot(clock: _Clock, usual: float) -> bool:
+    """Return whether stamps count from a start beside dates: one message of each tells."""
+    seconds = clock.last / NANOSECONDS
+    return seconds < SINCE_BOOT < seconds + clock.lag - usual
+
+
+def _known_gap(seconds: float) -> str:
+    """Say where the distance between two clocks may come from; nothing where that is unknown."""
+    for gap, reason in GAPS.items():
+        if abs(seconds - gap) < DIFFERENT:
+            return f"{gap} s is what {reason}. "
+    hours = seconds / HOUR
+    if 0.5 < hours < 14.5 and abs(2 * hours - round(2 * hours)) * HOUR < 4.0:
+        return f"{round(2 * hours) / 2:g} hours may be local time in place of UTC. "
+    return ""
 
 
 def _remark(source: str, ahead: float, stamp: int) -> Remark:
@@ -154,7 +181,8 @@ def _remark(source: str, ahead: float, stamp: int) -> Remark:
         advice = f", whose clocks count from a start; expected one clock for all. {driver}"
     else:
         advice = (
-            f"{late}; expected one clock for all. Synchronise them (PTP, chrony), or add "
+            f"{late}; expected one clock for all. {_known_gap(abs(ahead))}Synchronise them (PTP, "
+            "chrony), or add "
             f"{-ahead:.6g} s to these stamps (clock_offset_s in the rig)."
         )
     found = f"stamps ({seconds:.3f} s) {far} {side} those of the other inputs as they come"

@@ -10,18 +10,13 @@ from numpy.typing import NDArray
 from effocc_ros.errors import InputError
 from effocc_ros.stream.intensity import IntensityRange
 from effocc_ros.stream.report import Remark
+from effocc_ros.stream.returns import AT_SENSOR, OUT_OF_RANGE, find_returns
 
 KINDS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
 """PointField datatype -> numpy type."""
 
-INTENSITY_NAMES = ("intensity", "i", "reflectivity")
+INTENSITY_NAMES = ("intensity", "i", "intensities", "remission", "reflectivity", "reflectance")
 """Names of the intensity, the preferred one first."""
-
-AT_SENSOR, OUT_OF_RANGE = 1e-6, 1e3
-"""Metres. What lies nearer or further in x, y and z is no return, but a code for none.
-
-Points of nuScenes come as near as 7e-6 m, and networks saw them in training.
-"""
 
 
 @dataclass(frozen=True)
@@ -85,58 +80,24 @@ class CloudReader:
                 points[:, place] = columns[name]
             if stretched:
                 points[:, 4] = np.nan_to_num(columns["elongation"], posinf=0.0, neginf=0.0)
-        kept, not_finite, no_return = _returns(points, source)
+        found = find_returns(points, source)
         intensity = [columns[name] for name in names]
-        if kept is not None:
-            points = points.take(kept, axis=0)
-            intensity = [each.take(kept) for each in intensity]
+        if found.kept is not None:
+            points = points.take(found.kept, axis=0)
+            intensity = [each.take(found.kept) for each in intensity]
+        if not names:
+            remarks.append(_no_intensity(fields, source))
         points[:, 3], learned = self._intensity.scaled(intensity, learn)
-        left_out = _left_out(source, count, not_finite, no_return)
-        return DecodedCloud(points, not_finite, no_return, (*remarks, *left_out, *learned))
+        remarks += [*found.remarks, *learned]
+        return DecodedCloud(points, found.not_finite, found.no_return, tuple(remarks))
 
 
-def decode_cloud(message: Any, source: str, intensity_scale: float = 1.0) -> DecodedCloud:
-    """Read one cloud by itself; as :meth:`CloudReader.read`.
-
-    Raises:
-        InputError: It cannot be used.
-    """
-    return CloudReader(source, intensity_scale).read(message)
-
-
-def _returns(points: NDArray, source: str) -> tuple[NDArray[np.intp] | None, int, int]:
-    """Return which points are returns (None: all), and how many are not, for either reason."""
-    x, y, z = np.abs(points[:, :3].T)
-    furthest = np.maximum(np.maximum(x, y, out=x), z, out=x)  # keeps NaN
-    kept = (furthest > AT_SENSOR) & (furthest < OUT_OF_RANGE)
-    lost = len(points) - int(np.count_nonzero(kept))
-    if not lost:
-        return None, 0, 0
-    not_finite = len(points) - int(np.count_nonzero(np.isfinite(furthest)))
-    if lost < len(points):
-        return np.flatnonzero(kept), not_finite, lost - not_finite
-    if not_finite == lost:
-        raise _bad(source, f"{lost} points, none of them finite", "finite x, y, z", "nan_cloud")
-    found = f"{lost} points, all at the sensor itself, out of range or not finite"
-    raise _bad(source, found, "at least one return", "no_returns")
-
-
-def _left_out(source: str, count: int, not_finite: int, no_return: int) -> list[Remark]:
-    remarks = []
-    if not_finite:
-        text = (
-            f"cloud of {source}: found {not_finite} points that are not finite; expected numbers. "
-            "They are left out, the others are used."
-        )
-        remarks.append(Remark("nan_points", text))
-    if no_return:
-        text = (
-            f"cloud of {source}: found {no_return} of {count} points at the sensor itself or more "
-            f"than {OUT_OF_RANGE:g} m away, as rays without a return; expected points on things. "
-            "They are left out, the others are used."
-        )
-        remarks.append(Remark("no_return", text))
-    return remarks
+def _no_intensity(fields: dict, source: str) -> Remark:
+    text = (
+        f"cloud of {source}: found fields {', '.join(fields)}; expected an intensity, which the "
+        "networks were trained with. It is taken as 0: scores will be lower."
+    )
+    return Remark("no_intensity", text)
 
 
 def _no_elongation(fields: dict, source: str) -> Remark:

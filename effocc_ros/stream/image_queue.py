@@ -6,8 +6,10 @@ from itertools import pairwise
 from statistics import median
 from typing import Any
 
+import numpy as np
+
 from effocc_ros.stamps import NANOSECONDS
-from effocc_ros.stream.trigger import DUPLICATE, JUMP_BACK, OUT_OF_ORDER
+from effocc_ros.stream.trigger import DUPLICATE, JUMP_BACK, OUT_OF_ORDER, REPEATED
 
 
 class ImageQueue:
@@ -34,8 +36,9 @@ class ImageQueue:
         """
         if self._images and stamp < self._images[-1][0] - JUMP_BACK:
             self._images.clear()
-        if any(known == stamp for known, _ in self._images):
-            return DUPLICATE
+        for known, image in self._images:
+            if known == stamp:
+                return DUPLICATE if _same_data(image, message) else REPEATED
         late = bool(self._images) and stamp < self._images[-1][0]
         insort(self._images, (stamp, message), key=lambda image: image[0])
         del self._images[:-size]
@@ -60,3 +63,10 @@ class ImageQueue:
         if len(stamps) < 3:
             return 0.0
         return median(after - before for before, after in pairwise(stamps)) / NANOSECONDS
+
+
+def _same_data(one: Any, other: Any) -> bool:
+    one, other = (getattr(message, "data", b"") for message in (one, other))
+    return len(one) == len(other) and np.array_equal(
+        np.frombuffer(one, np.uint8), np.frombuffer(other, np.uint8)
+    )

@@ -4,7 +4,7 @@
 Messages are taken by the names of their fields, so those of rclpy and of rosbags both do.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import cv2
@@ -21,7 +21,7 @@ from effocc_ros.image_bytes import (
     read_header,
     used_bits,
 )
-from effocc_ros.stream.encodings import ENCODINGS, layout, to_rgb, unpack
+from effocc_ros.stream.encodings import ENCODINGS, encoding_of, layout, to_rgb, unpack
 from effocc_ros.stream.report import Remark
 
 Fallback = Callable[[Any], NDArray[np.uint8]]
@@ -60,16 +60,10 @@ def check_image(message: Any, source: str, fallback: Fallback | None = None) -> 
             found = f"{len(message.data)} bytes of '{message.format}' without an end"
             raise _bad(source, found, "a whole JPEG or PNG", "corrupt_image")
         return ()
-    encoding = ENCODINGS.get(message.encoding.lower())
+    encoding = encoding_of(message.encoding)
     if encoding is None:
         if fallback is None:
-            raise InputError(
-                f"image of {source}",
-                found=f"encoding '{message.encoding}'",
-                expected=f"one of {', '.join(sorted(ENCODINGS))}",
-                do="Convert it upstream, with image_proc for example",
-                reason="unknown_encoding",
-            )
+            raise _unknown(source, f"encoding '{message.encoding}'", ENCODINGS)
         return ()
     known = layout(message, encoding)
     row = message.width * encoding.pixel_bytes
@@ -118,7 +112,7 @@ class ImageDecoder:
         """
         if is_compressed(message):
             return self._decompress(message, source)
-        encoding = ENCODINGS.get(message.encoding.lower())
+        encoding = encoding_of(message.encoding)
         if encoding is None:
             return _by_fallback(message, source, self._fallback)
         samples = unpack(message, encoding, *layout(message, encoding))
@@ -141,7 +135,7 @@ class ImageDecoder:
             found = f"{len(data)} bytes of '{message.format}' that cannot be decoded"
             raise _bad(source, found, f"{KINDS} that is whole", "corrupt_image")
         before, _, after = message.format.lower().partition(";")
-        encoding = ENCODINGS.get(before.strip()) if after else None
+        encoding = encoding_of(before) if after else None
         if pixels.ndim == 3:
             # Publishers of old gave RGB to an encoder that takes it for BGR, and said so.
             swapped = encoding is not None and "compressed rgb" in after
@@ -161,16 +155,6 @@ class ImageDecoder:
         return eight_bits(pixels, self._bits[source])
 
 
-def decode_image(message: Any, source: str, fallback: Fallback | None = None) -> NDArray[np.uint8]:
-    """Check and decode one image by itself; as :meth:`ImageDecoder.decode`.
-
-    Raises:
-        InputError: The picture cannot be decoded.
-    """
-    check_image(message, source, fallback)
-    return ImageDecoder(fallback).decode(message, source)
-
-
 def _header(message: Any, source: str) -> ImageHeader:
     """Read a CompressedImage's header.
 
@@ -183,6 +167,10 @@ def _header(message: Any, source: str) -> ImageHeader:
     if any(kind in form for kind in VIDEO):
         expected = f"{KINDS} in every message; no part of a video can be decoded by itself"
         raise _bad(source, f"'{message.format}'", expected, "video_stream")
+    before = form.partition(";")[0]
+    if "bayer" in before and encoding_of(before) is None:
+        mosaics = [name for name in ENCODINGS if "bayer" in name]
+        raise _unknown(source, f"'{message.format}', a mosaic", mosaics)
     header = read_header(memoryview(message.data))
     if header is None:
         found = f"{count} bytes of '{message.format}' without an end or a header"
@@ -200,6 +188,16 @@ def _by_fallback(message: Any, source: str, fallback: Fallback) -> NDArray[np.ui
         found = f"encoding '{message.encoding}' ({error})"
         known = "one that cv_bridge turns into rgb8"
         raise _bad(source, found, known, "unknown_encoding") from error
+
+
+def _unknown(source: str, found: str, known: Iterable[str]) -> InputError:
+    return InputError(
+        f"image of {source}",
+        found=found,
+        expected=f"one of {', '.join(sorted(known))}",
+        do="Convert it upstream, with image_proc for example",
+        reason="unknown_encoding",
+    )
 
 
 def _bad(source: str, found: str, expected: str, reason: str) -> InputError:

@@ -81,6 +81,12 @@ class InputWatch:
             facts["frame_id"] = message.header.frame_id
         return self._changes.note(name, **facts)
 
+    def note_calibration(self, name: str, message: Any) -> list[Remark]:
+        """Return what to say of a CameraInfo that changes to and fro: it may be of two cameras."""
+        text = ", ".join(f"{value:.6g}" for value in (*message.k, *message.d))
+        remarks = self._changes.note(name, calibration=f"{message.header.frame_id}: {text}")
+        return [remark for remark in remarks if remark.reason == "calibration_alternates"]
+
     def matched(self, name: str, distance: int) -> None:
         """Note how far, in nanoseconds, an image lay from where it was expected."""
         self._counters[name].matched(distance)

@@ -47,6 +47,8 @@ class IntensityRange:
         if not columns:
             return 0.0, []
         chosen = columns[learn and self._calibrated and len(columns) > 1]
+        if chosen.dtype == np.int8:
+            chosen = chosen.view(np.uint8)  # 0..255 in a type of the wrong name
         with np.errstate(over="ignore", invalid="ignore"):  # bytes may be any number
             values = np.array(chosen, np.float32)
             finite = np.isfinite(values.sum())
@@ -60,10 +62,11 @@ class IntensityRange:
                 self._calibrated = True
                 self._top = self._said = WANTED
                 return other.astype(np.float32), [self._remark("reflectivity is used instead")]
+        below = self._below_zero(values)
         if self._top != WANTED and values.any():
             np.clip(values, 0.0, self._top, out=values)
             values *= np.float32(WANTED / self._top)
-        remarks = []
+        remarks = below
         if self._top != self._said and values.any():
             self._said = self._top
             remarks.append(self._remark(f"scaled by {WANTED / self._top:.4g}"))
@@ -83,6 +86,19 @@ class IntensityRange:
         usual = float(np.partition(values, -1 - allowed)[-1 - allowed])
         self._top = next((top for top in TOPS if usual <= top), usual)
         return True
+
+    def _below_zero(self, values: NDArray) -> list[Remark]:
+        """Take what is negative as 0, and say so."""
+        low = float(values.min(initial=0.0))
+        if low >= 0:
+            return []
+        np.maximum(values, 0.0, out=values)
+        text = (
+            f"intensity of {self._source}: found values down to {low:g}; expected 0 to 255, as "
+            "the networks are trained on. Negative ones are taken as 0: decibels or the like must "
+            "be converted first."
+        )
+        return [Remark("negative_intensity", text)]
 
     def _remark(self, done: str) -> Remark:
         text = (

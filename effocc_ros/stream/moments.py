@@ -106,6 +106,7 @@ class Moments:
             now, lambda trigger: self._readiness(trigger, now), silent
         )
         lost, self._synchronizer.without_tf = self._synchronizer.without_tf, None
+        triggers = [trigger for trigger in triggers if not self._astray(trigger)]
         return triggers, None if lost is None else self._poses.obstacle(lost.stamp)
 
     def reconfigure(self, config: StreamConfig) -> int:
@@ -145,6 +146,13 @@ class Moments:
 
     def _gone(self, name: str, now: float) -> bool:
         return self._inputs.gone(name, self.reference, now)
+
+    def _astray(self, trigger: Trigger) -> bool:
+        """Return whether a moment is none, by a clock that has turned out to be another one."""
+        sensor = trigger.sensor
+        astray = sensor not in ("", self.reference) and self._inputs.useless(sensor)
+        self._synchronizer.drops["other_clock"] += astray
+        return astray
 
     def _readiness(self, trigger: Trigger, now: float) -> Readiness:
         state = self._poses.readiness(trigger, lambda edge: self._gone(edge, now))

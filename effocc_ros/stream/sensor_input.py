@@ -16,13 +16,17 @@ from effocc_ros.stream.moments import Moments
 from effocc_ros.stream.report import Problem, Remark
 from effocc_ros.stream.sensor_poses import SensorPoses
 from effocc_ros.stream.sweep_buffer import RawSweep
-from effocc_ros.stream.trigger import DUPLICATE, OUT_OF_ORDER
+from effocc_ros.stream.trigger import DUPLICATE, OUT_OF_ORDER, REPEATED
 
 IGNORED = {
-    DUPLICATE: "{}: found a message of a stamp that came before; expected each once. It is "
-    "ignored. Look for a second publisher, a relay, or a bag recorded twice.",
+    DUPLICATE: "{}: found a message that came before; expected each once. It is ignored. Look for "
+    "a second publisher, a relay, or a bag recorded twice.",
+    REPEATED: "{}: found other data under a stamp that came before; expected a stamp of its own "
+    "for each message. It is ignored. Look for a second sensor on the topic, a clock that was set "
+    "back, or a driver that sends a sweep in parts.",
     OUT_OF_ORDER: "{}: found a message older than the one before it; expected stamps that rise. "
-    "It makes no frame. Look at the transport, or for a second publisher.",
+    "It makes no frame. Look at the transport, for a second publisher, or for a clock that was "
+    "set back.",
 }
 """What to say, once, of messages that make no frame."""
 
@@ -99,11 +103,12 @@ class SensorInput:
                 rectified = self._config.is_rectified(camera)
                 offset = self._inputs.offset(camera)
                 model = self._models.add(camera, message, rectified, offset)
+                said = [] if model is None else self._inputs.note_calibration(camera, message)
         except InputError as error:
             self._complaints.error(camera, error)
             return
         if model is not None:
-            self._complaints.remark(camera, model.remarks)
+            self._complaints.remark(camera, [*model.remarks, *said])
 
     def add_points(self, lidar: str, message: Any, now: float, arrived: float) -> bool:
         """Add a PointCloud2; return whether it can be used."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from effocc_ros.errors import InputError
 from effocc_ros.frame import Frame
+from effocc_ros.stamps import NANOSECONDS
 from effocc_ros.stream.assembler import Assembler
 from effocc_ros.stream.complaints import Complaints
 from effocc_ros.stream.config import StreamConfig
@@ -31,6 +32,7 @@ from effocc_ros.stream.report import (
 )
 from effocc_ros.stream.sensor_input import SensorInput
 from effocc_ros.stream.sensor_poses import SensorPoses
+from effocc_ros.stream.shared_topics import SharedTopics
 from effocc_ros.stream.sweep_buffer import SweepBuffer
 from effocc_ros.stream.transform_buffer import TransformBuffer
 from effocc_ros.stream.transform_input import TransformInput
@@ -59,6 +61,7 @@ class Stream:
         fallback: Fallback | None = None,
     ):
         self.config = config
+        self._shared = SharedTopics()
         self._complaints = Complaints(on_problem)
         self._lock = threading.Lock()
         self._inputs = InputWatch(config)
@@ -110,7 +113,7 @@ class Stream:
             False where the message cannot be used.
         """
         lidar, arrived = lidar or self.config.lidar, now if arrived is None else arrived
-        return self._sensors.add_points(lidar, message, now, arrived)
+        return self._sensors.add_points(self._whose(lidar, message), message, now, arrived)
 
     def add_transforms(
         self,
@@ -233,13 +236,36 @@ class Stream:
             now; 0 if none was.
         """
         with self._lock:
-            self.config = self._assembler.config = config
-            self._inputs.reconfigure(config)
-            self._sensors.reconfigure(config)
-            for lidar in config.lidars:
-                self._sweeps.setdefault(lidar, SweepBuffer(config.sweeps))
-                self._sweeps[lidar].reconfigure(config.sweeps)
-            return self._moments.reconfigure(config)
+            self.config = config
+            return self._use(self._shared.expanded(config))
+
+    def _use(self, config: StreamConfig) -> int:
+        self._assembler.config = config
+        self._inputs.reconfigure(config)
+        self._sensors.reconfigure(config)
+        for lidar in config.lidars:
+            self._sweeps.setdefault(lidar, SweepBuffer(config.sweeps))
+            self._sweeps[lidar].reconfigure(config.sweeps)
+        return self._moments.reconfigure(config)
+
+    def _placed(self, frame_id: str) -> bool:
+        return self._transforms.connected(self.config.base_frame, frame_id)
+
+    def _whose(self, lidar: str, message: Any) -> str:
+        """Return the LiDAR that a sweep is of, where several publish on one topic."""
+        header, known = message.header, self._sweeps
+        stamp = int(header.stamp.sec) * NANOSECONDS + int(header.stamp.nanosec)
+        with self._lock:
+            period = self._inputs.silence.period(lidar)
+            frame_id = header.frame_id.lstrip("/")
+            name = self._shared.name_of(lidar, frame_id, stamp, period, self._placed)
+            config = self._shared.expanded(self.config)
+            new = not known.keys() >= set(config.lidars)
+            if new:
+                self._use(config)
+        if new:
+            self._complaints.remark(lidar, [self._shared.remark(lidar)])
+        return name
 
     def _missing(self, trigger: Trigger) -> list[Problem]:
         """Return what to say of cameras without an image; a silent one has been told."""

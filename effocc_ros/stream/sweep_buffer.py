@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from effocc_ros.stamps import NANOSECONDS
-from effocc_ros.stream.trigger import DUPLICATE, JUMP_BACK, OUT_OF_ORDER
+from effocc_ros.stream.trigger import DUPLICATE, JUMP_BACK, OUT_OF_ORDER, REPEATED
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,9 @@ class SweepBuffer:
         if newest is not None and sweep.stamp < newest.stamp - JUMP_BACK:
             self._sweeps.clear()
             newest = None
-        if any(sweep.stamp == known.stamp for known in self._sweeps):
-            return DUPLICATE
+        for known in self._sweeps:
+            if known.stamp == sweep.stamp:
+                return DUPLICATE if np.array_equal(known.points, sweep.points) else REPEATED
         self._sweeps.append(sweep)
         return OUT_OF_ORDER if newest is not None and sweep.stamp < newest.stamp else ""
 

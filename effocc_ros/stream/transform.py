@@ -10,6 +10,9 @@ from effocc_ros.errors import InputError
 from effocc_ros.geometry import rigid
 from effocc_ros.stamps import NANOSECONDS
 
+FURTHEST = 1e9
+"""Metres; more than any map's origin is away."""
+
 
 class Transform(NamedTuple):
     """One edge of the tf tree: frames, stamp in nanoseconds, (4, 4) child to parent."""
@@ -54,7 +57,7 @@ def _read(header: Any, child: str, position: Any, rotation: Any) -> Transform:
     quaternion = np.array([rotation.w, rotation.x, rotation.y, rotation.z])
     translation = np.array([position.x, position.y, position.z])
     length = np.linalg.norm(quaternion)
-    if not np.isfinite(translation).all() or not abs(length - 1.0) < 0.1:
+    if not np.abs(translation).max() < FURTHEST or not abs(length - 1.0) < 0.1:
         raise InputError(
             f"tf {parent} <- {child}",
             found=f"quaternion of length {length:.3g}, translation {translation.tolist()}",

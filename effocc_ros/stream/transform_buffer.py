@@ -19,6 +19,7 @@ from effocc_ros.stamps import NANOSECONDS
 from effocc_ros.stream.report import Remark
 from effocc_ros.stream.transform_conflicts import (
     PATIENCE,
+    STATIC_PATIENCE,
     RefusedEdge,
     loop_error,
     two_clocks,
@@ -91,9 +92,11 @@ class TransformBuffer:
         parents = self._edges.get(child, {})
         edge = parents.get(parent)
         if edge is None:
-            self._open_loop(parent, child, pose)
+            self._open_loop(parent, child, pose, static)
         elif static and not edge.static:
-            return None
+            edge.as_static += 1
+            if edge.as_static < STATIC_PATIENCE:
+                return None
         returns = edge is not None and not edge.in_a_row
         if edge is None or edge.static != static:
             edge = TransformEdge(parent, child, static)
@@ -121,8 +124,8 @@ class TransformBuffer:
     def mounting(self, target: str, source: str, stamp: int) -> NDArray[np.float64]:
         """Return the transform between two frames that do not move in each other.
 
-        Some bags tell where a sensor sits only now and then; as it is bolted on, the pose known
-        nearest in time holds, however far it is.
+        Some bags tell where a sensor sits only now and then; as it is bolted on, the first or last
+        pose that is known holds before and after, however far that is.
 
         Raises:
             InputError: A frame is unknown, or the two are not connected.
@@ -163,14 +166,23 @@ class TransformBuffer:
     def _judge(
         self, edge: TransformEdge, rivals: list[TransformEdge], returns: bool
     ) -> Remark | None:
-        """Forget the other parents that nobody repeats; say so where both are repeated."""
+        """Prefer the parent that alone is repeated; say so where several are.
+
+        A dynamic one that nobody repeats is forgotten, a static one need not be repeated.
+        """
         parents = self._edges[edge.child]
         for rival in rivals:
             rival.in_a_row = 0
             patience = PATIENCE * rival.period() or LONE_SECONDS
-            lone = edge.in_a_row > PATIENCE and edge.newest - edge.since > patience * NANOSECONDS
-            if lone and not rival.static and not edge.static:
+            long = edge.static or edge.newest - edge.since > patience * NANOSECONDS
+            if edge.in_a_row <= PATIENCE or not long:
+                continue
+            if not rival.static and not edge.static:
                 del parents[rival.parent]
+                self._paths.clear()
+            elif next(iter(parents)) != edge.parent:
+                parents = {edge.parent: edge} | parents
+                self._edges[edge.child] = parents
                 self._paths.clear()
         fixed = edge.static and any(each.static for each in rivals)
         mixed = edge.static != rivals[0].static and max(edge.received, rivals[0].received) > 1
@@ -178,16 +190,16 @@ class TransformBuffer:
             return None
         return two_parents(edge.child, parents)
 
-    def _open_loop(self, parent: str, child: str, pose: NDArray[np.float64]) -> None:
+    def _open_loop(self, parent: str, child: str, pose: NDArray[np.float64], static: bool) -> None:
         """Refuse an edge that closes a loop, or forget what it contradicts and nobody repeats."""
         key = parent, child
         while (loop := self._way_up(parent, child)) is not None:
             if key not in self._refused and len(self._refused) > MOST_REFUSED:
                 self._refused.clear()
             refused = self._refused.setdefault(key, RefusedEdge(pose))
-            given_up = refused.weakest(loop, pose)
+            given_up = refused.weakest(loop, pose, static)
             if given_up is None:
-                refused.note(loop)
+                refused.note(edge for parents in self._edges.values() for edge in parents.values())
                 raise loop_error(parent, child)
             del self._edges[given_up.child][given_up.parent]
             self._paths.clear()

@@ -13,6 +13,9 @@ from effocc_ros.stream.transform_edge import TransformEdge
 PATIENCE = 3
 """A dynamic edge that nobody repeats gives way to one that contradicts it this often."""
 
+STATIC_PATIENCE = 5
+"""A dynamic edge that is not repeated gives way to itself as static, if that comes this often."""
+
 MOVING = 0.05
 """Metres from which a frame has moved: no static transform is true of it."""
 
@@ -29,26 +32,30 @@ class RefusedEdge:
         self._seen: dict[TransformEdge, tuple[int, int]] = {}
         """Edge -> how often it had come, and this one, when it last came."""
 
-    def note(self, loop: list[TransformEdge]) -> None:
-        """Note that it came once more, and the loop that it would close."""
-        for edge in loop:
+    def note(self, edges: Iterable[TransformEdge]) -> None:
+        """Note that it came once more, and how often all others have come by then.
+
+        It may close loops that are found only once others are open.
+        """
+        for edge in edges:
             if self._seen.get(edge, (0, 0))[0] != edge.received:
                 self._seen[edge] = edge.received, self._count
         self._count += 1
 
     def weakest(
-        self, loop: list[TransformEdge], pose: NDArray[np.float64]
+        self, loop: list[TransformEdge], pose: NDArray[np.float64], static: bool
     ) -> TransformEdge | None:
         """Return the edge of a loop that gives way to this one, None where none does.
 
-        Nobody has repeated it lately; and if it is static, this one moves.
+        Nobody has repeated it lately; and if it is static, this one moves or is static too.
 
         Args:
             loop: Edges that it contradicts.
             pose: (4, 4) of this time.
+            static: Whether this one is.
         """
-        moved = np.linalg.norm(pose[:3, 3] - self._pose[:3, 3]) > MOVING
-        weak = [edge for edge in loop if self._lonely(edge) and (moved or not edge.static)]
+        strong = static or np.linalg.norm(pose[:3, 3] - self._pose[:3, 3]) > MOVING
+        weak = [edge for edge in loop if self._lonely(edge) and (strong or not edge.static)]
         return min(weak, key=lambda edge: edge.static, default=None)
 
     def _lonely(self, edge: TransformEdge) -> bool:

@@ -31,11 +31,12 @@ class TransformEdge:
         in_a_row: How many of them came since the last one that gave the child another parent.
         since: Stamp of the first of these.
         restarts: How often its stamps have jumped back.
+        as_static: How often a dynamic one has come as static since its last message.
     """
 
     def __init__(self, parent: str, child: str, static: bool):
         self.parent, self.child, self.static = parent, child, static
-        self.received = self.in_a_row = self.since = self.restarts = 0
+        self.received = self.in_a_row = self.since = self.restarts = self.as_static = 0
         self._stamps: list[int] = []
         self._poses: dict[int, NDArray[np.float64]] = {}
 
@@ -52,6 +53,7 @@ class TransformEdge:
     def add(self, stamp: int, pose: NDArray[np.float64], cache: int) -> None:
         """Add a (4, 4) pose; keep ``cache`` nanoseconds of history."""
         self.received += 1
+        self.as_static = 0
         if not self.in_a_row:
             self.since = stamp
         self.in_a_row += 1
@@ -99,10 +101,10 @@ class TransformEdge:
         return interpolate_rigid(self._poses[first], self._poses[second], fraction)
 
     def nearest(self, stamp: int) -> NDArray[np.float64]:
-        """Return the pose known nearest in time, however far that is."""
-        after = bisect_left(self._stamps, stamp)
-        near = self._stamps[max(after - 1, 0) : after + 1]
-        return self._poses[min(near, key=lambda known: abs(known - stamp))]
+        """Return the pose at a stamp, beyond the known ones the nearest, however far that is."""
+        if self.static or self._stamps[0] <= stamp <= self.newest:
+            return self.at(stamp, 0)
+        return self._poses[self._stamps[0] if stamp < self.newest else self.newest]
 
     def _too_far(self, stamp: int, beyond: int, reach: int) -> InputError:
         known = " to ".join(f"{each / NANOSECONDS:.3f}" for each in (self._stamps[0], self.newest))

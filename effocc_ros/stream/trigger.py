@@ -12,7 +12,7 @@ from effocc_ros.stamps import NANOSECONDS
 JUMP_BACK = NANOSECONDS
 """Nanoseconds: stamps that fall back further than this mean a restart, as of a bag in a loop."""
 
-DUPLICATE, OUT_OF_ORDER = "duplicate_stamp", "out_of_order"
+DUPLICATE, REPEATED, OUT_OF_ORDER = "duplicate_stamp", "repeated_stamp", "out_of_order"
 """Reasons why a message makes no frame, though its sensor makes them."""
 
 SLACK = 1_000_000

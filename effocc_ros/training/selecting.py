@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ask a network about a split, and choose what to label from its answers."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from effocc_ros.datasets.nuscenes_frames import SweepChoice
 from effocc_ros.datasets.sample import Sample
 from effocc_ros.errors import InputError
 from effocc_ros.evaluation.evaluate import check_fits
+from effocc_ros.evaluation.presence import LeftOut, present
+from effocc_ros.evaluation.reading import read_samples
 from effocc_ros.loaded_model import LoadedModel, load_model
 from effocc_ros.networks.effocc import EffOcc
 from effocc_ros.predictor import choose_device, without_tf32
@@ -34,6 +37,8 @@ from effocc_ros.training.selection import (
     joined_voxels,
     random_voxels,
 )
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -138,9 +143,10 @@ def _whole(
 
 
 def _scores(dataset: NuscenesDataset, network: EffOcc) -> Iterator[FrameScore]:
-    for record, sample in zip(dataset.samples, _read(dataset), strict=True):
+    scenes = {record.token: record.scene_token for record in dataset.samples}
+    for sample in _read(dataset):
         entropy = _answer(network, sample).entropy
-        yield FrameScore(record.token, record.scene_token, float(entropy.double().mean()))
+        yield FrameScore(sample.token, scenes[sample.token], float(entropy.double().mean()))
 
 
 def _voxels(
@@ -168,7 +174,15 @@ def _voxels(
 
 
 def _read(dataset: NuscenesDataset) -> Iterator[Sample]:
-    return (dataset[i] for i in tqdm(range(len(dataset)), unit="frame", desc="select"))
+    """Yield the samples that are there; say how many are not."""
+    left_out = LeftOut(len(dataset))
+    positions = present(dataset, None, left_out)
+    samples = read_samples(dataset, positions, on_error=left_out.take)
+    yield from tqdm(samples, total=len(positions), unit="frame", desc="select")
+    if len(left_out.broken) == len(positions):
+        raise left_out.broken[0]
+    if str(left_out):
+        logger.warning("%s", left_out)
 
 
 def _answer(network: EffOcc, sample: Sample):

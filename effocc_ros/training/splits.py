@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The data sets of a training, opened with the sensors that its networks use."""
 
+import logging
 from dataclasses import dataclass
 
 from torch.utils.data import Dataset
@@ -10,9 +11,11 @@ from effocc_ros.datasets.budgets import read_budget
 from effocc_ros.datasets.nuscenes_frames import SweepChoice
 from effocc_ros.datasets.sample import LabelSpace, Sample
 from effocc_ros.errors import InputError
-from effocc_ros.evaluation.reading import evenly
+from effocc_ros.evaluation.presence import LeftOut, present
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.training.config import TrainConfig
+
+logger = logging.getLogger(__name__)
 
 WAYMO = "occ3d_waymo"
 
@@ -61,13 +64,20 @@ class SomeSamples:
     def __len__(self) -> int:
         return len(self.positions)
 
+    def __getitem__(self, index: int) -> Sample:
+        return self.dataset[self.positions[index]]
+
+    def is_labeled(self, index: int) -> bool:
+        """Return whether the label budget shows a sample's labels."""
+        return self.dataset.is_labeled(self.positions[index])
+
     def read(self, index: int, epoch: int) -> Sample:
         """Read a sample as it is in an epoch."""
         return self.dataset.read(self.positions[index], epoch)
 
 
-def open_training_split(config: TrainConfig, sensors: Sensors) -> Dataset[Sample]:
-    """Open the split that is learned from, with its label budget.
+def open_training_split(config: TrainConfig, sensors: Sensors) -> SomeSamples:
+    """Open the samples that are learned from, as far as their files are there.
 
     Raises:
         InputError: It cannot be opened, or is empty.
@@ -75,7 +85,8 @@ def open_training_split(config: TrainConfig, sensors: Sensors) -> Dataset[Sample
     options = {"labeled_fraction": config.labeled_fraction, "unlabeled": config.unlabeled}
     if config.budget:
         options["budget"] = read_budget(config.budget)
-    return _open(config, config.train_split, sensors, options)
+    dataset = _open(config, config.train_split, sensors, options)
+    return SomeSamples(dataset, _there(dataset, config.train_split))
 
 
 def open_validation_split(
@@ -93,7 +104,16 @@ def open_validation_split(
         InputError: It cannot be opened, or is empty.
     """
     dataset = _open(config, config.val_split, sensors, {})
-    return SomeSamples(dataset, tuple(evenly(len(dataset), config.val_limit)[rank::world]))
+    return SomeSamples(dataset, _there(dataset, config.val_split, config.val_limit)[rank::world])
+
+
+def _there(dataset: Dataset[Sample], split: str, count: int | None = None) -> tuple[int, ...]:
+    """Return positions of samples whose files are there; say what is missing."""
+    left_out = LeftOut(len(dataset))
+    positions = present(dataset, count, left_out)
+    if left_out.absent:
+        logger.warning("split %s: %s", split, left_out)
+    return tuple(positions)
 
 
 def _open(config: TrainConfig, split: str, sensors: Sensors, options: dict) -> Dataset[Sample]:

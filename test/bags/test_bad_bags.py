@@ -20,13 +20,26 @@ def test_nothing_there(tmp_path):
     assert (error.reason, error.found) == ("no_such_bag", "nothing there")
 
 
-@pytest.mark.parametrize("kept", [40, 300, -8])
+@pytest.mark.parametrize("kept", [-1, -8, -300])
 def test_an_mcap_file_cut_short(tmp_path, kept):
     file = storage_file(make_small_bag(tmp_path / "bag"))
     file.write_bytes(file.read_bytes()[:kept])
     error = refusal(file)
     assert error.reason == "truncated_bag"
     assert "mcap recover bag.mcap -o recovered.mcap" in error.do
+
+
+@pytest.mark.parametrize("storage", ["mcap", "mcap_zstd_chunk"])
+@pytest.mark.parametrize("kept", [8, 40, 120])
+def test_an_mcap_file_without_a_whole_message_cannot_be_saved(tmp_path, storage, kept):
+    file = storage_file(make_small_bag(tmp_path / "bag", storage))
+    file.write_bytes(file.read_bytes()[:kept])
+    alone = refusal(file)
+    (tmp_path / "bag" / "metadata.yaml").unlink()
+    folder = refusal(tmp_path / "bag")
+    for error in (alone, folder):
+        assert error.reason == "truncated_bag"
+        assert "nothing in it can be saved" in error.do
 
 
 def test_an_sqlite_file_cut_short(tmp_path):

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import sys
 import tempfile
 
 import pytest
@@ -6,6 +7,11 @@ from helpers.small_bags import START, STORAGES, make_small_bag, storage_file
 
 from effocc_ros.bags.reader import BagReader
 from effocc_ros.errors import InputError
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 
 @pytest.mark.parametrize("storage", STORAGES)
@@ -107,3 +113,17 @@ def test_an_unpacked_copy_has_no_name_that_a_killed_process_could_leave(
     with BagReader(make_small_bag(tmp_path / "bag", storage)) as bag:
         assert list((tmp_path / "scratch").iterdir()) == []
         assert len(list(bag.messages())) == 5
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+@pytest.mark.parametrize("packed", [True, False])
+def test_files_that_were_packed_or_unpacked_by_hand_are_found(tmp_path, storage, packed):
+    bag = make_small_bag(tmp_path / "bag", storage if packed else f"{storage}_zstd_file")
+    file = storage_file(bag)
+    if packed:
+        file.with_name(f"{file.name}.zstd").write_bytes(zstd.compress(file.read_bytes()))
+    else:
+        file.with_suffix("").write_bytes(zstd.decompress(file.read_bytes()))
+    file.unlink()
+    with BagReader(bag) as reader:
+        assert reader.message_count == 5

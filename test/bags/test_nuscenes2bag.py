@@ -2,6 +2,7 @@
 import cv2
 import numpy as np
 import pytest
+from helpers.sensor_messages import decode_image
 from helpers.small_nuscenes import (
     INTRINSICS,
     JPEG,
@@ -23,7 +24,6 @@ from effocc_ros.bags.nuscenes import (
 from effocc_ros.bags.reader import BagReader
 from effocc_ros.datasets.files import read_image
 from effocc_ros.errors import InputError
-from effocc_ros.stream.images import decode_image
 
 
 @pytest.fixture

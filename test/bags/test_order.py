@@ -9,7 +9,8 @@ import pytest
 from helpers.toy_drive import IMAGE, PERIOD, START, Sent, drive, ego_pose, static_poses
 
 from effocc_ros.bags.feeding import feeding
-from effocc_ros.bags.order import begins_anew
+from effocc_ros.bags.messages import tf_message, transform_message
+from effocc_ros.bags.order import begins_anew, set_back
 from effocc_ros.bags.reader import BagReader
 from effocc_ros.bags.writer import BagWriter
 from effocc_ros.presets import load_preset
@@ -33,7 +34,7 @@ def frames(path, sent):
         triggers = []
         for message in bag.messages([topic for topic in feeders if topic in bag.topics]):
             now = message.moment / NANOSECONDS
-            feeders[message.topic](message.decode(), now, message.log_time / NANOSECONDS)
+            feeders[message.topic](message.decode(), now, message.arrival / NANOSECONDS)
             triggers += [stream.assemble(trigger) for trigger in stream.poll(now)]
         triggers += [stream.assemble(trigger) for trigger in stream.flush()]
         return [frame for frame in triggers if frame is not None], stream.statistics().drops
@@ -134,3 +135,55 @@ def test_a_recording_whose_clock_begins_anew_keeps_its_order(tmp_path):
 )
 def test_laps_are_told_from_what_is_only_out_of_order(stamps, anew):
     assert begins_anew(np.array(stamps, np.int64) * 2 * NANOSECONDS) is anew
+
+
+@pytest.mark.parametrize(
+    ("stamps", "step"),
+    [
+        ([0, 1, 2, 3, 4, 5], 0),
+        ([0, 1, 2, 3, 1, 2, 3, 4], 2),
+        ([0, 1, 2, 3, 4, 3, 5, 6], 0),  # one that was late
+        ([0, 2, 1, 4, 3, 6, 5, 8], 0),  # two threads that write
+        ([0, 9, 18, 27, 0, 9], 0),  # a new beginning
+        ([], 0),
+    ],
+)
+def test_a_clock_that_is_set_back_is_told_from_messages_that_are_late(stamps, step):
+    tenth = NANOSECONDS // 10
+    assert set_back(np.array(stamps, np.int64) * tenth) == step * tenth
+
+
+def test_a_recording_whose_clock_is_set_back_a_little_is_used_as_recorded(tmp_path, caplog):
+    begin = [one for one in drive(8) if one.topic != "/tf_static"]
+    sent = [static_poses(), *begin, *later(begin, 8 * PERIOD / NANOSECONDS)]
+    whole, _ = frames(tmp_path / "bag", sent)
+    assert "go back by" in caplog.text
+    stamps = [frame.stamp for frame in whole]
+    assert stamps == sorted(set(stamps))
+
+
+@pytest.mark.parametrize("years", [-3, 2])
+@pytest.mark.parametrize("topic", ["/LIDAR_TOP", f"/CAM_FRONT/{IMAGE}", "/tf"])
+def test_a_topic_that_was_logged_on_another_day_belongs_to_the_others(tmp_path, topic, years):
+    sent = [one for one in drive(MOMENTS) if one.topic != "/tf_static"]
+    day = START + 10 * 365 * 86400 * NANOSECONDS
+    sent = [replace(one, log_time=one.log_time + day) for one in (static_poses(), *sent)]
+    sent = later(sent, years * 365 * 86400.0, lambda name: name == topic)
+    found, drops = frames(tmp_path / "bag", sent)
+    assert (len(found), drops) == (MOMENTS, {})
+    assert all({"CAM_FRONT", "LIDAR_TOP"} <= set(frame.inputs) for frame in found)
+
+
+@pytest.mark.parametrize("stale", [0, -60, 100])
+def test_stale_transforms_beside_the_ego_pose_do_not_hinder_it(tmp_path, stale):
+    sent = []
+    for one in drive(60):
+        if one.topic == "/tf":
+            at = one.log_time + stale * NANOSECONDS if stale else 0
+            wheel = transform_message(at, "base_link", "wheel", np.eye(4))
+            one = replace(one, message=tf_message([wheel, *one.message.transforms]))
+        sent.append(one)
+    found, drops = frames(tmp_path / "bag", sent)
+    assert (len(found), drops) == (60, {})
+    moved = np.diff([frame.ego2global[0, 3] for frame in found])
+    assert (moved > 0.1).all()

@@ -149,6 +149,7 @@ def test_label_budgets_go_by_scene(root):
     student = waymo(root, labeled_fraction=0.5, unlabeled=True, cameras=(), lidar=False)
     assert (len(teacher), len(student)) == (3, 6)
     assert sum(student[i].labeled for i in range(6)) == 3
+    assert [student.is_labeled(i) for i in range(6)] == [student[i].labeled for i in range(6)]
 
 
 def test_a_label_between_the_classes_and_free_is_refused(tmp_path):

@@ -18,6 +18,8 @@ from effocc_ros.bags.messages import (
 )
 from effocc_ros.geometry import rigid
 from effocc_ros.stream import Stream, StreamConfig, SyncConfig
+from effocc_ros.stream.clouds import CloudReader
+from effocc_ros.stream.images import ImageDecoder, check_image
 
 SECOND = 1_000_000_000
 START = 1_000 * SECOND
@@ -130,3 +132,14 @@ class Vehicle:
         """Assemble all that is ready; what cannot be assembled is not in the list."""
         frames = [self.stream.assemble(trigger) for trigger in self.stream.poll(now)]
         return [frame for frame in frames if frame is not None]
+
+
+def decode_image(message: Any, source: str, fallback: Any = None) -> np.ndarray:
+    """Check and decode one image by itself, as a stream does with each."""
+    check_image(message, source, fallback)
+    return ImageDecoder(fallback).decode(message, source)
+
+
+def decode_cloud(message: Any, source: str, intensity_scale: float = 1.0) -> Any:
+    """Read one cloud by itself, as a stream reads the first."""
+    return CloudReader(source, intensity_scale).read(message)

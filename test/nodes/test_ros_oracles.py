@@ -5,11 +5,10 @@ import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Quaternion, Transform, TransformStamped, Vector3
+from helpers.sensor_messages import decode_cloud, decode_image
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
-from effocc_ros.stream.clouds import decode_cloud
-from effocc_ros.stream.images import decode_image
 from effocc_ros.stream.transform_buffer import TransformBuffer
 
 NAMES = ("x", "y", "z", "intensity")

@@ -120,7 +120,7 @@ def test_a_calibration_file_goes_before_camera_info_and_tf():
     known = np.array([[70.0, 0, 31.0], [0, 71.0, 22.0], [0, 0, 1]])
     lidar = rigid([1, 0, 0, 0], [0, 0, 2])
     calibration = {
-        "CAM": SensorCalibration(known, (64, 48), lidar),
+        "CAM": SensorCalibration(known, (64, 48), MOUNT),
         "LIDAR_TOP": SensorCalibration(sensor2base=lidar),
     }
     vehicle = Vehicle(ready=False, calibration=calibration)
@@ -131,7 +131,7 @@ def test_a_calibration_file_goes_before_camera_info_and_tf():
     frame = the_frame(vehicle)
     assert vehicle.problems == []
     assert np.array_equal(frame.camera("CAM").intrinsics, known)
-    assert np.array_equal(frame.camera("CAM").sensor2ego, lidar)
+    assert np.array_equal(frame.camera("CAM").sensor2ego, MOUNT)
     assert np.array_equal(frame.cloud.sensor2ego, lidar)
 
 

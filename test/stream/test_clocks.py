@@ -113,3 +113,46 @@ def test_an_offset_puts_a_clock_right(name):
     assert vehicle.problems == []
     assert np.allclose(frames[-1].ego2global, ego(0.9))
     assert (frames[-1].stamp, frames[-1].cameras[0].stamp) == (1000_900_000_000,) * 2
+
+
+@pytest.mark.parametrize("others", [("tf",), ("tf", "CAM"), ("CAM",)])
+def test_a_clock_since_boot_is_told_by_its_first_message(others):
+    watch, told = ClockWatch(), {}
+    told |= watch.note("LIDAR", 50 * SECOND, EPOCH)
+    for name in others:
+        told |= watch.note(name, round((EPOCH + 0.01) * SECOND), EPOCH + 0.01)
+    assert list(told) == ["LIDAR"]
+    assert watch.astray("LIDAR")
+
+
+@pytest.mark.parametrize("synchronised", [5, 100])
+def test_a_lidar_that_counts_from_boot_makes_no_frame(synchronised):
+    vehicle = Vehicle(ready=False, standby=("CAM",))
+    vehicle.stream.add_transforms(mounts(), static=True)
+    vehicle.stream.add_camera_info("CAM", camera_info())
+    frames = []
+    for tick in range(20):
+        now = EPOCH + 0.1 * tick
+        edge = ("map", "base_link", ego(0.1 * tick))
+        vehicle.stream.add_transforms(transforms(now, edge), static=False, now=now)
+        shift = 0.0 if tick >= synchronised else 100.0 - EPOCH
+        vehicle.stream.add_points(cloud(now + shift), now)
+        vehicle.stream.add_image("CAM", jpeg(now), now)
+        frames += vehicle.frames(now)
+    assert min(frame.stamp for frame in frames) > EPOCH * SECOND
+    assert len(frames) >= 17
+    assert frames[-1].inputs == (("CAM",) if synchronised > 20 else ("CAM", "LIDAR_TOP"))
+
+
+@pytest.mark.parametrize(
+    ("shift", "words"),
+    [
+        (37.0, "37 s is what TAI, the time of PTP, is ahead of UTC"),
+        (-18.0, "18 s is what GPS time is ahead of UTC"),
+        (7200.0, "2 hours may be local time"),
+        (-5.5 * 3600, "5.5 hours may be local time"),
+        (41.0, "for all. Synchronise"),
+    ],
+)
+def test_where_a_distance_may_come_from_is_said(shift, words):
+    assert words in said({"CAM": shift})[0]["CAM"][0]

@@ -5,11 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers.sensor_messages import POINTS, at, cloud
+from helpers.sensor_messages import POINTS, at, cloud, decode_cloud
 
 from effocc_ros.bags.messages import header_message, message, point_cloud_message
 from effocc_ros.errors import InputError
-from effocc_ros.stream.clouds import decode_cloud
 
 KINDS = {
     np.int8: 1,

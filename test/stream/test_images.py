@@ -6,10 +6,10 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from helpers.sensor_messages import jpeg, jpeg_bytes, picture, raw_image
+from helpers.sensor_messages import decode_image, jpeg, jpeg_bytes, picture, raw_image
 
 from effocc_ros.errors import InputError
-from effocc_ros.stream.images import ImageDecoder, check_image, decode_image
+from effocc_ros.stream.images import ImageDecoder, check_image
 
 COLORS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "teal": (20, 130, 200)}
 ORDERS = {"rgb8": "rgb", "bgr8": "bgr", "8UC3": "bgr", "rgba8": "rgba", "bgra8": "bgra"}
@@ -102,6 +102,20 @@ def test_colours_at_half_resolution_come_out_as_rgb(encoding, color, step):
     assert np.abs(image.astype(int) - color).max() <= 3
 
 
+@pytest.mark.parametrize("step", [11, 16])
+@pytest.mark.parametrize("color", COLORS.values(), ids=COLORS.keys())
+@pytest.mark.parametrize("encoding", ["nv24", "nv42", "NV24"])
+def test_colours_at_full_resolution_come_out_as_rgb(encoding, color, step):
+    whole = planes("nv12" if encoding.lower() == "nv24" else "nv21", color, size=(2, 2))
+    bright = np.full((7, step), 99, np.uint8)
+    colours = np.full((7, 2 * step), 99, np.uint8)
+    bright[:, :11], colours[:, :22] = whole[0], np.tile(whole[4:6], 11)
+    data = np.concatenate([bright.ravel(), colours.ravel()])
+    image = decode_image(raw_image(picture(size=(7, 11)), encoding, step=step, data=data), "CAM")
+    assert image.shape == (7, 11, 3)
+    assert np.abs(image.astype(int) - color).max() <= 3
+
+
 def test_planar_colours_of_a_height_that_four_does_not_divide_come_out_right():
     data = planes("yuv420", (20, 130, 200), size=(6, 10))
     message = raw_image(picture(size=(6, 10)), "yuv420", step=10, data=data)
@@ -128,6 +142,28 @@ def test_deep_mosaics_come_out_as_rgb(encoding, color, big):
     image = decode_image(message, "CAM")
     assert image.shape == (8, 10, 3)
     assert np.abs(image[:6, :8].astype(int) - color).max() <= 1
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14])
+@pytest.mark.parametrize("form", [" {}", "{}; png compressed ", "{}; PNG compressed {}"])
+def test_mosaics_of_every_depth_come_out_as_rgb(bits, form):
+    tile = np.array([[200, 100], [100, 50]]) * (2**bits - 1) // 255
+    mosaic = np.tile(tile, (6, 8)).astype(np.uint16)
+    mosaic[-1, -1] = 2**bits - 1  # all bits are in use
+    name = f"bayer_rggb{bits}"
+    if "png" in form.lower():
+        message = compressed(png(mosaic), form.format(name, name))
+    else:
+        message = raw_image(mosaic.view(np.uint8), form.format(name), width=16)
+    image = decode_image(message, "CAM")
+    assert np.abs(image[2:8, 2:8].astype(int) - (200, 100, 50)).max() <= 1
+
+
+def test_a_mosaic_of_unknown_order_does_not_pass_for_grey():
+    message = compressed(png(np.zeros((8, 8), np.uint8)), "bayer_xyzw8; png compressed ")
+    with pytest.raises(InputError, match="a mosaic; expected one of bayer_bggr10") as caught:
+        check_image(message, "CAM")
+    assert caught.value.reason == "unknown_encoding"
 
 
 @pytest.mark.parametrize(("encoding", "order"), [("rgb16", "rgb"), ("bgr16", "bgr")])

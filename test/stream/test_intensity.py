@@ -96,3 +96,16 @@ def test_values_that_are_not_finite_count_as_none():
 
 def test_without_intensity_all_is_zero():
     assert IntensityRange("LIDAR").scaled([]) == (0.0, [])
+
+
+def test_signed_bytes_are_taken_for_the_0_to_255_that_they_are():
+    column = np.arange(256, dtype=np.uint8).view(np.int8)
+    values, remarks = IntensityRange("LIDAR").scaled([column])
+    assert values.tolist() == list(range(256))
+    assert remarks == []
+
+
+def test_negative_values_are_taken_for_none_and_said():
+    values, remarks = IntensityRange("LIDAR").scaled([np.linspace(-60.0, 0.0, 50)])
+    assert values.max() == 0
+    assert [remark.reason for remark in remarks] == ["negative_intensity"]

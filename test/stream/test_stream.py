@@ -137,6 +137,32 @@ def test_a_sweep_that_comes_again_or_too_late_makes_no_second_frame(stamp, reaso
     assert "second publisher" in vehicle.problems[0].text
 
 
+@pytest.mark.parametrize("sensor", ["CAM", "LIDAR_TOP"])
+def test_other_data_under_a_stamp_that_came_before_is_no_duplicate(sensor):
+    vehicle = Vehicle()
+    for shade in (10, 200):
+        if sensor == "CAM":
+            vehicle.stream.add_image("CAM", jpeg(0.1, shade), 0.0)
+        else:
+            vehicle.stream.add_points(cloud(0.1, POINTS + shade), 0.0)
+    assert vehicle.stream.statistics().rejected == {f"{sensor}.repeated_stamp": 1}
+    assert "a clock that was set back" in vehicle.problems[0].text
+
+
+@pytest.mark.parametrize("step", [0.25, 0.5, 0.9])
+def test_a_clock_that_is_set_back_by_less_than_a_second_is_named_so(step):
+    vehicle, stamps = Vehicle(()), []
+    for index in range(30):
+        seconds = 0.1 * index - (step if index >= 12 else 0.0)
+        vehicle.stream.add_points(cloud(seconds, POINTS + 0.01 * index), 0.1 * index)
+        stamps += [frame.stamp for frame in vehicle.frames(0.1 * index)]
+    assert stamps == sorted(set(stamps))
+    assert "duplicate_stamp" not in vehicle.reasons
+    assert all("clock that was set back" in each.text for each in vehicle.problems)
+    lost = vehicle.stream.statistics().rejected
+    assert len(stamps) + sum(lost.values()) == 30
+
+
 def test_images_that_come_twice_are_counted_and_said_once():
     vehicle = Vehicle()
     for seconds in (0.0, 0.0, 0.1, 0.1, 0.05):

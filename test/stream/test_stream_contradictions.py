@@ -94,8 +94,12 @@ def test_two_sensors_on_one_topic_are_said_once():
     for index in range(6):
         frame = "rear" if index % 2 else "lidar"
         vehicle.stream.add_points(cloud(index * 0.05, frame=frame), 0.0)
-    assert vehicle.reasons == ["frame_id_changed", "frame_id_alternates"]
-    assert "two sensors" in vehicle.problems[1].text
+    assert vehicle.reasons == ["several_lidars"]
+    assert "frames 'lidar' and 'rear'" in vehicle.problems[0].text
+    for index in range(6):
+        vehicle.stream.add_image("CAM", jpeg(index * 0.05, frame=f"camera{index % 2}"), 0.0)
+    assert vehicle.reasons[1:] == ["frame_id_changed", "frame_id_alternates"]
+    assert "two sensors" in vehicle.problems[-1].text
 
 
 def test_a_change_of_size_and_encoding_is_said_and_the_images_are_used():

@@ -176,3 +176,60 @@ def test_odometry_that_cannot_be_is_refused_and_counted(message, reason):
     vehicle.stream.add_odometry(message, 0.0)
     assert vehicle.stream.statistics().rejected == {f"tf.{reason}": 1}
     assert read_odometry(odometry(1.0, 2.0)).stamp == START + 1_000_000_000
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.02, 0.05, 0.08])
+@pytest.mark.parametrize("first", ["lidar", "rear"])
+def test_two_lidars_on_one_topic_make_whole_frames(shift, first):
+    vehicle = Vehicle((), sweeps=0)
+    second = {"lidar": "rear", "rear": "lidar"}[first]
+    edge = ("base_link", "rear", REAR)
+    vehicle.stream.add_transforms(transforms(0.0, edge), static=True)
+    frames = []
+    for index in range(12):
+        seconds = 0.1 * index
+        for frame, late in ((first, 0.0), (second, shift)):
+            vehicle.stream.add_points(cloud(seconds + late, FAR, frame), seconds + late)
+            frames += vehicle.frames(seconds + late)
+    name = f"LIDAR_TOP/{second}"
+    whole = [frame for frame in frames if frame.inputs == ("LIDAR_TOP", name)]
+    assert len(frames) <= 13
+    assert len(whole) >= 10
+    mounts = {"lidar": LIDAR_MOUNT, "rear": REAR}
+    frame = whole[-1]
+    lag = frame.cloud.points[2, 4]
+    assert lag == pytest.approx((0.1 - shift) % 0.1, abs=1e-6)
+    for rows, which, age in ((slice(0, 2), first, 0.0), (slice(2, 4), second, lag)):
+        expected = transform_points(mounts[which], FAR[:, :3]) - [10 * age, 0, 0]
+        assert np.allclose(frame.cloud.points[rows, :3], expected, atol=1e-4)
+    assert vehicle.reasons.count("several_lidars") == 1
+    assert set(vehicle.stream.statistics().rejected) == set()
+
+
+def test_a_lidar_whose_frame_gets_another_name_stays_one():
+    vehicle = Vehicle((), sweeps=0)
+    edge = ("base_link", "rear", REAR)
+    vehicle.stream.add_transforms(transforms(0.0, edge), static=True)
+    frames = []
+    for index in range(12):
+        name = "lidar" if index < 6 else "rear"
+        vehicle.stream.add_points(cloud(0.1 * index, FAR, name), 0.1 * index)
+        frames += vehicle.frames(0.1 * index)
+    assert [frame.inputs for frame in frames] == [("LIDAR_TOP",)] * 12
+    assert np.allclose(frames[-1].cloud.sensor2ego, REAR)
+    assert vehicle.reasons == ["frame_id_changed"]
+
+
+def test_lidars_of_one_topic_stay_apart_when_the_network_changes():
+    vehicle = Vehicle((), sweeps=0, clock_offsets={"LIDAR_TOP": 1.0})
+    edge = ("base_link", "rear", REAR)
+    vehicle.stream.add_transforms(transforms(0.0, edge), static=True)
+    frames = []
+    for index in range(8):
+        if index == 4:
+            vehicle.stream.reconfigure(vehicle.stream.config)
+        for frame in ("lidar", "rear"):
+            vehicle.stream.add_points(cloud(0.1 * index - 1.0, FAR, frame), 0.1 * index)
+        frames += vehicle.frames(0.1 * index)
+    assert frames[-1].inputs == ("LIDAR_TOP", "LIDAR_TOP/rear")
+    assert [frame.stamp for frame in frames] == [START + index * 100_000_000 for index in range(8)]

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Poses over time: interpolated, carried on a little, refused beyond."""
 
+import contextlib
+import random
+
 import numpy as np
 import pytest
 from helpers.sensor_messages import START, transforms
@@ -390,3 +393,44 @@ def test_a_stamp_beyond_reach_is_too_early_until_tf_comes():
         True,
     ]
     assert not made.too_early("map", "nowhere", SECOND)
+
+
+def test_a_static_edge_that_is_repeated_beats_one_that_is_not():
+    made = buffer(
+        ("lidar", "base", 0.0, moved(5.0), True), ("junk", "lidar", 0.0, moved(3.0), True)
+    )
+    for _ in range(3):
+        with pytest.raises(InputError, match="without loops"):
+            made.add("base", "lidar", 0, moved(1.0), True)
+    for _ in range(5):
+        made.add("base", "lidar", 0, moved(1.0), True)
+    assert made.lookup("base", "lidar", SECOND)[0, 3] == 1.0
+
+
+def test_one_dynamic_message_of_a_mount_gives_way_to_static_ones():
+    made = buffer(("base", "lidar", 0.0, moved(7.0)))
+    for _ in range(5):
+        made.add("base", "lidar", 0, moved(1.0), True)
+    assert made.lookup("base", "lidar", 9 * SECOND)[0, 3] == 1.0
+
+
+@pytest.mark.parametrize("static_share", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_repeated_is_right_again_after_random_edges(seed, static_share):
+    rng, made = random.Random(seed), TransformBuffer(10.0, 0.2)
+    names = ["map", "odom", "base", "lidar", "camera", "imu", "a", "b"]
+    for number in range(1500):
+        parent, child = rng.sample(names, 2)
+        with contextlib.suppress(InputError):
+            static = rng.random() < static_share
+            made.add(parent, child, number * 1_000_000, moved(rng.uniform(-50, 50)), static)
+    for tick in range(31, 200):  # 10 Hz, static ones at 2 Hz
+        stamp, x = tick * SECOND // 10, 0.5 * tick
+        sent = [("map", "odom", moved(0.01 * x), False), ("odom", "base", moved(x), False)]
+        if tick % 5 == 0:
+            sent += [("base", "lidar", moved(1.0), True), ("base", "camera", moved(2.0), True)]
+        for parent, child, pose, static in sent:
+            with contextlib.suppress(InputError):
+                made.add(parent, child, stamp, pose, static)
+    for sensor, place in (("lidar", 1.0), ("camera", 2.0)):
+        assert made.lookup("map", sensor, stamp)[0, 3] == pytest.approx(1.01 * x + place)

@@ -166,6 +166,17 @@ def test_select_frames_by_entropy_and_add_to_them(root, tiny, tmp_path, capsys):
     assert "2 frames" in capsys.readouterr().out
 
 
+def test_select_looks_at_what_of_a_download_is_there(tiny, tmp_path, caplog):
+    root = make_drives(tmp_path / "part", SCENES)
+    lost = sorted((root / "samples" / "CAM_FRONT").iterdir())[0]
+    lost.unlink()
+    out = tmp_path / "budget.json"
+    entropy = ("--model", tiny, "--kind", "frames", "--budget", "1", "--device", "cpu")
+    assert run(root, out, *entropy) == 0
+    assert "samples without all of their files, for example" in caplog.text
+    assert str(lost) in caplog.text
+
+
 def test_select_voxels_in_the_camera_mask(root, tiny, tmp_path):
     first, second = tmp_path / "first.json", tmp_path / "second.json"
     voxels = ("--kind", "voxels", "--budget", "64")

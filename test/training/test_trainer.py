@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whole trainings of a very small network, in this process."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -59,6 +60,25 @@ def test_the_loss_falls_on_a_sample_that_is_seen_again_and_again(config):
     assert len(losses) == 12
     assert losses[-1] < 0.8 * losses[0]
     assert columns(config, "loss") == columns(config, "cross_entropy")
+
+
+@pytest.mark.parametrize("lost", ["samples/LIDAR_TOP/{}.pcd.bin", "gts"])
+def test_a_part_of_a_download_is_learned_from_and_what_is_missing_is_said(
+    config, tmp_path, caplog, lost
+):
+    root = make_training_tree(tmp_path / "data", scenes=2, samples=3)
+    for number in (1, 4):  # one to learn from, one to judge on
+        if lost == "gts":
+            sorted(root.glob("gts/*/*/labels.npz"))[number].unlink()
+        else:
+            (root / lost.format(number)).unlink()
+    result = train(replace(config, root=str(root), max_steps=2, val_split="val", val_every=2))
+    assert result.finished
+    for split in ("train", "val"):
+        assert f"split {split}: left out: 1 of 3 samples without all of their" in caplog.text
+    shutil.rmtree(root / "gts")
+    with pytest.raises(InputError, match="at least one of 3 samples"):
+        train(replace(config, root=str(root), out=str(tmp_path / "none")))
 
 
 def test_a_training_leaves_scores_averaged_weights_with_a_card_curves_and_events(config):

@@ -20,8 +20,9 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from helpers import fault_bench as faults
-from helpers.fault_bench import Bench, Outcome
+from helpers import faults
+from helpers.bench import Bench
+from helpers.faults import Outcome
 from helpers.feeder import NUSCENES, SOURCES
 from helpers.ros_processes import ros_stage
 from helpers.tiny_model import make_tiny_checkpoint

@@ -4,8 +4,9 @@
 from collections.abc import Iterator
 
 import pytest
-from helpers import fault_bench as faults
-from helpers.fault_bench import Bench, Outcome
+from helpers import faults
+from helpers.bench import Bench
+from helpers.faults import Outcome
 from helpers.ros_processes import ros_stage
 
 pytestmark = pytest.mark.integration

@@ -117,6 +117,10 @@ class Bench:
         self.set(NONE)
         return begin, time.monotonic()
 
+    def corrupted(self) -> int:
+        """Return how many messages were corrupted so far."""
+        return sum(feeder.corrupted() for feeder in self._feeders.values())
+
     def kill(self, source: str) -> None:
         """Kill a sensor's process."""
         self._feeders.pop((source,)).kill()

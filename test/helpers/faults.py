@@ -61,12 +61,12 @@ def paused(bench: Bench, pause: float, back: float) -> str:
     return f"pause {pause / bench.period:.1f} periods, back in {back / bench.period:.1f}"
 
 
-def sensor_dies(bench: Bench, source: str, seconds: float = 1.5) -> Outcome:
-    """Let a sensor's publisher go and come back."""
+def sensor_dies(bench: Bench, source: str, mode: str, seconds: float = 1.5) -> Outcome:
+    """Let a sensor's publisher go, until frames are of a mode, and come back."""
     begin = time.monotonic()
     bench.set(replace(NONE, dead=(source,)))
     time.sleep(seconds)
-    mode = bench.told("mode")
+    wait_until(lambda: bench.told("mode") == mode, f"mode {mode} without {source}", 30)
     bench.set(NONE)
     end = time.monotonic()
     back = bench.first_frame(end)
@@ -74,7 +74,7 @@ def sensor_dies(bench: Bench, source: str, seconds: float = 1.5) -> Outcome:
     good = back <= in_time(bench) + DISCOVERY_SECONDS and pause <= in_time(bench)
     good &= bool(bench.frames((begin + end) / 2, end))
     answer = f"mode {mode}, {paused(bench, pause, back)}"
-    return Outcome(f"{source} dies", f"{seconds:.1f} s", answer, good)
+    return Outcome(f"{source} dies", f"{end - begin:.1f} s", answer, good)
 
 
 def driver_killed(bench: Bench, source: str, seconds: float = 3.0) -> Outcome:
@@ -128,15 +128,16 @@ def sweeps_twice(bench: Bench, seed: int, seconds: float = 2.0) -> Outcome:
 
 def fields_corrupted(bench: Bench, seed: int, seconds: float = 2.0) -> Outcome:
     """Change a field of half of all messages."""
-    before = bench.resident()
+    before, corrupted = bench.resident(), bench.corrupted()
     with alive(bench):
         _, end = bench.fail(seconds, corrupt=0.5, seed=seed)
         back = bench.first_frame(end)
-    grown = bench.resident() - before
+    grown, corrupted = bench.resident() - before, bench.corrupted() - corrupted
     # A transform may stay wrong until it is sent again.
     good = back <= in_time(bench) + DISCOVERY_SECONDS + 1.0
+    injected = f"{corrupted} in {seconds:.1f} s, seed {seed}"
     answer = f"back in {back / bench.period:.1f} periods, {grown:+.0f} MiB"
-    return Outcome("half of the messages corrupted", f"{seconds:.1f} s, seed {seed}", answer, good)
+    return Outcome("half of the messages corrupted", injected, answer, good and corrupted > 0)
 
 
 def parameters_at_random(bench: Bench, seed: int, count: int = 15) -> Outcome:

@@ -180,6 +180,10 @@ class Stream:
             self._frames_out += frame is not None
         return frame
 
+    def sent_stamp(self, trigger: Trigger) -> int:
+        """Return the stamp that a trigger's message came with, without the clock's offset."""
+        return trigger.stamp - self._inputs.offset(trigger.sensor)
+
     def drop(self, trigger: Trigger, reason: str) -> None:
         """Count a trigger that the caller does not want, or could not finish."""
         with self._lock:
@@ -233,11 +237,13 @@ class Stream:
 
         Returns:
             The newest stamp that waited and was dropped, because another sensor makes the frames
-            now; 0 if none was.
+            now, as it came; 0 if none was.
         """
         with self._lock:
+            offset = self._inputs.offset(self._moments.reference)
             self.config = config
-            return self._use(self._shared.expanded(config))
+            dropped = self._use(self._shared.expanded(config))
+        return dropped and dropped - offset
 
     def _use(self, config: StreamConfig) -> int:
         self._assembler.config = config

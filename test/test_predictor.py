@@ -187,7 +187,7 @@ def test_a_preset_has_random_weights_always_the_same_and_says_so(caplog):
     assert torch.equal(torch.get_rng_state(), state)
     torch.manual_seed(99)
     second = Predictor("fusion_r18", device="cpu")
-    ours, theirs = (p._network.state_dict() for p in (first, second))
+    ours, theirs = (p._pipeline._network.state_dict() for p in (first, second))
     assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def constant(values: tuple[float, ...], like: Tensor) -> Tensor:
-    """Return numbers as a tensor that nobody may change, on the device and of the dtype of another.
+    """Return numbers as a tensor of the device and dtype of another; nobody may change it.
 
     Args:
         values: The numbers.

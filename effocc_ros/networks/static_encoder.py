@@ -38,11 +38,18 @@ class StaticEncoder:
     """Does what a :class:`SparseEncoder` does, with its parameters, for one sample.
 
     Args:
-        encoder: In eval mode.
+        encoder: For inference, on its device.
+        dtype: What it multiplies in; parameters of another are rounded once.
     """
 
-    def __init__(self, encoder: SparseEncoder):
-        self._encoder = encoder
+    def __init__(self, encoder: SparseEncoder, dtype: torch.dtype = torch.float32):
+        self._first = _ConvNormRelu(encoder.conv_input, dtype)
+        self._stages, self._halvings = [], []
+        for stage in encoder.encoder_layers.children():
+            blocks = [module for module in stage if isinstance(module, SparseBlock)]
+            self._stages.append([_Block(block, dtype) for block in blocks])
+            self._halvings += [_ConvNormRelu(module, dtype) for module in stage[len(blocks) :]]
+        self._last = _ConvNormRelu(encoder.conv_out, dtype)
 
     def __call__(self, features: Tensor, sites: StaticSites) -> tuple[Tensor, Tensor]:
         """Encode voxels.
@@ -56,19 +63,18 @@ class StaticEncoder:
             sites of each further stage found no room: those with the highest keys, which are
             left out.
         """
-        stages = list(self._encoder.encoder_layers.children())
-        capacities = stage_capacities(len(sites.keys), sites.shape, len(stages))
+        stages = len(self._stages)
+        capacities = stage_capacities(len(sites.keys), sites.shape, stages)
         table, dropped = submanifold_table(sites), []
-        x = _conv_norm_relu(self._encoder.conv_input, features, table)
-        for number, stage in enumerate(stages):
-            last = number + 1 == len(stages)
-            for block in stage if last else stage[:-1]:
-                x = _block(block, x, table)
-            if not last:
-                halving = (*HALVING, padding_of(number, len(stages)))
+        x = self._first(features, table)
+        for number, blocks in enumerate(self._stages):
+            for block in blocks:
+                x = block(x, table)
+            if number + 1 < stages:
+                halving = (*HALVING, padding_of(number, stages))
                 output, lost = strided_sites(sites, *halving, capacities[number + 1])
                 dropped.append(lost)
-                x = _conv_norm_relu(stage[-1], x, strided_table(output, sites, *halving))
+                x = self._halvings[number](x, strided_table(output, sites, *halving))
                 sites, table = output, submanifold_table(output)
         return self._flattened(x, sites), torch.stack(dropped)
 
@@ -78,7 +84,7 @@ class StaticEncoder:
         kernel, stride, _ = FLATTENING
         shape = ((depth - kernel[0]) // stride[0] + 1, height, width)
         table = strided_table(all_sites(shape, sites.keys), sites, *FLATTENING)
-        x = _conv_norm_relu(self._encoder.conv_out, x, table)
+        x = self._last(x, table)
         reached = (table < len(sites.keys)).any(dim=1, keepdim=True)
         bev = (x * reached).view(height, width, shape[0], -1)
         return bev.transpose(2, 3).flatten(2).permute(2, 0, 1)[None]
@@ -107,42 +113,61 @@ def stage_capacities(first: int, shape: Triple, stages: int) -> tuple[int, ...]:
     return tuple(capacities)
 
 
-def gather_convolution(features: Tensor, table: Tensor, convolution: SparseConv) -> Tensor:
-    """Convolve by one matrix product over the neighbours of every row.
-
-    Under autocast features are rounded before they are gathered, so that half as much is moved.
+class GatherConvolution:
+    """A sparse convolution as one matrix product over the neighbours of every row.
 
     Args:
-        features: (inputs, Cin).
-        table: (outputs, offsets) int32 rows of the inputs; ``inputs`` where there is none.
-        convolution: What to convolve with.
-
-    Returns:
-        (outputs, Cout).
+        convolution: Whose parameters it has.
+        dtype: What it multiplies in.
     """
-    device = features.device.type
-    if torch.is_autocast_enabled(device):
-        features = features.to(torch.get_autocast_dtype(device))
-    channels = features.shape[1]
-    padded = torch.cat([features, features.new_zeros(1, channels)])
-    weight = convolution.weight.flatten(1)
-    row_bytes = table.shape[1] * channels * features.element_size()
-    rows = max(GATHERED_BYTES.get(device, MOST_GATHERED) // row_bytes, 1)
-    parts = [
-        functional.linear(
-            padded.index_select(0, part.flatten()).view(len(part), -1), weight, convolution.bias
-        )
-        for part in table.split(rows)
-    ]
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def __init__(self, convolution: SparseConv, dtype: torch.dtype = torch.float32):
+        bias = convolution.bias
+        self._dtype = dtype
+        self._weight = convolution.weight.flatten(1).to(dtype)
+        self._bias = None if bias is None else bias.to(dtype)
+
+    def __call__(self, features: Tensor, table: Tensor) -> Tensor:
+        """Convolve.
+
+        Args:
+            features: (inputs, Cin).
+            table: (outputs, offsets) int32 rows of the inputs; ``inputs`` where there is none.
+
+        Returns:
+            (outputs, Cout).
+        """
+        channels = features.shape[1]
+        features = features.to(self._dtype)
+        padded = torch.cat([features, features.new_zeros(1, channels)])
+        row_bytes = table.shape[1] * channels * features.element_size()
+        rows = max(GATHERED_BYTES.get(features.device.type, MOST_GATHERED) // row_bytes, 1)
+        parts = [
+            functional.linear(
+                padded.index_select(0, part.flatten()).view(len(part), -1),
+                self._weight,
+                self._bias,
+            )
+            for part in table.split(rows)
+        ]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
-def _conv_norm_relu(module: ConvNormRelu, features: Tensor, table: Tensor) -> Tensor:
-    convolution, norm, _ = module
-    return norm(gather_convolution(features, table, convolution)).relu_()
+class _ConvNormRelu:
+    def __init__(self, module: ConvNormRelu, dtype: torch.dtype):
+        self._convolve, self._norm = GatherConvolution(module[0], dtype), module[1]
+
+    def __call__(self, features: Tensor, table: Tensor) -> Tensor:
+        return self._norm(self._convolve(features, table)).relu_()
 
 
-def _block(block: SparseBlock, features: Tensor, table: Tensor) -> Tensor:
-    x = block.bn1(gather_convolution(features, table, block.conv1)).relu_()
-    x = block.bn2(gather_convolution(x, table, block.conv2))
-    return (x + features).relu_()
+class _Block:
+    def __init__(self, block: SparseBlock, dtype: torch.dtype):
+        self._first = GatherConvolution(block.conv1, dtype), block.bn1
+        self._second = GatherConvolution(block.conv2, dtype), block.bn2
+
+    def __call__(self, features: Tensor, table: Tensor) -> Tensor:
+        convolve, norm = self._first
+        x = norm(convolve(features, table)).relu_()
+        convolve, norm = self._second
+        return (norm(convolve(x, table)) + features).relu_()

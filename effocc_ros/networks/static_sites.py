@@ -6,6 +6,7 @@ no size depends on the data, so that a frame is one unbroken queue of operations
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -32,15 +33,19 @@ class StaticSites:
     keys: Tensor
     shape: Triple
 
-    @property
-    def layout(self) -> Sites:
-        """How keys and places belong together."""
-        return Sites(torch.where(self.active, self.keys, 0), 1, self.shape)
-
-    @property
+    @cached_property
     def active(self) -> Tensor:
         """(capacity,) bool: which rows hold a site."""
         return self.keys != ABSENT
+
+    def key(self, z: Tensor | int, y: Tensor | int, x: Tensor | int) -> Tensor | int:
+        """Return the key of a place, or, of a displacement, the difference of keys."""
+        return Sites(self.keys, 1, self.shape).key(0, z, y, x)
+
+    @cached_property
+    def places(self) -> tuple[Tensor, Tensor, Tensor]:
+        """z, y and x of every row's site, (capacity,) int64 each; of no site, anything."""
+        return Sites(self.keys, 1, self.shape).coordinates()[1:]
 
 
 def submanifold_table(sites: StaticSites) -> Tensor:
@@ -51,7 +56,7 @@ def submanifold_table(sites: StaticSites) -> Tensor:
         there is no neighbour.
     """
     columns = [(-1, dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
-    shifts = constant(tuple(sites.layout.key(0, *place) for place in columns), sites.keys)
+    shifts = constant(tuple(sites.key(*place) for place in columns), sites.keys)
     lowest = torch.where(sites.active[:, None], sites.keys[:, None] + shifts, NOWHERE)
     return _pillars(sites.keys, lowest, 3)
 
@@ -74,14 +79,10 @@ def strided_sites(
     if kernel != (3, 3, 3) or stride != (2, 2, 2):
         raise ValueError(f"kernel {kernel}, stride {stride}: only 3x3x3 with stride 2 is known")
     shape = _strided_shape(sites.shape, kernel, stride, padding)
-    _, *place = sites.layout.coordinates()
     output = StaticSites(sites.keys[:0], shape)
-    unit = [output.layout.key(0, *(int(axis == other) for other in range(3))) for axis in range(3)]
-    # Of the two outputs that a place may reach along an axis, the second is there for even ones.
-    shares, fits = zip(
-        *(_reached(place[axis] + padding[axis], shape[axis], unit[axis]) for axis in range(3)),
-        strict=True,
-    )
+    units = [output.key(*(int(axis == other) for other in range(3))) for axis in range(3)]
+    reached = map(_reached, sites.places, padding, shape, units)
+    shares, fits = zip(*reached, strict=True)
     share = shares[0][:, None, None] + shares[1][None, :, None] + shares[2][None, None]
     fit = fits[0][:, None, None] & fits[1][None, :, None] & fits[2][None, None] & sites.active
     keys = torch.where(fit, share, ABSENT).flatten().sort()[0]
@@ -103,14 +104,14 @@ def strided_table(
     Returns:
         (rows of the output, kz * ky * kx) int32 rows of the input, or its capacity.
     """
-    _, *place = output.layout.coordinates()
+    # Of a row without a site the numbers mean nothing; they are not used.
     corner = [
-        place[axis] * stride[axis] - padding[axis] if stride[axis] > 1 else place[axis]
-        for axis in range(3)
+        place * step - pad if step > 1 else place
+        for place, step, pad in zip(output.places, stride, padding, strict=True)
     ]
     columns = [(0, y, x) for y in range(kernel[1]) for x in range(kernel[2])]
-    shifts = constant(tuple(sites.layout.key(0, *column) for column in columns), sites.keys)
-    lowest = sites.layout.key(0, *corner)[:, None] + shifts
+    shifts = constant(tuple(sites.key(*column) for column in columns), sites.keys)
+    lowest = sites.key(*corner)[:, None] + shifts
     lowest = torch.where(output.active[:, None], lowest, NOWHERE)
     return _pillars(sites.keys, lowest, kernel[0])
 
@@ -120,7 +121,7 @@ def all_sites(shape: Triple, like: Tensor) -> StaticSites:
     depth, height, width = shape
     cells = torch.arange(depth * height * width, device=like.device)
     z, pillar = cells % depth, cells // depth
-    keys = Sites.empty(1, shape).key(0, z, pillar // width, pillar % width)
+    keys = Sites(cells, 1, shape).key(0, z, pillar // width, pillar % width)
     return StaticSites(keys, shape)
 
 
@@ -131,21 +132,23 @@ def _strided_shape(shape: Triple, kernel: Triple, stride: Triple, padding: Tripl
     )
 
 
-def _reached(shifted: Tensor, size: int, unit: int) -> tuple[Tensor, Tensor]:
-    """Along one axis: the one or two outputs of size 3 and stride 2 that read a padded place.
+def _reached(place: Tensor, padding: int, size: int, unit: int) -> tuple[Tensor, Tensor]:
+    """Along one axis: the one or two outputs of size 3 and stride 2 that read a place.
 
     Args:
-        shifted: (M,) place, counted from where the padding begins.
+        place: (M,) coordinate.
+        padding: Cells before the first one.
         size: Outputs along the axis.
         unit: What one of them adds to a key.
 
     Returns:
         Their shares of the key, and whether they are there, (2, M) each.
     """
+    shifted = place + padding if padding else place
     half = shifted.div(2, rounding_mode="floor")
-    place = torch.stack([half, half - 1])
+    # The second one is there for even places.
     fits = torch.stack([half < size, (half * 2 == shifted) & (half > 0) & (half <= size)])
-    return place * unit, fits
+    return torch.stack([half, half - 1]) * unit, fits
 
 
 def _first_keys(keys: Tensor, shape: Triple, capacity: int) -> tuple[StaticSites, Tensor]:
@@ -175,9 +178,10 @@ def _pillars(keys: Tensor, lowest: Tensor, height: int) -> Tensor:
     padded = torch.cat([keys, keys.new_full((height,), ABSENT)])
     row = torch.searchsorted(keys, lowest, out_int32=True)
     found = []
-    for _ in range(height):
+    for step in range(height):
         hit = padded.index_select(0, row.flatten()).view_as(lowest) == lowest
         found.append(torch.where(hit, row, count))
-        # If this place is active, the next one is in the next row or nowhere.
-        row, lowest = row + hit, lowest + 1
+        if step + 1 < height:
+            # If this place is active, the next one is in the next row or nowhere.
+            row, lowest = row + hit, lowest + 1
     return torch.cat(found, dim=1).int()

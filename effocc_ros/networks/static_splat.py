@@ -46,6 +46,22 @@ def rays_of(matrices: Sequence[Tensor]) -> Rays:
     return Rays(shift, torch.inverse(post_rots), turn, origin)
 
 
+class StaticTable(NamedTuple):
+    """Frustum points sorted by BEV cell; those of no cell at the end.
+
+    Attributes:
+        depths: (P,) int64 into (N, D, h, w).
+        pixels: (P,) int32 into (N, h, w).
+        runs: (R + 1,) int32 start of every run of at most SPLIT points of one cell, and their end.
+        cells: (cells + 1,) int32 first run of every BEV cell (layers, Dy, Dx), and their end.
+    """
+
+    depths: Tensor
+    pixels: Tensor
+    runs: Tensor
+    cells: Tensor
+
+
 class StaticSplat:
     """Splats features of a fixed number of cameras, one sample at a time.
 
@@ -65,44 +81,49 @@ class StaticSplat:
         self._pixels = pixels.flatten().to(device)
         self._bev, self._channels = view.bev, view.out_channels
 
-    def __call__(
-        self, probability: Tensor, context: Tensor, camera_mask: Tensor, rays: Rays
-    ) -> Tensor:
+    def table(self, camera_mask: Tensor, rays: Rays) -> StaticTable:
+        """Find the BEV cell of every frustum point and sort the points by it.
+
+        Args:
+            camera_mask: (N,) bool; a camera that is False gives nothing.
+            rays: Where the cameras look.
+        """
+        cells, order = self._cells(camera_mask, rays).sort(stable=True)
+        width, height, layers = self._bev.shape
+        runs, first_runs = _runs(cells, layers * height * width)
+        return StaticTable(order, self._pixels[order], runs, first_runs)
+
+    def pool(self, table: StaticTable, probability: Tensor, context: Tensor) -> Tensor:
         """Sum context features, weighted by depth probability, over each BEV cell.
 
         Args:
+            table: Which point falls where.
             probability: (N, D, h, w) depth probabilities.
             context: (N, out, h, w) context features.
-            camera_mask: (N,) bool; a camera that is False gives nothing.
-            rays: Where the cameras look.
 
         Returns:
             (1, out * layers, Dy, Dx).
         """
-        # Half precision would move frustum points by metres.
-        with torch.autocast(probability.device.type, enabled=False):
-            cells, order = self._cells(camera_mask, rays).sort(stable=True)
-        width, height, layers = self._bev.shape
-        runs, first_runs = _runs(cells, layers * height * width)
         features = context.permute(0, 2, 3, 1).reshape(-1, self._channels)
         sums = functional.embedding_bag(
-            self._pixels[order],
+            table.pixels,
             features.to(probability.dtype),
-            runs,
+            table.runs,
             mode="sum",
-            per_sample_weights=probability.flatten()[order],
+            per_sample_weights=probability.flatten()[table.depths],
             include_last_offset=True,
         )
         every = torch.arange(len(sums), dtype=torch.int32, device=sums.device)
         pooled = functional.embedding_bag(
-            every, sums, first_runs, mode="sum", include_last_offset=True
+            every, sums, table.cells, mode="sum", include_last_offset=True
         )
+        width, height, layers = self._bev.shape
         pooled = pooled.view(layers, height, width, self._channels)
         # Channels stay last in memory, as the convolutions after it want them.
         return pooled.permute(1, 2, 0, 3).flatten(2).permute(2, 0, 1)[None]
 
     def _cells(self, camera_mask: Tensor, rays: Rays) -> Tensor:
-        """BEV cell of every frustum point, (points of all cameras,) int32; their number if none."""
+        """BEV cell of every frustum point of all cameras, (P,) int32; behind the last if none."""
         points = rays.source @ (self._frustum - rays.shift)
         points = torch.cat([points[:, :2] * points[:, 2:], points[:, 2:]], dim=1)
         points = rays.turn @ points + rays.origin

@@ -59,5 +59,5 @@ def _keys(cloud: Tensor, grid: VoxelGrid) -> Tensor:
     inside = ((cell >= 0) & (cell < constant(grid.shape, place))).all(dim=1)
     x, y, z = torch.where(inside[:, None], cell, 0).long().unbind(dim=1)
     width, height, depth = grid.shape
-    keys = Sites.empty(1, (depth + 1, height, width)).key(0, z, y, x)
+    keys = Sites(z, 1, (depth + 1, height, width)).key(0, z, y, x)
     return torch.where(inside, keys, ABSENT)

@@ -139,7 +139,7 @@ def _rays(
 
 
 def _projections(cameras: dict[int, Camera], config: ModelConfig, poses: NetworkPoses) -> Tensor:
-    """(N, 3, 4) from the frame of the network's points to column and row times depth, and depth."""
+    """(N, 3, 4) from the frame of the points to column and row times depth, and to depth."""
     projections = torch.zeros(len(config.cameras), 3, 4, dtype=torch.float64)
     for place, camera in cameras.items():
         fit = fit_image(camera.image.shape[:2], config.image_size)

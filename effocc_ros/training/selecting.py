@@ -21,7 +21,8 @@ from effocc_ros.errors import InputError
 from effocc_ros.evaluation.evaluate import check_fits
 from effocc_ros.loaded_model import LoadedModel, load_model
 from effocc_ros.networks.effocc import EffOcc
-from effocc_ros.predictor import choose_device, without_tf32
+from effocc_ros.pipelines import without_tf32
+from effocc_ros.predictor import choose_device
 from effocc_ros.preprocess import preprocess
 from effocc_ros.training.entropy import unsureness
 from effocc_ros.training.selection import (

@@ -15,6 +15,7 @@ from effocc_ros.frame import NUSCENES_CAMERAS, PointCloud
 from effocc_ros.networks import static_encoder
 from effocc_ros.networks.effocc import EffOcc
 from effocc_ros.networks.operations import OperationCount
+from effocc_ros.networks.static_network import StaticNetwork
 from effocc_ros.pipelines import DevicePipeline, HostPipeline
 from effocc_ros.preprocess.raw import raw_inputs
 from effocc_ros.presets import load_preset
@@ -93,6 +94,24 @@ def test_a_cloud_that_finds_no_room_is_counted_and_said_once(networks, monkeypat
     few = replace(frame(), cloud=PointCloud(frame().cloud.points[:5], np.eye(4)))
     labels_of(device, few)
     assert device.dropped_sites == 0
+
+
+@pytest.mark.parametrize("before", ["tf32", "ieee"])
+def test_convolutions_are_float32_and_the_callers_choice_comes_back(networks, monkeypatch, before):
+    if not hasattr(torch.backends.cudnn, "conv"):
+        pytest.skip("this torch has no switch for convolutions alone")
+    switch, seen = torch.backends.cudnn.conv, []
+    original = StaticNetwork.predict_labels
+
+    def watched(self, *arguments):
+        seen.append(switch.fp32_precision)
+        return original(self, *arguments)
+
+    monkeypatch.setattr(StaticNetwork, "predict_labels", watched)
+    monkeypatch.setattr(switch, "fp32_precision", before)
+    labels_of(DevicePipeline(networks["lidar"], point_step=STEP), frame())
+    assert seen == ["ieee"]
+    assert switch.fp32_precision == before
 
 
 @pytest.mark.parametrize("name", ["fusion_tiny", "vision_tiny", "lidar_tiny", "fusion_r18"])

@@ -217,27 +217,3 @@ def test_unknown_precisions_and_devices_are_refused(checkpoints):
 def test_auto_takes_the_cpu_where_there_is_no_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert choose_device("auto") == torch.device("cpu")
-
-
-@pytest.mark.parametrize("before", ["tf32", "ieee"])
-def test_convolutions_are_float32_and_the_callers_choice_comes_back(
-    checkpoints, monkeypatch, before
-):
-    if not hasattr(torch.backends.cudnn, "conv"):
-        pytest.skip("this torch has no switch for convolutions alone")
-    switch, seen = torch.backends.cudnn.conv, []
-    original = EffOcc.predict_labels
-
-    def watched(self, **keywords):
-        seen.append(switch.fp32_precision)
-        return original(self, **keywords)
-
-    monkeypatch.setattr(EffOcc, "predict_labels", watched)
-    at_first, switch.fp32_precision = switch.fp32_precision, before
-    try:
-        with Predictor(checkpoints["fusion"], "cpu") as predictor:
-            predictor.predict(frame())
-        assert seen == ["ieee"]
-        assert switch.fp32_precision == before
-    finally:
-        switch.fp32_precision = at_first

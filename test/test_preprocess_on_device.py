@@ -31,7 +31,7 @@ def assert_same_images(got, expected):
     difference = (got - expected[0]).abs()
     # Noise, some of it enlarged, is the hardest picture; see the recorded one below.
     assert difference.max() < 2 * STEP
-    assert (difference > 1e-5).float().mean() < 5e-3
+    assert (difference > 1e-5).float().mean() < 0.02
 
 
 @pytest.mark.parametrize("modality", CONFIGS)

@@ -4,7 +4,7 @@
     python benchmarks/gpu_session.py --minutes 30 --out session
     python benchmarks/gpu_session.py --minutes 9 --out session --only simulate fusion_r18
     python benchmarks/gpu_session.py --dry-run
-    python benchmarks/gpu_session.py --tiny --minutes 30     # on a CPU: to see that all of it works
+    python benchmarks/gpu_session.py --tiny --minutes 30    # on a CPU: to see that it works
 
 Stages run one after another and share the time; what one leaves over goes to those after it. A
 stage that fails or whose time is over is noted in session.json, and the next one starts. The same
@@ -13,11 +13,13 @@ minutes at a time is used by calling again with other stages. Checkpoints lie in
 stages said in logs/.
 
 The machine needs no network. What it lacks of the packages below is downloaded elsewhere and taken
-along with this folder (for Python 3.12; embreex alone is not pure Python):
+along with this folder (for Python 3.12; of the first four embreex alone is not pure Python):
 
     pip download --no-deps --only-binary=:all: --python-version 3.12 --dest wheels \
         --platform manylinux_2_28_x86_64 --platform manylinux_2_27_x86_64 \
         embreex transforms3d lightning-fabric tensorboardX
+    # Where there is torch, numpy and safetensors alone, these too, 63 MB:
+    #   opencv-python-headless PyYAML tqdm threadpoolctl lightning-utilities packaging protobuf
     pip install --no-index --no-deps --target site wheels/*.whl           # there
     PYTHONPATH=site:. python benchmarks/gpu_session.py --minutes 30 --out session
 """

@@ -37,6 +37,11 @@ class Recordings:
         self._recordings: OrderedDict[tuple, Function | None] = OrderedDict()
         self._possible = True
 
+    @property
+    def recorded(self) -> int:
+        """How many recordings there are."""
+        return sum(recording is not None for recording in self._recordings.values())
+
     def __call__(self, raw: RawInputs) -> Outputs:
         """Return what the function gives; the next call may overwrite it."""
         key = raw.places, *(tensor.shape for tensor in raw.tensors())

@@ -3,7 +3,7 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import torch
@@ -95,9 +95,10 @@ class DevicePipeline:
 
     def run(self, raw: RawInputs) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Return labels, confidence and flow, batch of one, on the host."""
-        outputs = tuple(self._fetched(each) for each in self._compute(raw))
-        if self._on_gpu:
-            torch.cuda.current_stream(self._device).synchronize()
+        with torch.cuda.device(self._device) if self._on_gpu else nullcontext():
+            outputs = tuple(self._fetched(each) for each in self._compute(raw))
+            if self._on_gpu:
+                torch.cuda.current_stream().synchronize()
         *grids, dropped = outputs
         self._count(dropped)
         return tuple(grids)

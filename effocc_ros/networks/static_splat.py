@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from effocc_ros.networks.bags import with_rest
 from effocc_ros.networks.constants import constant
 from effocc_ros.networks.lift_splat import LiftSplat
 from effocc_ros.networks.splat_table import SPLIT, frustum
@@ -52,8 +53,8 @@ class StaticTable(NamedTuple):
     Attributes:
         depths: (P,) int64 into (N, D, h, w).
         pixels: (P,) int32 into (N, h, w).
-        runs: (R + 1,) int32 start of every run of at most SPLIT points of one cell, and their end.
-        cells: (cells + 1,) int32 first run of every BEV cell (layers, Dy, Dx), and their end.
+        runs: (R,) int32 start of every run of at most SPLIT points of one cell, or of none.
+        cells: int32 first run of every BEV cell (layers, Dy, Dx), and of bags for the rest.
     """
 
     depths: Tensor
@@ -111,14 +112,11 @@ class StaticSplat:
             table.runs,
             mode="sum",
             per_sample_weights=probability.flatten()[table.depths],
-            include_last_offset=True,
         )
         every = torch.arange(len(sums), dtype=torch.int32, device=sums.device)
-        pooled = functional.embedding_bag(
-            every, sums, table.cells, mode="sum", include_last_offset=True
-        )
+        pooled = functional.embedding_bag(every, sums, table.cells, mode="sum")
         width, height, layers = self._bev.shape
-        pooled = pooled.view(layers, height, width, self._channels)
+        pooled = pooled[: layers * height * width].view(layers, height, width, self._channels)
         # Channels stay last in memory, as the convolutions after it want them.
         return pooled.permute(1, 2, 0, 3).flatten(2).permute(2, 0, 1)[None]
 
@@ -148,16 +146,17 @@ def _runs(cells: Tensor, count: int) -> tuple[Tensor, Tensor]:
         count: Number of cells.
 
     Returns:
-        Start of every run, and the first run of every cell, int32, each with the end behind it.
-        Runs that are not needed are empty and stand behind the others.
+        Start of every run, int32; those that are not needed are empty and stand behind the
+        others. The first run of every cell, int32, and of bags for the rest.
     """
-    every = torch.arange(count + 1, dtype=torch.int32, device=cells.device)
+    points, room = len(cells), len(cells) // SPLIT + count + 1
+    # The points of no cell are one cell more.
+    every = torch.arange(count + 2, dtype=torch.int32, device=cells.device)
     first = torch.searchsorted(cells, every, out_int32=True)
     needed = (first.diff() + (SPLIT - 1)).div(SPLIT, rounding_mode="floor")
     ends = needed.cumsum(0, dtype=torch.int32)
     begins = ends - needed
-    runs = torch.arange(len(cells) // SPLIT + count, dtype=torch.int32, device=cells.device)
-    cell = torch.searchsorted(ends, runs, right=True, out_int32=True).clamp_(max=count - 1)
+    runs = torch.arange(room, dtype=torch.int32, device=cells.device)
+    cell = torch.searchsorted(ends, runs, right=True, out_int32=True).clamp_(max=count)
     start = first.index_select(0, cell) + (runs - begins.index_select(0, cell)) * SPLIT
-    end = first[-1:]
-    return torch.cat([torch.minimum(start, end), end]), torch.cat([begins, ends[-1:]])
+    return start.clamp_(max=points), with_rest(begins[:-1], begins[-1:], room)

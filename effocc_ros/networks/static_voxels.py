@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from effocc_ros.geometry import VoxelGrid
+from effocc_ros.networks.bags import with_rest
 from effocc_ros.networks.constants import constant
 from effocc_ros.networks.sparse_sites import Sites
 from effocc_ros.networks.static_sites import ABSENT, StaticSites
@@ -45,9 +46,10 @@ def static_voxels(
     before = stored.cumsum(0)
     points = torch.zeros(count + 1, dtype=torch.int64, device=cloud.device)
     points = points.scatter_(0, torch.where(stored, before - 1, count), order)[:count]
-    bags = before[-1:].repeat(capacity + 2).scatter_(0, row, before - 1)[: capacity + 1]
-    total = functional.embedding_bag(points, cloud, bags, mode="sum", include_last_offset=True)
-    mean = total / bags.diff().clamp(min=1)[:, None]
+    starts = before[-1:].repeat(capacity + 2).scatter_(0, row, before - 1)[:capacity]
+    bags = with_rest(starts, before[-1:], count)
+    total = functional.embedding_bag(points, cloud, bags, mode="sum")[:capacity]
+    mean = total / bags[: capacity + 1].diff().clamp(min=1)[:, None]
     width, height, depth = grid.shape
     return mean, StaticSites(kept, (depth + 1, height, width))
 

@@ -6,6 +6,7 @@ import torch
 from helpers.deterministic_fill import fill, uniform
 
 from effocc_ros.geometry import VoxelGrid
+from effocc_ros.networks.bags import LONGEST
 from effocc_ros.networks.lift_splat import LiftSplat
 from effocc_ros.networks.splat_table import SPLIT
 from effocc_ros.networks.static_splat import StaticSplat, rays_of
@@ -39,6 +40,11 @@ def matrices(cameras=3):
     )
 
 
+def grid_cells(grid):
+    width, height, layers = grid.shape
+    return width * height * layers
+
+
 @pytest.mark.parametrize(
     "grid",
     [
@@ -62,7 +68,11 @@ def test_the_bev_is_that_of_the_ordinary_splat(grid, silent):
     expected = view.splat(probability, context, mask[None], batch)
     splat = StaticSplat(view, 3, torch.device("cpu"))
     table = splat.table(mask, rays_of(placed))
+    # On a GPU the last bag runs to the end of its list, and a long one takes its time.
     assert table.runs.diff().max() <= SPLIT
+    assert len(table.pixels) - table.runs[-1] <= SPLIT
+    assert table.cells[grid_cells(grid) :].diff().max() <= LONGEST
+    assert table.cells[-1] == len(table.runs)
     bev = splat.pool(table, probability, context)
     assert torch.equal(bev, expected)
     assert bev.stride()[1:] == expected.stride()[1:]

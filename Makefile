@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# make demo, test, fuzz, soak, lint, bench, weights, devkit, fleet-test, colcon, clean: all in virtual environments,
+# make demo, test, fuzz, soak, lint, bench, gpu-tiny, weights, devkit,
+# view-test, fleet-test, colcon, clean: all in virtual environments,
 # without ROS.
 # With a ROS 2 installation build this package with colcon instead (README).
 
@@ -10,10 +11,10 @@ OUTPUT ?= output/demo
 RUNS ?= output/weights
 MINUTES ?= 10
 COLCON := build/colcon/venv
-BENCHMARKS := $(filter-out benchmarks/gpu_session.py benchmarks/stages.py benchmarks/car.py,$(wildcard benchmarks/*.py))
+BENCHMARKS := $(filter-out benchmarks/gpu_session.py benchmarks/stages.py benchmarks/car.py benchmarks/spconv_peer.py,$(wildcard benchmarks/*.py))
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test fuzz soak lint bench weights devkit fleet-test colcon clean environment machine
+.PHONY: demo test fuzz soak lint bench gpu-tiny weights devkit view-test fleet-test colcon clean environment machine
 .DELETE_ON_ERROR:
 
 demo: environment
@@ -37,6 +38,10 @@ fuzz: environment
 
 bench: environment
 	set -e; for file in $(BENCHMARKS); do $(BIN)/python $$file; done
+
+# All that benchmarks/gpu_session.py does on a machine with a GPU, at a size for this one: whether it works.
+gpu-tiny: environment
+	$(BIN)/python benchmarks/gpu_session.py --tiny --minutes 60 --out output/gpu-tiny
 
 # What models/ ships, made again from nothing, with all the steps of the recipes. Many hours on a CPU; it
 # goes on where it was interrupted.

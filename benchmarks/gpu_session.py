@@ -4,6 +4,7 @@
     python benchmarks/gpu_session.py --minutes 30 --out session
     python benchmarks/gpu_session.py --minutes 9 --out session --only simulate fusion_r18
     python benchmarks/gpu_session.py --dry-run
+    python benchmarks/gpu_session.py --tiny --minutes 30    # on a CPU: to see that it works
 
 Stages run one after another and share the time; what one leaves over goes to those after it. A
 stage that fails or whose time is over is noted in session.json, and the next one starts. The same
@@ -12,11 +13,13 @@ minutes at a time is used by calling again with other stages. Checkpoints lie in
 stages said in logs/.
 
 The machine needs no network. What it lacks of the packages below is downloaded elsewhere and taken
-along with this folder (for Python 3.12; embreex alone is not pure Python):
+along with this folder (for Python 3.12; of the first four embreex alone is not pure Python):
 
     pip download --no-deps --only-binary=:all: --python-version 3.12 --dest wheels \
         --platform manylinux_2_28_x86_64 --platform manylinux_2_27_x86_64 \
         embreex transforms3d lightning-fabric tensorboardX
+    # Where there is torch, numpy and safetensors alone, these too, 63 MB:
+    #   opencv-python-headless PyYAML tqdm threadpoolctl lightning-utilities packaging protobuf
     pip install --no-index --no-deps --target site wheels/*.whl           # there
     PYTHONPATH=site:. python benchmarks/gpu_session.py --minutes 30 --out session
 """
@@ -68,6 +71,8 @@ FULL = (
     "columns=0.5",
 )
 """The official trainings for minutes on one device in place of days on eight: time ends them."""
+ONE_STEP = ("batch_size=1", "max_steps=1", "workers=1", "val_limit=1")
+"""With --tiny, after all other values."""
 TAUGHT = ("teacher_train_mode=false", "official_orientation=false")
 MEASURED = (
     "lidar_tiny",
@@ -88,6 +93,8 @@ class Setup:
         cores: Processes that simulate, or that load data.
         gpu: Whether there is one.
         full: The experiment with the networks of the paper in place of the small ones.
+        tiny: One step of each training, of small networks alone, and a measurement of no worth:
+            all that can be seen is whether it works.
     """
 
     out: Path
@@ -95,6 +102,7 @@ class Setup:
     cores: int
     gpu: bool
     full: bool = False
+    tiny: bool = False
 
     @property
     def values(self) -> tuple[str, ...]:
@@ -106,6 +114,9 @@ class Setup:
 def stages_of(setup: Setup) -> tuple[Stage, ...]:
     """Return all stages, in an order in which each finds what it needs."""
     train = partial(training, setup)
+    fusion, student = (
+        (("preset=fusion_tiny",), ("preset=vision_tiny",)) if setup.tiny else ((), ())
+    )
     small, large = (
         f"teacher={setup.out}/runs/{name}/last.safetensors"
         for name in ("fusion_tiny", "fusion_r18")
@@ -116,11 +127,11 @@ def stages_of(setup: Setup) -> tuple[Stage, ...]:
         Stage("fusion_tiny", 9, partial(train, "fusion_tiny", "fusion_tiny", *SMALL)),
         Stage("vision_tiny", 8, partial(train, "vision_tiny", "vision_tiny", *SMALL, small)),
         Stage("lidar_tiny", 6, partial(train, "lidar_tiny", "lidar_tiny", *SMALL, small)),
-        Stage("fusion_r18", 15, partial(train, "fusion_r18", "effocc_fusion_r18", *FULL)),
+        Stage("fusion_r18", 15, partial(train, "fusion_r18", "effocc_fusion_r18", *FULL, *fusion)),
         Stage(
             "student_r50",
             13,
-            partial(train, "student_r50", "effocc_student_r50", *FULL, *TAUGHT, large),
+            partial(train, "student_r50", "effocc_student_r50", *FULL, *TAUGHT, large, *student),
         ),
         Stage("experiment", 30, partial(experiment, setup)),
     )
@@ -131,6 +142,11 @@ def simulation(setup: Setup, minutes: float) -> Iterator[list[str]]:
 
     Every fifth scene judges, so the first ones are a few at least.
     """
+
+    if setup.tiny:
+        sizes = ("--scenes", 5, "--keyframes", 2, "--image-size", "352x198")
+        yield effocc("simulate", "--out", setup.root, *sizes, "--workers", setup.cores)
+        return
 
     def command(scenes: int) -> list[str]:
         sizes = ["--scenes", str(scenes), "--keyframes", str(KEYFRAMES)]
@@ -169,7 +185,8 @@ def training(
     *values, minutes = values_and_minutes
     places = (f"root={setup.root}", f"out={setup.out}/runs/{name}")
     limit = f"max_minutes={minutes * 5 / 6:.2f}"
-    yield effocc("train", config, *places, *setup.values, *values, limit)
+    last = ONE_STEP if setup.tiny else ()
+    yield effocc("train", config, *places, *setup.values, *values, limit, *last)
 
 
 def experiment(setup: Setup, minutes: float) -> Iterator[list[str]]:
@@ -177,7 +194,11 @@ def experiment(setup: Setup, minutes: float) -> Iterator[list[str]]:
     hours = max(0.8 * (minutes - 2.0), 0.4 * minutes) / 60.0
     values = [*setup.values, *(FULL if setup.full else SMALL)]
     options = ["--root", setup.root, "--out", setup.out / "experiment"]
-    options += ["--budget-hours", f"{hours:.4f}"]
+    if setup.tiny:
+        values += [value for value in ONE_STEP if not value.startswith("max_steps")]
+        options += ["--steps", 1, "--seeds", 1]
+    else:
+        options += ["--budget-hours", f"{hours:.4f}"]
     if minutes < 20:
         options += ["--arms", "A", "B", "C"]
     if setup.full:
@@ -189,25 +210,26 @@ def experiment(setup: Setup, minutes: float) -> Iterator[list[str]]:
 
 
 def measurement(setup: Setup, minutes: float) -> Iterator[list[str]]:
-    """Speed and memory of training and of prediction."""
-    here, device = Path(__file__).parent, "cuda" if setup.gpu else "cpu"
-    workers = str(max(setup.cores - 2, 1))
-    yield [
-        *(sys.executable, str(here / "training.py"), "--throughput", "--device", device),
-        *(
-            "--root",
-            str(setup.root),
-            "--workers",
-            workers,
-            "--batch-size",
-            "8",
-            "--models",
-            *MEASURED,
-        ),
-    ]
+    """Speed, memory and parity of prediction, beside the network that the CPU runs; training."""
+    device, out = "cuda" if setup.gpu else "cpu", ("--out", setup.out / "device")
+    if setup.tiny:
+        yield benchmark("device", "--tiny", "--device", device, *out)
+        yield benchmark("operations", "--only-static")
+        return
+    yield benchmark("operations", "--only-static")
+    yield benchmark("device", "--device", device, *out)
     for model in ("fusion_tiny", "fusion_r18"):
-        network = [sys.executable, str(here / "network.py"), "--model", model]
-        yield [*network, "--clouds", "10", "--device", device]
+        yield benchmark("network", "--model", model, "--clouds", "10", "--device", device)
+    loading = ("--root", setup.root, "--workers", max(setup.cores - 2, 1), "--batch-size", "8")
+    yield benchmark(
+        "training", "--throughput", "--device", device, *loading, "--models", *MEASURED
+    )
+
+
+def benchmark(name: str, *arguments: Any) -> list[str]:
+    """Return the command line of a file beside this one."""
+    file = Path(__file__).parent / f"{name}.py"
+    return [sys.executable, str(file), *(str(argument) for argument in arguments)]
 
 
 def effocc(*arguments: Any) -> list[str]:
@@ -235,6 +257,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", default=[], metavar="STAGE", help="some stages")
     parser.add_argument("--skip", nargs="+", default=[], metavar="STAGE", help="not these")
     parser.add_argument("--full", action="store_true", help="experiment: the paper's networks")
+    parser.add_argument("--tiny", action="store_true", help="see on a CPU that all of it works")
     parser.add_argument("--dry-run", action="store_true", help="say the plan, do nothing")
     arguments = parser.parse_args()
     lacking = missing([*PACKAGES])
@@ -250,7 +273,7 @@ def main() -> int:
         print(about["machine"], "" if gpu else "(no GPU: this takes long)")
     cores = len(os.sched_getaffinity(0))
     root = arguments.root or arguments.out / "street"
-    stages = stages_of(Setup(arguments.out, root, cores, gpu, arguments.full))
+    stages = stages_of(Setup(arguments.out, root, cores, gpu, arguments.full, arguments.tiny))
     known = [stage.name for stage in stages]
     for name in {*arguments.only, *arguments.skip} - {*known}:
         parser.error(f"no stage {name}: choose from {', '.join(known)}")

@@ -24,7 +24,8 @@ from effocc_ros.geometry import rigid
 from effocc_ros.networks import winograd
 from effocc_ros.networks.effocc import EffOcc
 from effocc_ros.networks.voxelize import voxelize
-from effocc_ros.predictor import choose_device, without_tf32
+from effocc_ros.pipelines import without_tf32
+from effocc_ros.predictor import choose_device
 from effocc_ros.preprocess import preprocess
 from effocc_ros.presets import load_preset
 from effocc_ros.sweeps import Sweep, aggregate_sweeps

@@ -5,7 +5,7 @@ import copy
 import gc
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,9 @@ from effocc_ros.networks import winograd
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.networks.effocc import EffOcc
 from effocc_ros.occupancy import UPRIGHT, SemanticOccupancy
-from effocc_ros.preprocess import Inputs, preprocess
+from effocc_ros.pipelines import DevicePipeline, HostPipeline
+from effocc_ros.preprocess import Inputs
+from effocc_ros.preprocess.raw import RawInputs
 
 PRECISIONS = {
     "float32": torch.float32,
@@ -37,13 +39,13 @@ class PreparedFrame:
     Attributes:
         frame: What it was made of.
         inputs: Names of the sensors that the network sees.
-        tensors: On the network's device.
+        tensors: What the network's device takes; on a GPU they may still be on their way.
         milliseconds: How long that took.
     """
 
     frame: Frame
     inputs: tuple[str, ...]
-    tensors: Inputs
+    tensors: Inputs | RawInputs
     milliseconds: float
 
 
@@ -67,7 +69,8 @@ class Predictor:
         trained: False when the weights are random.
         classes: What the labels mean.
         device: Where the network is.
-        timings: Milliseconds of each stage of the last predict: preprocess, network, output.
+        timings: Milliseconds of each stage of the last predict: preprocess, network, output. On a
+            GPU most of preprocess belongs to network.
 
     Raises:
         InputError: No such preset or file, no such device, or a precision the device lacks.
@@ -81,16 +84,25 @@ class Predictor:
         confidence: bool = False,
     ):
         self.device = choose_device(device)
-        self._dtype = _choose_precision(precision, self.device)
+        _check_precision(precision, self.device)
         self.confidence = confidence
         self.timings: dict[str, float] = {}
         loaded = model if isinstance(model, LoadedModel) else load_model(model)
         self.config, self.name, self.trained = loaded.config, loaded.name, loaded.trained
         self.classes = class_list(self.config.classes)
         network = loaded.network.requires_grad_(False).fuse_for_inference()
-        if self.device.type == "cpu" and winograd.pays():
-            winograd.use_winograd(network)
-        self._network: EffOcc | None = network.to(self.device)
+        self._pipeline: HostPipeline | DevicePipeline | None = self._made_ready(network, precision)
+
+    def _made_ready(self, network: EffOcc, precision: str) -> HostPipeline | DevicePipeline:
+        if self.device.type == "cpu":
+            if winograd.pays():
+                winograd.use_winograd(network)
+            return HostPipeline(network, self.confidence)
+        network = network.to(self.device)
+        pipeline = DevicePipeline(network, PRECISIONS[precision], self.confidence)
+        with torch.inference_mode():
+            pipeline.warm_up()
+        return pipeline
 
     @classmethod
     def from_network(
@@ -121,7 +133,7 @@ class Predictor:
             InputError: No such device, or a precision the device lacks.
         """
         # Checked before a large network is copied.
-        _choose_precision(precision, choose_device(str(device)))
+        _check_precision(precision, choose_device(str(device)))
         loaded = LoadedModel(copy.deepcopy(network), config, name or config.name, trained)
         return cls(loaded, str(device), precision, confidence)
 
@@ -145,7 +157,8 @@ class Predictor:
     def prepare(self, frame: Frame) -> PreparedFrame:
         """Do the first half of :meth:`predict`: resize, normalise, sort points.
 
-        It may run in one thread while another runs the network on an earlier frame.
+        On a GPU: gather what it needs and begin to send it there. It may run in one thread while
+        another runs the network on an earlier frame.
 
         Raises:
             InputError: The Frame holds nothing that the network can use.
@@ -153,21 +166,18 @@ class Predictor:
         inputs = usable_inputs(frame, self.config)
         started = time.perf_counter()
         with torch.inference_mode():
-            tensors = preprocess(frame, self.config, self.device)
-            self._synchronize()
+            tensors = self._open().prepare(frame)
         return PreparedFrame(frame, inputs, tensors, 1e3 * (time.perf_counter() - started))
 
     def run(self, prepared: PreparedFrame) -> SemanticOccupancy:
         """Do the second half of :meth:`predict`: run the network."""
-        if self._network is None:
-            raise RuntimeError(f"predictor of {self.name} was closed")
-        frame, keywords = prepared.frame, prepared.tensors.keywords()
+        pipeline, frame = self._open(), prepared.frame
         self.timings = {"preprocess": prepared.milliseconds}
         with torch.inference_mode():
-            with self._stage("network"), self._arithmetic():
-                tensors = self._network.predict_labels(confidence=self.confidence, **keywords)
+            with self._stage("network"):
+                tensors = pipeline.run(prepared.tensors)
             with self._stage("output"):
-                labels, confidence, flow = (_to_host(tensor) for tensor in tensors)
+                labels, confidence, flow = (_as_array(tensor) for tensor in tensors)
         in_lidar_frame = self.config.frame == "lidar"
         return SemanticOccupancy(
             stamp=frame.stamp,
@@ -184,9 +194,14 @@ class Predictor:
             up=tuple(map(float, frame.cloud.sensor2ego[2])) if in_lidar_frame else UPRIGHT,
         )
 
+    @property
+    def dropped_sites(self) -> int:
+        """How many sites of the last cloud a GPU's sparse encoder had no room for."""
+        return self._open().dropped_sites
+
     def close(self) -> None:
         """Free the network's memory; the Predictor cannot be used after that."""
-        self._network = None
+        self._pipeline = None
         gc.collect()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
@@ -201,34 +216,12 @@ class Predictor:
     def _stage(self, name: str) -> Iterator[None]:
         started = time.perf_counter()
         yield
-        self._synchronize()
         self.timings[name] = 1e3 * (time.perf_counter() - started)
 
-    def _synchronize(self) -> None:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-
-    def _arithmetic(self) -> AbstractContextManager[None]:
-        if self._dtype == torch.float32:
-            return without_tf32()
-        return torch.autocast(self.device.type, dtype=self._dtype)
-
-
-@contextmanager
-def without_tf32() -> Iterator[None]:
-    """Let cuDNN convolve float32 in float32: unless told so it takes TF32, which moves voxels."""
-    cudnn = torch.backends.cudnn
-    # torch 2.9 and later have a switch of its own for convolutions, and want no other with it.
-    known = hasattr(cudnn, "conv")
-    holder, name, exact = (
-        (cudnn.conv, "fp32_precision", "ieee") if known else (cudnn, "allow_tf32", False)
-    )
-    before = getattr(holder, name)
-    setattr(holder, name, exact)
-    try:
-        yield
-    finally:
-        setattr(holder, name, before)
+    def _open(self) -> HostPipeline | DevicePipeline:
+        if self._pipeline is None:
+            raise RuntimeError(f"predictor of {self.name} was closed")
+        return self._pipeline
 
 
 def usable_inputs(frame: Frame, config: ModelConfig) -> tuple[str, ...]:
@@ -289,7 +282,7 @@ def choose_device(name: str) -> torch.device:
     )
 
 
-def _choose_precision(name: str, device: torch.device) -> torch.dtype:
+def _check_precision(name: str, device: torch.device) -> None:
     if name not in PRECISIONS:
         raise InputError(
             "precision",
@@ -305,12 +298,12 @@ def _choose_precision(name: str, device: torch.device) -> torch.dtype:
             do="Use float32, or a GPU",
             reason="bad_precision",
         )
-    return PRECISIONS[name]
 
 
-def _to_host(tensor: torch.Tensor | None) -> np.ndarray | None:
+def _as_array(tensor: torch.Tensor | None) -> np.ndarray | None:
     """The only sample (1, ...) as a contiguous array (...); half precision becomes float32."""
     if tensor is None:
         return None
     tensor = tensor[0].float() if tensor.is_floating_point() else tensor[0]
-    return np.ascontiguousarray(tensor.cpu().numpy())
+    # A copy: what came from a GPU lies in memory that is pinned, and scarce.
+    return np.array(tensor.numpy(), order="C")

@@ -7,46 +7,17 @@ import numpy as np
 import pytest
 import torch
 from helpers.deterministic_fill import fill
+from helpers.small_networks import CONFIGS, SMALL, frame
 
 from effocc_ros.checkpoints import make_card, save_checkpoint
 from effocc_ros.classes import OCC3D_NUSCENES
 from effocc_ros.errors import InputError
-from effocc_ros.frame import NUSCENES_CAMERAS, Camera, Frame, PointCloud
-from effocc_ros.geometry import VoxelGrid, rigid
+from effocc_ros.frame import NUSCENES_CAMERAS
+from effocc_ros.geometry import VoxelGrid
 from effocc_ros.networks.effocc import EffOcc
 from effocc_ros.predictor import Predictor, choose_device
 from effocc_ros.preprocess import preprocess
 from effocc_ros.presets import load_preset
-from effocc_ros.visualization.chase_view import look_at
-
-# The shape of the shipped networks at a thousandth of their work.
-SMALL = replace(
-    load_preset("fusion_r18"),
-    name="small",
-    grid=VoxelGrid((-19.2, -19.2, -1.0), (0.8, 0.8, 0.4), (48, 48, 16)),
-    bev=VoxelGrid((-19.2, -19.2, -1.0), (0.8, 0.8, 6.4), (48, 48, 1)),
-    voxels=VoxelGrid((-19.2, -19.2, -1.0), (0.1, 0.1, 0.16), (384, 384, 40)),
-    image_size=(64, 176),
-    image_width=8,
-    image_channels=16,
-    bev_channels=8,
-    voxel_widths=(4, 4, 8, 8),
-    fused_channels=16,
-    trunk_widths=(8, 16),
-    trunk_layers=2,
-    trunk_channels=16,
-    encoder_widths=(8, 16, 32),
-    encoder_channels=16,
-    head_channels=16,
-    head_hidden=32,
-)
-CONFIGS = {
-    "fusion": SMALL,
-    "vision": replace(
-        SMALL, name="small_vision", modality="vision", image_stages=(2, 3), image_downsample=16
-    ),
-    "lidar": replace(SMALL, name="small_lidar", modality="lidar", cameras=()),
-}
 
 
 def checkpoint(folder, config, trained=True):
@@ -65,22 +36,6 @@ def checkpoints(tmp_path_factory):
 @pytest.fixture(scope="module")
 def fusion(checkpoints):
     return Predictor(checkpoints["fusion"], device="cpu")
-
-
-def frame(cameras=NUSCENES_CAMERAS, lidar=True):
-    rng = np.random.default_rng(5)
-    made = []
-    for number, name in enumerate(cameras):
-        yaw = np.deg2rad(60 * number)
-        pose = look_at((1.0, 0, 1.5), (1 + np.cos(yaw), np.sin(yaw), 1.4))
-        image = rng.integers(0, 256, (72, 160, 3), np.uint8)
-        intrinsics = np.array([[130.0, 0, 80], [0, 130, 40], [0, 0, 1]])
-        made.append(Camera(name, image, intrinsics, pose, np.eye(4), 0))
-    cloud = None
-    if lidar:
-        points = rng.uniform((-20, -20, -1, 0, 0), (20, 20, 4, 255, 0.5), (3000, 5))
-        cloud = PointCloud(points.astype(np.float32), rigid((1, 0, 0, 0), (1, 0, 1.8)))
-    return Frame(123_456_789, "base_link", tuple(made), cloud, np.eye(4))
 
 
 def test_the_result_says_where_it_stands_and_what_it_is_made_of(fusion):
@@ -187,7 +142,7 @@ def test_a_preset_has_random_weights_always_the_same_and_says_so(caplog):
     assert torch.equal(torch.get_rng_state(), state)
     torch.manual_seed(99)
     second = Predictor("fusion_r18", device="cpu")
-    ours, theirs = (p._network.state_dict() for p in (first, second))
+    ours, theirs = (p._pipeline._network.state_dict() for p in (first, second))
     assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
 
 
@@ -262,27 +217,3 @@ def test_unknown_precisions_and_devices_are_refused(checkpoints):
 def test_auto_takes_the_cpu_where_there_is_no_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert choose_device("auto") == torch.device("cpu")
-
-
-@pytest.mark.parametrize("before", ["tf32", "ieee"])
-def test_convolutions_are_float32_and_the_callers_choice_comes_back(
-    checkpoints, monkeypatch, before
-):
-    if not hasattr(torch.backends.cudnn, "conv"):
-        pytest.skip("this torch has no switch for convolutions alone")
-    switch, seen = torch.backends.cudnn.conv, []
-    original = EffOcc.predict_labels
-
-    def watched(self, **keywords):
-        seen.append(switch.fp32_precision)
-        return original(self, **keywords)
-
-    monkeypatch.setattr(EffOcc, "predict_labels", watched)
-    at_first, switch.fp32_precision = switch.fp32_precision, before
-    try:
-        with Predictor(checkpoints["fusion"], "cpu") as predictor:
-            predictor.predict(frame())
-        assert seen == ["ieee"]
-        assert switch.fp32_precision == before
-    finally:
-        switch.fp32_precision = at_first

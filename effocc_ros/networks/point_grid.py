@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from effocc_ros.geometry import VoxelGrid
+from effocc_ros.networks.constants import constant
 
 
 def count_points(points: Sequence[Tensor], grid: VoxelGrid, step: int) -> Tensor:
@@ -30,9 +31,9 @@ def count_points(points: Sequence[Tensor], grid: VoxelGrid, step: int) -> Tensor
     counts = []
     for cloud in points:
         place = cloud[:, :3]
-        lower, size = place.new_tensor(grid.lower), place.new_tensor(grid.voxel_size)
+        lower, size = constant(grid.lower, place), constant(grid.voxel_size, place)
         index = ((place - lower) / size).floor()
-        inside = ((index >= 0) & (index < place.new_tensor(grid.shape))).all(dim=1)
+        inside = ((index >= 0) & (index < constant(grid.shape, place))).all(dim=1)
         # What lies outside is counted in one voxel more, which is cut off: no host sync on a GPU.
         x, y, z = torch.where(inside[:, None], index, 0).long().unbind(dim=1)
         voxel = torch.where(inside, (z * height + y) * width + x, layers * height * width)

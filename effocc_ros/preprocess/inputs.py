@@ -7,10 +7,11 @@ from itertools import chain
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from effocc_ros.errors import InputError
-from effocc_ros.frame import Camera, Frame
+from effocc_ros.frame import Camera, Frame, PointCloud
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.preprocess.depth import depth_images
 from effocc_ros.preprocess.images import ImageFit, check_image, fit_image, lay_in, normalise
@@ -169,17 +170,7 @@ def _network_points(
 
     Points that are not finite are left out, for they have no voxel.
     """
-    if frame.cloud is None:
-        return torch.zeros(0, 5, device=device)
-    points = frame.cloud.points
-    if points.ndim != 2 or points.shape[1] != 5:
-        raise InputError(
-            f"points of {frame.cloud.name}",
-            found=f"shape {points.shape}",
-            expected="(N, 5): x, y, z, intensity, lag",
-            do="Make the cloud with aggregate_sweeps",
-            reason="bad_points",
-        )
+    points = check_points(frame.cloud)
     points = torch.from_numpy(np.array(points, np.float32)).to(device)
     # One non-finite value makes the sum so: much cheaper than looking at every value.
     if not points.sum().isfinite():
@@ -189,6 +180,25 @@ def _network_points(
     for column in config.tanh_columns:
         points[:, column].tanh_()
     return points
+
+
+def check_points(cloud: PointCloud | None) -> NDArray[np.float32]:
+    """Return the points of a cloud (N, 5), none of no cloud.
+
+    Raises:
+        InputError: They have another shape.
+    """
+    if cloud is None:
+        return np.zeros((0, 5), np.float32)
+    if cloud.points.ndim != 2 or cloud.points.shape[1] != 5:
+        raise InputError(
+            f"points of {cloud.name}",
+            found=f"shape {cloud.points.shape}",
+            expected="(N, 5): x, y, z, intensity, lag",
+            do="Make the cloud with aggregate_sweeps",
+            reason="bad_points",
+        )
+    return cloud.points
 
 
 @dataclass(frozen=True)
@@ -248,18 +258,10 @@ def _depth_images(
     depth = torch.zeros(1, len(config.cameras), *config.image_size, device=points.device)
     if not views:
         return depth
-    points2sensor, points2pixel = [], []
-    for view in views:
-        to_sensor = poses.points2sensor(view.camera)[:3]
-        # Input pixel times depth; post_trans is a shift, so it comes in times depth as well.
-        to_pixel = view.fit.post_rot.astype(np.float64) @ view.camera.intrinsics @ to_sensor
-        to_pixel += view.fit.post_trans.astype(np.float64)[:, None] * to_sensor[2]
-        points2sensor.append(torch.from_numpy(to_sensor))
-        points2pixel.append(torch.from_numpy(to_pixel[:2]))
+    projections = [poses.points2pixel(view.camera, view.fit) for view in views]
     depth[0, [view.place for view in views]] = depth_images(
         points[:, :3],
-        torch.stack(points2sensor),
-        torch.stack(points2pixel),
+        torch.from_numpy(np.stack(projections)),
         config.image_size,
         config.depth_range[:2],
     )

@@ -16,6 +16,7 @@ from effocc_ros.errors import InputError
 from effocc_ros.frame import Camera, Frame
 from effocc_ros.geometry import inverse_rigid
 from effocc_ros.networks.config import ModelConfig
+from effocc_ros.preprocess.images import ImageFit
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,19 @@ class NetworkPoses:
         """
         sensor2points = self.sensor2key(camera) if self.one_time else camera.sensor2ego
         return inverse_rigid(sensor2points)
+
+    def points2pixel(self, camera: Camera, fit: ImageFit) -> NDArray[np.float64]:
+        """(3, 4) frame of the network's points to column and row times depth, and depth.
+
+        Args:
+            camera: Whose pixels.
+            fit: How its image is laid into the network's input; those pixels.
+        """
+        to_sensor = self.points2sensor(camera)[:3]
+        to_pixel = fit.post_rot.astype(np.float64) @ camera.intrinsics @ to_sensor
+        # A shift of pixels, so it comes in times depth as well.
+        to_pixel += fit.post_trans.astype(np.float64)[:, None] * to_sensor[2]
+        return np.concatenate([to_pixel[:2], to_sensor[2:]])
 
 
 def network_poses(frame: Frame, config: ModelConfig) -> NetworkPoses:

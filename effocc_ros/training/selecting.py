@@ -24,7 +24,8 @@ from effocc_ros.evaluation.presence import LeftOut, present
 from effocc_ros.evaluation.reading import read_samples
 from effocc_ros.loaded_model import LoadedModel, load_model
 from effocc_ros.networks.effocc import EffOcc
-from effocc_ros.predictor import choose_device, without_tf32
+from effocc_ros.pipelines import without_tf32
+from effocc_ros.predictor import choose_device
 from effocc_ros.preprocess import preprocess
 from effocc_ros.training.entropy import unsureness
 from effocc_ros.training.selection import (

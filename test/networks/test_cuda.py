@@ -6,12 +6,14 @@ import pytest
 import torch
 from helpers.deterministic_fill import fill
 from helpers.real_frame import VERSION, make_nuscenes_tree
+from helpers.small_networks import frame
 from helpers.tiny_model import make_tiny_checkpoint
 from helpers.vector_b import agreement, inputs_of
 from helpers.vectors import load_arrays
 
 from effocc_ros.datasets.benchmarks import open_dataset
 from effocc_ros.datasets.nuscenes_frames import SweepChoice
+from effocc_ros.frame import NUSCENES_CAMERAS
 from effocc_ros.networks.effocc import EffOcc
 from effocc_ros.predictor import Predictor
 from effocc_ros.presets import load_preset
@@ -36,7 +38,7 @@ def test_vector_b_labels_on_a_gpu(reference_dir):
 def test_a_recorded_frame_gets_the_same_labels_on_a_gpu(data_dir, tmp_path):
     checkpoint = make_tiny_checkpoint(tmp_path / "tiny.safetensors")
     root = make_nuscenes_tree(data_dir, tmp_path / "nuscenes")
-    frame = open_dataset(
+    recorded = open_dataset(
         "occ3d_nuscenes",
         root,
         "all",
@@ -45,6 +47,31 @@ def test_a_recorded_frame_gets_the_same_labels_on_a_gpu(data_dir, tmp_path):
         sweeps=SweepChoice(0),
     )[0].frame
     with Predictor(checkpoint, "cpu") as cpu, Predictor(checkpoint, "cuda") as gpu:
-        expected, got = cpu.predict(frame).labels, gpu.predict(frame).labels
+        expected, got = cpu.predict(recorded).labels, gpu.predict(recorded).labels
     assert len(np.unique(expected)) > 3
     assert (got == expected).mean() >= 0.999
+
+
+def test_recorded_and_launched_frames_of_any_shape_give_the_same(tmp_path):
+    checkpoint = make_tiny_checkpoint(tmp_path / "tiny.safetensors")
+    frames = [frame(), frame(NUSCENES_CAMERAS[:2]), frame((), True)]
+    with Predictor(checkpoint, "cuda") as predictor:
+        first = [predictor.predict(each).labels for each in frames]
+        for _ in range(2):
+            again = [predictor.predict(each).labels for each in frames]
+            for one, other in zip(first, again, strict=True):
+                np.testing.assert_array_equal(one, other)
+        assert predictor._pipeline._compute.recorded == len(frames)
+
+
+def test_between_upload_and_result_nothing_waits(tmp_path):
+    checkpoint = make_tiny_checkpoint(tmp_path / "tiny.safetensors")
+    with Predictor(checkpoint, "cuda") as predictor, torch.inference_mode():
+        pipeline = predictor._pipeline
+        raw = pipeline.prepare(frame())
+        pipeline.compute(raw)
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            pipeline.compute(raw)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")

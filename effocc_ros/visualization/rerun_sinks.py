@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from effocc_ros.errors import InputError
 from effocc_ros.files import whole_file
@@ -47,7 +48,7 @@ def serve(moments: Iterable[Moment], port: int, say: Callable[[str], Any] = prin
     def connect(blueprint: Any) -> None:
         uri = recording.serve_grpc(grpc_port=port + 1, default_blueprint=blueprint)
         rr.serve_web_viewer(web_port=port, open_browser=has_display(), connect_to=uri)
-        address = f"http://127.0.0.1:{port}/?url={uri.replace(':', '%3A').replace('/', '%2F')}"
+        address = f"http://127.0.0.1:{port}/?url={quote(uri, safe='')}"
         say(f"serving {address} (data on port {port + 1}); Ctrl-C ends it")
 
     try:

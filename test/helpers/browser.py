@@ -14,6 +14,9 @@ import aiohttp
 import cv2
 import numpy as np
 
+ANSWER_SECONDS = 280.0
+"""A page that is drawn on a busy CPU lets a picture of it wait."""
+
 FLAGS = (
     "--headless=new",
     "--no-sandbox",
@@ -50,13 +53,15 @@ class Browser:
         return asyncio.run(self._send({"id": 1, "method": method, "params": params}))
 
     async def _send(self, request: dict) -> dict:
-        async with aiohttp.ClientSession() as session:
-            async with session.ws_connect(self._socket, max_msg_size=0) as socket:
-                await socket.send_json(request)
-                while True:
-                    answer = await socket.receive_json(timeout=120)
-                    if answer.get("id") == request["id"]:
-                        return answer["result"]
+        async with (
+            aiohttp.ClientSession() as session,
+            session.ws_connect(self._socket, max_msg_size=0) as socket,
+        ):
+            await socket.send_json(request)
+            while True:
+                answer = await socket.receive_json(timeout=ANSWER_SECONDS)
+                if answer.get("id") == request["id"]:
+                    return answer["result"]
 
 
 @contextmanager
@@ -93,6 +98,6 @@ def _page_socket(profile: Path, process: subprocess.Popen, seconds: float = 120.
 
 
 async def _targets(port: str) -> list[dict]:
-    async with aiohttp.ClientSession() as session:
-        async with session.get(f"http://127.0.0.1:{port}/json") as answer:
-            return json.loads(await answer.text())
+    address = f"http://127.0.0.1:{port}/json"
+    async with aiohttp.ClientSession() as session, session.get(address) as answer:
+        return json.loads(await answer.text())

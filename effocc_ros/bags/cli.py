@@ -49,6 +49,12 @@ def add_process(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--copy-inputs", action="store_true", help="also copy the sensors' messages to OUT_BAG"
     )
+    parser.add_argument(
+        "--also",
+        default="",
+        metavar="KINDS",
+        help="also write voxel grids that other tools draw: foxglove, nav2, or foxglove,nav2",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace OUT_BAG if it is a bag")
     parser.set_defaults(run=run_process)
 
@@ -66,6 +72,7 @@ def run_process(arguments: argparse.Namespace) -> None:
         precision=arguments.precision,
         confidence=arguments.confidence,
         copy_inputs=arguments.copy_inputs,
+        also=tuple(filter(None, arguments.also.split(","))),
         overwrite=arguments.overwrite,
     )
     print(process_bag(arguments.bag, arguments.out, options, progress=True).table())

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from effocc_ros.bags.messages import occupancy_message, point_cloud_message
+from effocc_ros.bags.messages import (
+    occupancy_message,
+    point_cloud_message,
+    voxel_grid_message,
+)
 from effocc_ros.bags.process_result import ProcessResult
 from effocc_ros.bags.reader import BagMessage, BagReader
 from effocc_ros.bags.run import BagRun
@@ -19,9 +23,11 @@ from effocc_ros.occupancy_views import labelled_points
 from effocc_ros.predictor import Predictor
 from effocc_ros.rig import Rig, load_rig
 from effocc_ros.stamps import NANOSECONDS
+from effocc_ros.voxel_grids import VOXEL_GRIDS, check_voxel_grids
 
 OCCUPANCY_TOPIC = "/effocc/occupancy"
 POINTS_TOPIC = "/effocc/points"
+VOXEL_GRID_TOPICS = {name: f"/effocc/{name}_voxels" for name in VOXEL_GRIDS}
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,7 @@ class ProcessOptions:
         precision: ``float32``; on a GPU also ``bfloat16`` or ``float16``.
         confidence: Also write the probability of each voxel's class.
         copy_inputs: Also copy the sensors' messages.
+        also: Voxel grids of other projects to write as well: see ``VOXEL_GRIDS``.
         overwrite: Replace a bag that is there.
     """
 
@@ -46,6 +53,7 @@ class ProcessOptions:
     precision: str = "float32"
     confidence: bool = False
     copy_inputs: bool = False
+    also: tuple[str, ...] = ()
     overwrite: bool = False
 
 
@@ -73,6 +81,7 @@ def process_bag(
     """
     start = time.perf_counter()
     _check_apart(Path(source), Path(target))
+    check_voxel_grids(options.also, "voxel grids to write")
     rig = options.rig if isinstance(options.rig, Rig) else load_rig(options.rig)
     with (
         BagReader(source) as bag,
@@ -84,7 +93,7 @@ def process_bag(
         run = BagRun(bag, predictor, rig, options.interval_s)
         run.on_message = _copier(run, writer, options.copy_inputs)
         for result in run.results(progress=progress):
-            _write(writer, result.occupancy, result.logged)
+            _write(writer, result.occupancy, result.logged, options.also)
         statistics = run.stream.statistics()
         return ProcessResult(
             bag=Path(target),
@@ -119,11 +128,15 @@ def _copier(run: BagRun, writer: BagWriter, inputs: bool) -> Callable[[BagMessag
     return copy
 
 
-def _write(writer: BagWriter, occupancy: SemanticOccupancy, logged: int) -> None:
+def _write(
+    writer: BagWriter, occupancy: SemanticOccupancy, logged: int, also: tuple[str, ...]
+) -> None:
     points = labelled_points(occupancy)
     cloud = point_cloud_message(occupancy.stamp, occupancy.frame_id, points)
     writer.write(OCCUPANCY_TOPIC, occupancy_message(occupancy), logged)
     writer.write(POINTS_TOPIC, cloud, logged)
+    for name in also:
+        writer.write(VOXEL_GRID_TOPICS[name], voxel_grid_message(name, occupancy), logged)
 
 
 def _check_apart(source: Path, target: Path) -> None:

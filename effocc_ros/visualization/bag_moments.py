@@ -3,7 +3,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from effocc_ros.predictor import Predictor
 from effocc_ros.presets import load_preset
 from effocc_ros.rig import load_rig
 from effocc_ros.rig_check import TRANSFORMS, bag_contents
+from effocc_ros.rig_guess import guess
 from effocc_ros.simulation.bag import load_truth, truth_stamps
 from effocc_ros.stream.transform import read_transform
 from effocc_ros.stream.transform_buffer import TransformBuffer
@@ -137,8 +138,13 @@ def _truth(bag: Path, occupancy: SemanticOccupancy) -> SemanticOccupancy | None:
 def _sensor_frames(bag: Path, topic: str, sensors: Path, choice: Choice) -> Iterator[Frame]:
     """Yield the Frames of the stamps of recorded occupancy; none where there are no sensors."""
     named = load_rig(choice.rig) if choice.rig else None
+    with BagReader(sensors) as reader:
+        contents = bag_contents(reader)
+    # The voxels as a cloud, which node and `effocc process` send beside them, are no LiDAR's.
+    cloud = f"{topic.rpartition('/')[0]}/points"
+    types = {name: kind for name, kind in contents.types.items() if name != cloud}
     try:
-        found = guess_for(sensors, named)
+        found = guess(replace(contents, types=types), sensors, rig=named)
     except InputError as error:
         if named is not None:
             raise

@@ -7,11 +7,17 @@ from pathlib import Path
 import numpy as np
 from helpers.toy_drive import PERIOD, START, make_toy_bag
 
-from effocc_ros.bags.messages import occupancy_message, tf_message, transform_message
+from effocc_ros.bags.messages import (
+    occupancy_message,
+    point_cloud_message,
+    tf_message,
+    transform_message,
+)
 from effocc_ros.bags.writer import BagWriter
 from effocc_ros.classes import OCC3D_NUSCENES
 from effocc_ros.geometry import OCC3D_GRID
 from effocc_ros.occupancy import SemanticOccupancy
+from effocc_ros.occupancy_views import labelled_points
 
 CAR, ROAD, FREE = 4, 11, 17
 SPEED = 10.0
@@ -34,7 +40,10 @@ def make_occupancy_bag(path: Path, stamps: tuple[int, ...]) -> Path:
             pose[0, 3] = SPEED * (stamp - START) / 1e9
             transform = transform_message(stamp, "map", "base_link", pose)
             writer.write("/tf", tf_message([transform]), stamp)
+            points = labelled_points(street(stamp))
+            cloud = point_cloud_message(stamp, "base_link", points)
             writer.write("/effocc/occupancy", occupancy_message(street(stamp)), stamp)
+            writer.write("/effocc/points", cloud, stamp)
     return path
 
 

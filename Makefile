@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# make demo, test, fuzz, soak, lint, bench, weights, devkit, colcon, clean: all in virtual environments,
+# make demo, test, fuzz, soak, lint, bench, weights, devkit, view-test, colcon, clean: all in virtual environments,
 # without ROS.
 # With a ROS 2 installation build this package with colcon instead (README).
 
@@ -13,7 +13,7 @@ COLCON := build/colcon/venv
 BENCHMARKS := $(filter-out benchmarks/gpu_session.py benchmarks/stages.py benchmarks/car.py,$(wildcard benchmarks/*.py))
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test fuzz soak lint bench weights devkit colcon clean environment machine
+.PHONY: demo test fuzz soak lint bench weights devkit view-test colcon clean environment machine
 .DELETE_ON_ERROR:
 
 demo: environment
@@ -59,6 +59,17 @@ $(VENV)-devkit/created.stamp: setup.cfg | machine
 		"numpy<2" torch==2.13.0 pytest pytest-timeout --editable ".[sim]"
 	touch $@
 
+# Rerun and Open3D are large, so their tests have an environment of their own (Python 3.11 or newer); one
+# of them opens Debian's chromium, if it is there, and leaves output/view/web_viewer.png.
+view-test: $(VENV)-view/created.stamp
+	$(VENV)-view/bin/python -m pytest test/visualization --no-header
+
+$(VENV)-view/created.stamp: setup.cfg constraints.txt | machine
+	$(PYTHON) -m venv $(VENV)-view
+	$(VENV)-view/bin/python -m pip --disable-pip-version-check install --constraint constraints.txt \
+		aiohttp hypothesis pytest pytest-timeout --editable ".[sim,view,window]"
+	touch $@
+
 # The package as a robot builds it, plainly and with --symlink-install: the wheels of ROS 2 bring the
 # cmake files. `make colcon TEST=--test` runs `colcon test` too.
 colcon: $(COLCON)/ros.stamp
@@ -72,7 +83,7 @@ $(COLCON)/ros.stamp: requirements.txt requirements-ros.txt requirements-colcon.t
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-devkit build install log output *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-devkit $(VENV)-view build install log output *.egg-info .pytest_cache .ruff_cache .hypothesis
 
 # The type support is rebuilt when its messages or wheels changed; the script finds that out itself.
 environment: $(VENV)/package.stamp

@@ -98,7 +98,7 @@ def import_rerun() -> Any:
         found=found,
         expected=f"rerun-sdk {VERSION}",
         do="Install the extra: python -m pip install 'effocc_ros[view]' (or rerun-sdk=="
-        f"{VERSION}; it needs Python 3.11). --png, --mp4 and --gif do without",
+        f"{VERSION}; it needs Python 3.11). --png, --mp4 and --animation do without",
         reason="no_rerun",
     )
 
@@ -137,9 +137,13 @@ def check_display(what: str, do: str) -> None:
 
 
 def _recording(rr: Any) -> Any:
+    """Return a recording that has the timeline of ROS stamps alone."""
     from effocc_ros.visualization.rerun_log import APPLICATION
 
-    return rr.RecordingStream(APPLICATION)
+    recording = rr.RecordingStream(APPLICATION)
+    recording.set_log_time_enabled(False)
+    recording.set_log_tick_enabled(False)
+    return recording
 
 
 def _write(moments: Iterable[Moment], recording: Any, connect: Callable[[Any], Any]) -> int:

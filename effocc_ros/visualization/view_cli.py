@@ -40,6 +40,12 @@ def _add_sinks(parser: argparse.ArgumentParser) -> None:
     sinks.add_argument("--web", action="store_true", help="serve Rerun's viewer to browsers")
     sinks.add_argument("--png", type=Path, metavar="DIR", help="write a picture of each moment")
     sinks.add_argument("--mp4", type=Path, metavar="FILE.mp4", help="write a video")
+    sinks.add_argument(
+        "--animation",
+        type=Path,
+        metavar="FILE",
+        help="write a small .webp, .gif or .png that moves",
+    )
     sinks.add_argument("--window", action="store_true", help="open the first moment with Open3D")
     group.add_argument(
         "--port", type=_port, default=9090, help="of --web; data are on the next (%(default)s)"
@@ -77,7 +83,7 @@ def _port(text: str) -> int:
 
 
 def _view(arguments: argparse.Namespace) -> None:
-    from effocc_ros.visualization import rerun_sinks, video, window
+    from effocc_ros.visualization import animation, rerun_sinks, video, window
 
     moments = _moments(arguments)
     if arguments.window:
@@ -92,6 +98,9 @@ def _view(arguments: argparse.Namespace) -> None:
         count, where = video.write_pictures(moments, arguments.png), arguments.png
     elif arguments.mp4:
         count, where = video.write_video(moments, arguments.mp4), arguments.mp4
+    elif arguments.animation:
+        count = animation.write_animation(moments, arguments.animation)
+        where = arguments.animation
     else:
         count, where = rerun_sinks.spawn(moments), "the viewer"
     if not count:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# make demo, test, fuzz, soak, lint, bench, weights, devkit, view-test, colcon, clean: all in virtual environments,
-# without ROS.
+# make demo, test, fuzz, soak, lint, bench, weights, devkit, view-test, colcon, clean: all in virtual
+# environments, without ROS.
 # With a ROS 2 installation build this package with colcon instead (README).
 
 PYTHON ?= python3
@@ -10,7 +10,7 @@ OUTPUT ?= output/demo
 RUNS ?= output/weights
 MINUTES ?= 10
 COLCON := build/colcon/venv
-BENCHMARKS := $(filter-out benchmarks/gpu_session.py benchmarks/stages.py benchmarks/car.py,$(wildcard benchmarks/*.py))
+BENCHMARKS := $(filter-out $(addprefix benchmarks/,gpu_session.py stages.py car.py view.py),$(wildcard benchmarks/*.py))
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .PHONY: demo test fuzz soak lint bench weights devkit view-test colcon clean environment machine

@@ -123,9 +123,7 @@ def _moments(arguments: argparse.Namespace) -> Iterator["Moment"]:
     )
     moments = open_moments(arguments.path, choice)
     stop = None if arguments.limit is None else arguments.skip + arguments.limit
-    return with_progress(
-        islice(moments, arguments.skip, stop), arguments.limit or 0, unit="moment"
-    )
+    return with_progress(islice(moments, arguments.skip, stop), arguments.limit, unit="moment")
 
 
 def _first(moments: Iterator["Moment"], arguments: argparse.Namespace) -> "Moment":

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # make demo, test, fuzz, soak, lint, bench, gpu-tiny, weights, devkit,
 # view-test, fleet-test, colcon, clean: all in virtual environments,
-# without ROS.
 # With a ROS 2 installation build this package with colcon instead (README).
 
 PYTHON ?= python3
@@ -11,7 +10,8 @@ OUTPUT ?= output/demo
 RUNS ?= output/weights
 MINUTES ?= 10
 COLCON := build/colcon/venv
-BENCHMARKS := $(filter-out benchmarks/gpu_session.py benchmarks/stages.py benchmarks/car.py benchmarks/spconv_peer.py,$(wildcard benchmarks/*.py))
+BENCHMARKS := $(filter-out $(addprefix benchmarks/,gpu_session.py stages.py car.py spconv_peer.py view.py),\
+	$(wildcard benchmarks/*.py))
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .PHONY: demo test fuzz soak lint bench gpu-tiny weights devkit view-test fleet-test colcon clean environment machine
@@ -75,6 +75,17 @@ $(VENV)-fleet/created.stamp: setup.cfg constraints.txt | machine
 		ray==2.60.0 --editable ".[fleet,sim,test]"
 	touch $@
 
+# Rerun and Open3D are large, so their tests have an environment of their own (Python 3.11 or newer); one
+# of them opens Debian's chromium, if it is there, and leaves output/view/web_viewer.png.
+view-test: $(VENV)-view/created.stamp
+	$(VENV)-view/bin/python -m pytest test/visualization --no-header
+
+$(VENV)-view/created.stamp: setup.cfg constraints.txt | machine
+	$(PYTHON) -m venv $(VENV)-view
+	$(VENV)-view/bin/python -m pip --disable-pip-version-check install --constraint constraints.txt \
+		aiohttp hypothesis pytest pytest-timeout --editable ".[sim,view,window]"
+	touch $@
+
 # The package as a robot builds it, plainly and with --symlink-install: the wheels of ROS 2 bring the
 # cmake files. `make colcon TEST=--test` runs `colcon test` too.
 colcon: $(COLCON)/ros.stamp
@@ -88,7 +99,8 @@ $(COLCON)/ros.stamp: requirements.txt requirements-ros.txt requirements-colcon.t
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-devkit $(VENV)-fleet build install log output *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-devkit $(VENV)-view $(VENV)-fleet build install log output *.egg-info
+	rm -rf .pytest_cache .ruff_cache .hypothesis
 
 # The type support is rebuilt when its messages or wheels changed; the script finds that out itself.
 environment: $(VENV)/package.stamp

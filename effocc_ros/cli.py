@@ -37,6 +37,7 @@ VERBS = {
     "nuscenes2bag": Verb(
         "effocc_ros.bags.cli", "write a ROS 2 bag from nuScenes tables and files"
     ),
+    "view": Verb("effocc_ros.visualization.view_cli", "look at bags, occupancy and data sets"),
     "rig": Verb("effocc_ros.rig_cli", "tell which rig fits a bag, or draft one"),
     "dataset": Verb("effocc_ros.datasets.cli", "tell what of a benchmark's data set is there"),
     "evaluate": Verb("effocc_ros.evaluation.cli", "score a model on a split of a benchmark"),

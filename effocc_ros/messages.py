@@ -11,8 +11,18 @@ from numpy.typing import NDArray
 from effocc_ros.errors import InputError
 from effocc_ros.occupancy import ClassList, SemanticOccupancy
 from effocc_ros.stamps import NANOSECONDS
+from effocc_ros.voxel_grids import (
+    FOXGLOVE_CELL,
+    FOXGLOVE_TYPE,
+    NAV2_TYPE,
+    foxglove_cells,
+    nav2_columns,
+)
 
 OCCUPANCY_TYPE = "effocc_ros/msg/SemanticOccupancy"
+
+FOXGLOVE_UINT8 = 1
+"""foxglove_msgs/PackedElementField.UINT8."""
 
 POINT_FIELD_TYPES = {
     np.dtype(np.int8): 1,
@@ -154,6 +164,62 @@ class MessageBuilder:
             ],
             threshold=float(threshold),
         )
+
+    def voxel_grid(self, name: str, occupancy: SemanticOccupancy) -> Any:
+        """Write an occupancy as the voxel grid of another project.
+
+        Args:
+            name: One of :data:`effocc_ros.voxel_grids.VOXEL_GRIDS`.
+            occupancy: What to write.
+
+        Raises:
+            InputError: It does not fit into such a grid.
+        """
+        return {"foxglove": self._foxglove, "nav2": self._nav2}[name](occupancy)
+
+    def _foxglove(self, occupancy: SemanticOccupancy) -> Any:
+        columns, rows, _ = occupancy.grid.shape
+        stride = FOXGLOVE_CELL.itemsize
+        return self.make(
+            FOXGLOVE_TYPE,
+            timestamp=self.time(occupancy.stamp),
+            frame_id=occupancy.frame_id,
+            pose=self.pose(occupancy.grid.lower),
+            row_count=rows,
+            column_count=columns,
+            cell_size=self._vector(occupancy.grid.voxel_size),
+            slice_stride=rows * columns * stride,
+            row_stride=columns * stride,
+            cell_stride=stride,
+            fields=[
+                self.make(
+                    "foxglove_msgs/msg/PackedElementField",
+                    name=name,
+                    offset=FOXGLOVE_CELL.fields[name][1],
+                    type=FOXGLOVE_UINT8,
+                )
+                for name in FOXGLOVE_CELL.names
+            ],
+            data=_flat(foxglove_cells(occupancy)).view(np.uint8),
+        )
+
+    def _nav2(self, occupancy: SemanticOccupancy) -> Any:
+        x, y, z = map(float, occupancy.grid.lower)
+        columns, rows, levels = occupancy.grid.shape
+        return self.make(
+            NAV2_TYPE,
+            header=self.header(occupancy.stamp, occupancy.frame_id),
+            data=_flat(nav2_columns(occupancy)),
+            origin=self.make("geometry_msgs/msg/Point32", x=x, y=y, z=z),
+            resolutions=self._vector(occupancy.grid.voxel_size),
+            size_x=columns,
+            size_y=rows,
+            size_z=levels,
+        )
+
+    def _vector(self, values: tuple[float, float, float]) -> Any:
+        x, y, z = map(float, values)
+        return self.make("geometry_msgs/msg/Vector3", x=x, y=y, z=z)
 
 
 def _point_field_type(name: str, dtype: np.dtype) -> int:

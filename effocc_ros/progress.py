@@ -16,7 +16,12 @@ EVERY = 10.0
 
 
 def with_progress(
-    items: Iterable[Item], total: int, *, what: str = "", unit: str = "msg", shown: bool = True
+    items: Iterable[Item],
+    total: int | None,
+    *,
+    what: str = "",
+    unit: str = "msg",
+    shown: bool = True,
 ) -> Iterator[Item]:
     """Pass items on and say on stderr how many have been.
 
@@ -24,7 +29,7 @@ def with_progress(
 
     Args:
         items: What is worked through.
-        total: How many there are.
+        total: How many there are; None where it is not known.
         what: What they are of, before the numbers.
         unit: What one of them is called.
         shown: False says nothing.
@@ -38,11 +43,15 @@ def with_progress(
         yield from _with_lines(items, total, f"{what}: " if what else "", unit)
 
 
-def _with_lines(items: Iterable[Item], total: int, before: str, unit: str) -> Iterator[Item]:
-    said = time.monotonic()
-    for count, item in enumerate(items):
+def _with_lines(
+    items: Iterable[Item], total: int | None, before: str, unit: str
+) -> Iterator[Item]:
+    said, done = time.monotonic(), 0
+    of = "" if total is None else f" of {total}"
+    for item in items:
         if time.monotonic() - said >= EVERY:
             said = time.monotonic()
-            print(f"{before}{count} of {total} {unit}", file=sys.stderr, flush=True)
+            print(f"{before}{done}{of} {unit}", file=sys.stderr, flush=True)
         yield item
-    print(f"{before}{total} of {total} {unit}", file=sys.stderr, flush=True)
+        done += 1
+    print(f"{before}{done}{of} {unit}", file=sys.stderr, flush=True)

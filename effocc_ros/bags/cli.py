@@ -61,6 +61,12 @@ def add_process(subparsers: argparse._SubParsersAction) -> None:
         "--copy-inputs", action="store_true", help="also copy the sensors' messages"
     )
     parser.add_argument(
+        "--also",
+        default="",
+        metavar="KINDS",
+        help="also write voxel grids that other tools draw: foxglove, nav2, or foxglove,nav2",
+    )
+    parser.add_argument(
         "--overwrite",
         action="store_true",
         help="replace OUT_BAG if it is a bag; in DIR, bags that were made of something else",
@@ -81,6 +87,7 @@ def run_process(arguments: argparse.Namespace) -> int:
         precision=arguments.precision,
         confidence=arguments.confidence,
         copy_inputs=arguments.copy_inputs,
+        also=tuple(filter(None, arguments.also.split(","))),
         overwrite=arguments.overwrite,
     )
     if arguments.out is not None:

@@ -27,6 +27,7 @@ _BUILDER = MessageBuilder(message)
 header_message = _BUILDER.header
 occupancy_message = _BUILDER.occupancy
 point_cloud_message = _BUILDER.point_cloud
+voxel_grid_message = _BUILDER.voxel_grid
 
 
 def compressed_image_message(stamp: int, frame_id: str, data: bytes, form: str = "jpeg") -> Any:

@@ -1,36 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run a model over a bag without ROS: the node's stream and network, in bag time."""
 
-import logging
 import time
-from collections import Counter, defaultdict
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from effocc_ros.bags.feeding import feeding
-from effocc_ros.bags.messages import occupancy_message, point_cloud_message
-from effocc_ros.bags.no_frames import no_frames
-from effocc_ros.bags.order import AHEAD
+from effocc_ros.bags.messages import (
+    occupancy_message,
+    point_cloud_message,
+    voxel_grid_message,
+)
 from effocc_ros.bags.process_result import ProcessResult
 from effocc_ros.bags.reader import BagMessage, BagReader
+from effocc_ros.bags.run import BagRun
 from effocc_ros.bags.writer import BagWriter
 from effocc_ros.errors import InputError
 from effocc_ros.loaded_model import LoadedModel
 from effocc_ros.occupancy import SemanticOccupancy
 from effocc_ros.occupancy_views import labelled_points
 from effocc_ros.predictor import Predictor
-from effocc_ros.progress import with_progress
 from effocc_ros.rig import Rig, load_rig
 from effocc_ros.stamps import NANOSECONDS
-from effocc_ros.stream import Problem, Stream
-
-logger = logging.getLogger(__name__)
+from effocc_ros.voxel_grids import VOXEL_GRIDS, check_voxel_grids
 
 OCCUPANCY_TOPIC = "/effocc/occupancy"
 POINTS_TOPIC = "/effocc/points"
+VOXEL_GRID_TOPICS = {name: f"/effocc/{name}_voxels" for name in VOXEL_GRIDS}
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,7 @@ class ProcessOptions:
         precision: ``float32``; on a GPU also ``bfloat16`` or ``float16``.
         confidence: Also write the probability of each voxel's class.
         copy_inputs: Also copy the sensors' messages.
+        also: Voxel grids of other projects to write as well: see ``VOXEL_GRIDS``.
         overwrite: Replace a bag that is there.
     """
 
@@ -56,6 +55,7 @@ class ProcessOptions:
     precision: str = "float32"
     confidence: bool = False
     copy_inputs: bool = False
+    also: tuple[str, ...] = ()
     overwrite: bool = False
 
     def predictor(self) -> AbstractContextManager[Predictor]:
@@ -96,18 +96,18 @@ def process_bag(
     """
     start = time.perf_counter()
     _check_apart(Path(source), Path(target))
+    check_voxel_grids(options.also, "voxel grids to write")
     rig = options.rig if isinstance(options.rig, Rig) else load_rig(options.rig)
     with (
         BagReader(source) as bag,
         BagWriter(target, overwrite=options.overwrite) as writer,
         options.predictor() as predictor,
     ):
-        run = _Run(bag, writer, predictor, rig, options)
-        run.messages(progress)
+        run = BagRun(bag, predictor, rig, options.interval_s)
+        run.on_message = _copier(run, writer, options.copy_inputs)
+        for result in run.results(progress=progress):
+            _write(writer, result.occupancy, result.logged, options.also)
         statistics = run.stream.statistics()
-        rejected = {**statistics.rejected, **run.undecodable}
-        if OCCUPANCY_TOPIC not in writer.counts:
-            raise no_frames(bag, run.fed, statistics, rejected, run.said)
         result = ProcessResult(
             bag=Path(target),
             model=predictor.name,
@@ -118,7 +118,7 @@ def process_bag(
             frames_in=statistics.frames_in,
             frames_out=writer.counts.get(OCCUPANCY_TOPIC, 0),
             drops=statistics.drops,
-            rejected=rejected,
+            rejected=run.rejected,
             noted=statistics.noted,
             milliseconds={name: median(values) for name, values in run.milliseconds.items()},
         )
@@ -127,107 +127,32 @@ def process_bag(
         return result
 
 
-class _Run:
-    """One pass over a bag: messages into the stream, frames through the network, results out.
-
-    In memory are an index of the bag (30 bytes a message), and what the stream keeps: 15 images of
-    each camera as they were recorded, the sweeps of the last seconds, 10 s of poses.
-    """
-
-    def __init__(
-        self,
-        bag: BagReader,
-        writer: BagWriter,
-        predictor: Predictor,
-        rig: Rig,
-        options: ProcessOptions,
-    ):
-        self.bag, self.writer, self.predictor = bag, writer, predictor
-        self.fed = fed = feeding(bag, rig, predictor.config)
-        for topic in fed.absent:
-            logger.warning("%s is not in bag %s: going on without it", topic, bag.path)
-        if fed.unknown:
-            logger.warning(
-                "cameras %s of rig %s: %s does not know these names and does without them",
-                ", ".join(fed.unknown),
-                rig.name,
-                predictor.name,
-            )
-        for hint in fed.hints:
-            logger.warning("%s", hint)
-        config = fed.stream_config(predictor.config, options.interval_s)
-        self.stream = Stream(config, self._on_problem)
-        self.count = 0
-        self.undecodable: Counter[str] = Counter()
-        self.milliseconds: dict[str, list[float]] = defaultdict(list)
-        self.said: dict[tuple[str, str], str] = {}
-        self._feeders = fed.feeders(self.stream)
-        copied = self._feeders if options.copy_inputs else (rig.tf, rig.tf_static)
-        self._copied = tuple(topic for topic in copied if topic in bag.topics)
-        for topic in self._copied:
+def _copier(run: BagRun, writer: BagWriter, inputs: bool) -> Callable[[BagMessage], None]:
+    """Announce the topics that are copied; return what copies a message of them."""
+    bag, rig = run.bag, run.fed.rig
+    chosen = run.topics if inputs else (rig.tf, rig.tf_static)
+    copied = frozenset(topic for topic in chosen if topic in bag.topics)
+    for topic in chosen:
+        if topic in copied:
             known = bag.topics[topic]
             writer.add_topic(topic, known.msgtype, qos=known.qos, typestore=bag.typestore)
 
-    def messages(self, progress: bool) -> None:
-        """Take the whole bag, and what still waits at its end."""
-        topics = [topic for topic in self._feeders if topic in self.bag.topics]
-        total = sum(self.bag.topics[topic].count for topic in topics)
-        logged = self.bag.start_time
-        for message in with_progress(self.bag.messages(topics), total, shown=progress):
-            if message.msgtype not in AHEAD:
-                logged = max(logged, message.log_time)
-            self.count += 1
-            self._take(message)
-            self._frames(self.stream.poll(message.moment / NANOSECONDS), logged)
-        self._frames(self.stream.flush(), logged)
+    def copy(message: BagMessage) -> None:
+        if message.topic in copied:
+            writer.write_raw(message.topic, message.msgtype, message.raw, message.log_time)
 
-    def _take(self, message: BagMessage) -> None:
-        if message.topic in self._copied:
-            self.writer.write_raw(message.topic, message.msgtype, message.raw, message.log_time)
-        try:
-            decoded = message.decode()
-        except InputError as error:
-            self.undecodable[f"{message.topic}.{error.reason}"] += 1
-            self._on_problem(Problem(message.topic, error.reason, str(error)))
-        else:
-            arrived = message.arrival / NANOSECONDS
-            self._feeders[message.topic](decoded, message.moment / NANOSECONDS, arrived)
+    return copy
 
-    def _frames(self, triggers: list, logged: int) -> None:
-        for trigger in triggers:
-            start = time.perf_counter()
-            frame = self.stream.assemble(trigger)
-            if frame is None:
-                continue
-            assembled = time.perf_counter()
-            try:
-                occupancy = self.predictor.predict(frame)
-            except InputError as error:
-                self.stream.drop(trigger, error.reason)
-                self._on_problem(Problem(self.predictor.name, error.reason, str(error)))
-                continue
-            predicted = time.perf_counter()
-            self._write(occupancy, logged)
-            self._remember("assemble", assembled - start)
-            for stage, value in self.predictor.timings.items():
-                self._remember(stage, value / 1e3)
-            self._remember("write", time.perf_counter() - predicted)
-            self._remember("total", time.perf_counter() - start)
 
-    def _write(self, occupancy: SemanticOccupancy, logged: int) -> None:
-        points = labelled_points(occupancy)
-        cloud = point_cloud_message(occupancy.stamp, occupancy.frame_id, points)
-        self.writer.write(OCCUPANCY_TOPIC, occupancy_message(occupancy), logged)
-        self.writer.write(POINTS_TOPIC, cloud, logged)
-
-    def _remember(self, stage: str, seconds: float) -> None:
-        self.milliseconds[stage].append(1e3 * seconds)
-
-    def _on_problem(self, problem: Problem) -> None:
-        # Once for each kind: a camera that is broken is broken twelve times a second.
-        if (problem.source, problem.reason) not in self.said:
-            self.said[problem.source, problem.reason] = problem.text
-            logger.warning("%s", problem.text)
+def _write(
+    writer: BagWriter, occupancy: SemanticOccupancy, logged: int, also: tuple[str, ...]
+) -> None:
+    points = labelled_points(occupancy)
+    cloud = point_cloud_message(occupancy.stamp, occupancy.frame_id, points)
+    writer.write(OCCUPANCY_TOPIC, occupancy_message(occupancy), logged)
+    writer.write(POINTS_TOPIC, cloud, logged)
+    for name in also:
+        writer.write(VOXEL_GRID_TOPICS[name], voxel_grid_message(name, occupancy), logged)
 
 
 def _check_apart(source: Path, target: Path) -> None:

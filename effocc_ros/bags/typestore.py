@@ -12,16 +12,59 @@ from rosbags.typesys.store import Typestore
 
 from effocc_ros.messages import OCCUPANCY_TYPE
 from effocc_ros.resources import resource_path
+from effocc_ros.voxel_grids import FOXGLOVE_TYPE, NAV2_TYPE
+
+VOXEL_GRID_FIELDS = {
+    "foxglove_msgs/msg/PackedElementField": """
+        string name
+        uint32 offset
+        uint8 UNKNOWN=0
+        uint8 UINT8=1
+        uint8 INT8=2
+        uint8 UINT16=3
+        uint8 INT16=4
+        uint8 UINT32=5
+        uint8 INT32=6
+        uint8 FLOAT32=7
+        uint8 FLOAT64=8
+        uint8 type
+    """,
+    FOXGLOVE_TYPE: """
+        builtin_interfaces/Time timestamp
+        string frame_id
+        geometry_msgs/Pose pose
+        uint32 row_count
+        uint32 column_count
+        geometry_msgs/Vector3 cell_size
+        uint32 slice_stride
+        uint32 row_stride
+        uint32 cell_stride
+        foxglove_msgs/PackedElementField[] fields
+        uint8[] data
+    """,
+    NAV2_TYPE: """
+        std_msgs/Header header
+        uint32[] data
+        geometry_msgs/Point32 origin
+        geometry_msgs/Vector3 resolutions
+        uint32 size_x
+        uint32 size_y
+        uint32 size_z
+    """,
+}
+"""Types that no distribution of ROS 2 has by itself; Foxglove's as its schemas of 2026 are."""
 
 IDL_SEPARATOR = "=" * 80 + "\n"
 
 
 @lru_cache(maxsize=1)
 def base_typestore() -> Typestore:
-    """Return the store of ROS 2's common types and our SemanticOccupancy."""
+    """Return the store of ROS 2's common types, our SemanticOccupancy and others' voxel grids."""
     store = rosbags_typestore(Stores.ROS2_JAZZY)
     text = resource_path("msg/SemanticOccupancy.msg").read_text(encoding="utf-8")
     store.register(get_types_from_msg(text, OCCUPANCY_TYPE))
+    for msgtype, fields in VOXEL_GRID_FIELDS.items():
+        store.register(get_types_from_msg(fields, msgtype))
     return store
 
 

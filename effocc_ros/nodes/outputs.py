@@ -15,6 +15,7 @@ from effocc_ros.nodes.to_message import BUILDER, message_class
 from effocc_ros.nodes.views import Views
 from effocc_ros.occupancy import ClassList, SemanticOccupancy
 from effocc_ros.occupancy_views import check_ground
+from effocc_ros.voxel_grids import check_voxel_grids
 
 OCCUPANCY_QOS = QoSProfile(depth=10)
 """A recorder that falls behind for a moment loses no frame: with a depth of 1 it would."""
@@ -92,11 +93,13 @@ class Outputs:
 
 
 def check_outputs(settings: NodeSettings, classes: ClassList) -> None:
-    """Check the parameters of the outputs that name classes.
+    """Check the parameters of the outputs that name classes or voxel grids.
 
     Raises:
-        InputError: A name is not one of the model's classes, or a drivable class is not ground.
+        InputError: There is no such voxel grid, a name is not one of the model's classes, or a
+            drivable class is not ground.
     """
+    check_voxel_grids(settings.voxel_grids, "voxel_grids")
     check_ground(classes, settings.ground_classes, settings.drivable_classes)
     for name in ("points_classes", "markers_classes"):
         classes.mask(getattr(settings, name), name)

@@ -172,6 +172,12 @@ class NodeSettings(Settings):
         "name: those of the model's class list (driveable_surface, road).",
         dynamic=True,
     )
+    voxel_grids: tuple[str, ...] = setting(
+        (),
+        "Voxel grids of other projects to publish as well, where their messages are installed: "
+        "foxglove on ~/output/foxglove_voxels, nav2 on ~/output/nav2_voxels. One empty name: "
+        "none.",
+    )
     points_min_height: float = setting(
         -100.0,
         "Metres over the base frame below which ~/output/points leaves voxels out.",

@@ -21,6 +21,7 @@ from effocc_ros.occupancy_views import (
     navigation_grid,
     visible_voxels,
 )
+from effocc_ros.voxel_grids import VOXEL_GRIDS
 
 RELIABLE = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 """For the cloud too: a megabyte sent best effort rarely arrives whole, even on one machine.
@@ -56,6 +57,11 @@ class Views:
         self._label_info = None
         if find_spec("vision_msgs") is not None:
             self._label_info = create("vision_msgs/msg/LabelInfo", "label_info", LATCHED)
+        self._voxel_grids = {
+            name: create(VOXEL_GRIDS[name], f"{name}_voxels", RELIABLE)
+            for name in settings().voxel_grids
+            if find_spec(VOXEL_GRIDS[name].partition("/")[0]) is not None
+        }
         self._marker_writer = MarkerWriter()
         self._explained: tuple[ClassList, float] | None = None
 
@@ -74,6 +80,9 @@ class Views:
                 if chosen not in found:
                     found[chosen] = visible_voxels(occupancy, chosen)
                 show(occupancy, found[chosen])
+        for name, publisher in self._voxel_grids.items():
+            if publisher.get_subscription_count():
+                publisher.publish(BUILDER.voxel_grid(name, occupancy))
 
     def _explain(self, occupancy: SemanticOccupancy, min_confidence: float) -> None:
         """Publish the legend when it is new."""

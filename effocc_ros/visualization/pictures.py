@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from effocc_ros.errors import InputError
 from effocc_ros.files import whole_file
 from effocc_ros.frame import Frame
-from effocc_ros.geometry import inverse_rigid
 from effocc_ros.occupancy import SemanticOccupancy
 from effocc_ros.visualization.birds_eye import draw_birds_eye
+from effocc_ros.visualization.camera_picture import fitted, voxels_over
 from effocc_ros.visualization.chase_view import draw_chase_view
 from effocc_ros.visualization.faces import Faces, exposed_faces
+from effocc_ros.visualization.scene import Moment, ego2grid
 from effocc_ros.visualization.text import (
     BACKGROUND,
     BOLD,
@@ -29,7 +30,6 @@ from effocc_ros.visualization.text import (
     page,
     put_text,
 )
-from effocc_ros.visualization.voxel_painter import View, paint_voxels
 
 WIDTH = 2400
 CAR_LAYOUT = (
@@ -67,17 +67,17 @@ def draw_overview(
         InputError: Prediction and truth differ in grid or classes.
     """
     _check_truth(occupancy, truth)
-    ego2grid = _ego2grid(frame, occupancy)
-    shown = occupancy if occupancy.trained or truth is None else truth
+    pose = ego2grid(frame, occupancy)
+    shown = Moment(frame, occupancy, truth).over_images
     faces = exposed_faces(shown.labels, shown.classes.free)
-    rows = [_header(occupancy, shown, truth), *_camera_rows(frame, shown, faces, ego2grid)]
+    rows = [_header(occupancy, shown, truth), *_camera_rows(frame, shown, faces)]
     if occupancy is not truth:
         word = "prediction" if occupancy.trained else "prediction, random weights"
-        views = _views(occupancy, ego2grid, word)
-        rows.append(_side_by_side([*views, _legend(occupancy, views[0].shape[0])]))
+        views = _views(occupancy, pose, word)
+        rows.append(_side_by_side([*views, draw_legend(occupancy, views[0].shape[0])]))
     if truth is not None:
-        views = _views(truth, ego2grid, "truth")
-        rows.append(_side_by_side([*views, _legend(truth, views[0].shape[0])]))
+        views = _views(truth, pose, "truth")
+        rows.append(_side_by_side([*views, draw_legend(truth, views[0].shape[0])]))
     return _stacked(rows)
 
 
@@ -120,13 +120,6 @@ def _check_truth(occupancy: SemanticOccupancy, truth: SemanticOccupancy | None) 
             )
 
 
-def _ego2grid(frame: Frame, occupancy: SemanticOccupancy) -> NDArray[np.float64]:
-    """Where the ego frame stands in the grid's: the same, unless the grid is in the LiDAR's."""
-    if frame.cloud is not None and occupancy.frame_id == frame.cloud.frame_id:
-        return inverse_rigid(frame.cloud.sensor2ego)
-    return np.eye(4)
-
-
 def _header(
     occupancy: SemanticOccupancy, shown: SemanticOccupancy, truth: SemanticOccupancy | None
 ) -> NDArray[np.uint8]:
@@ -152,7 +145,7 @@ def _header(
     return canvas
 
 
-def _layout(frame: Frame) -> list[tuple[str, ...]]:
+def camera_layout(frame: Frame) -> list[tuple[str, ...]]:
     """Camera names, row by row: the car's layout, or three by three for other rigs."""
     names = [camera.name for camera in frame.cameras]
     known = [name for row in CAR_LAYOUT for name in row]
@@ -164,12 +157,12 @@ def _layout(frame: Frame) -> list[tuple[str, ...]]:
 
 
 def _camera_rows(
-    frame: Frame, occupancy: SemanticOccupancy, faces: Faces, ego2grid: NDArray[np.float64]
+    frame: Frame, occupancy: SemanticOccupancy, faces: Faces
 ) -> list[NDArray[np.uint8]]:
     width = (WIDTH - 4 * _GAP) // 3
     height = round(width * 9 / 16)
     rows = []
-    for names in _layout(frame):
+    for names in camera_layout(frame):
         tiles = []
         for name in names:
             tile = page(height, width, PANEL)
@@ -177,27 +170,19 @@ def _camera_rows(
             if camera is None:
                 put_text(tile, "no image", (width / 2, height / 2), 20, DIM, align="center")
             else:
-                _draw_camera(tile, frame, camera, occupancy, faces, ego2grid)
+                _draw_camera(tile, frame, camera, occupancy, faces)
             _name_plate(tile, name)
             tiles.append(tile)
         rows.append(_side_by_side(tiles))
     return rows
 
 
-def _draw_camera(tile, frame, camera, occupancy, faces, ego2grid) -> None:
+def _draw_camera(tile, frame, camera, occupancy, faces) -> None:
     """Shrink the image into the tile, whole and centred, and paint the voxels over it."""
-    height, width = camera.image.shape[:2]
-    scale = min(tile.shape[0] / height, tile.shape[1] / width)
-    size = max(round(width * scale), 1), max(round(height * scale), 1)
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    picture = cv2.resize(np.ascontiguousarray(camera.image), size, interpolation=how)
-    intrinsics = np.diag([size[0] / width, size[1] / height, 1.0]) @ camera.intrinsics
-    camera2ego = inverse_rigid(frame.ego2global) @ camera.ego2global @ camera.sensor2ego
-    view = View(intrinsics, ego2grid @ camera2ego)
-    palette = occupancy.classes.palette()
-    painted = paint_voxels(picture, faces, occupancy.grid, palette, view)
-    top, left = (tile.shape[0] - size[1]) // 2, (tile.shape[1] - size[0]) // 2
-    tile[top : top + size[1], left : left + size[0]] = painted
+    painted = voxels_over(frame, fitted(camera, *tile.shape[:2]), occupancy, faces)
+    height, width = painted.shape[:2]
+    top, left = (tile.shape[0] - height) // 2, (tile.shape[1] - width) // 2
+    tile[top : top + height, left : left + width] = painted
 
 
 def _name_plate(tile: NDArray[np.uint8], name: str) -> None:
@@ -206,12 +191,12 @@ def _name_plate(tile: NDArray[np.uint8], name: str) -> None:
 
 
 def _views(
-    occupancy: SemanticOccupancy, ego2grid: NDArray[np.float64], word: str
+    occupancy: SemanticOccupancy, pose: NDArray[np.float64], word: str
 ) -> list[NDArray[np.uint8]]:
     """The grid from above and from behind, each under its caption."""
-    above = draw_birds_eye(occupancy, _VIEW_HEIGHT, ego2grid=ego2grid)
+    above = draw_birds_eye(occupancy, _VIEW_HEIGHT, ego2grid=pose)
     width = WIDTH - 4 * _GAP - _LEGEND_WIDTH - above.shape[1]
-    behind = draw_chase_view(occupancy, (_VIEW_HEIGHT, width), ego2grid)
+    behind = draw_chase_view(occupancy, (_VIEW_HEIGHT, width), pose)
     extent = np.subtract(occupancy.grid.upper, occupancy.grid.lower)
     captions = (
         f"From above: {word} ({extent[0]:.0f} x {extent[1]:.0f} m)",
@@ -226,7 +211,7 @@ def _captioned(picture: NDArray[np.uint8], caption: str) -> NDArray[np.uint8]:
     return np.vstack([head, picture])
 
 
-def _legend(occupancy: SemanticOccupancy, height: int) -> NDArray[np.uint8]:
+def draw_legend(occupancy: SemanticOccupancy, height: int) -> NDArray[np.uint8]:
     """Class colours and names, with the number of voxels of each."""
     canvas = page(height, _LEGEND_WIDTH)
     classes = occupancy.classes

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The moments of a scene of nuScenes: a model runs over its keyframes, beside their labels."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from effocc_ros.datasets.benchmarks import NUSCENES_BENCHMARKS
+from effocc_ros.datasets.nuscenes_dataset import NuscenesDataset
+from effocc_ros.datasets.nuscenes_frames import SweepChoice
+from effocc_ros.datasets.nuscenes_tables import only_version
+from effocc_ros.errors import InputError
+from effocc_ros.predictor import Predictor
+from effocc_ros.rig_guess import MODELS
+from effocc_ros.visualization.bag_moments import Choice
+from effocc_ros.visualization.scene import Moment
+
+NAMES_SHOWN = 12
+
+
+def dataset_moments(root: Path, choice: Choice) -> Iterator[Moment]:
+    """Run a model over the keyframes of a scene; labels are shown beside it, where there are any.
+
+    Args:
+        root: The data set's folder, with samples/ and v1.0-*/.
+        choice: Scene (the first when empty) and model (the small fusion network when empty).
+
+    Raises:
+        InputError: There is no such scene, a file is absent or broken, or the model is of another
+            benchmark.
+    """
+    with Predictor(choice.model or MODELS["fusion"], choice.device) as predictor:
+        classes, sweeps = predictor.classes.name, max(predictor.config.sweeps, 1)
+        if classes not in NUSCENES_BENCHMARKS:
+            raise InputError(
+                f"model {predictor.name}",
+                found=f"classes {classes}",
+                expected=f"those of nuScenes: {', '.join(NUSCENES_BENCHMARKS)}",
+                do="See `effocc models`",
+                reason="classes_differ",
+            )
+        benchmark = NUSCENES_BENCHMARKS[classes]
+        dataset = NuscenesDataset(
+            benchmark,
+            root,
+            "all",
+            version=only_version(root),
+            sweeps=SweepChoice(sweeps),
+            with_labels=(root / benchmark.folder).is_dir(),
+        )
+        scene = _chosen_scene(dataset, root, choice.scene)
+        for index, record in enumerate(dataset.samples):
+            if record.scene == scene:
+                sample = dataset[index]
+                yield Moment(sample.frame, predictor.predict(sample.frame), sample.occupancy())
+
+
+def _chosen_scene(dataset: NuscenesDataset, root: Path, name: str) -> str:
+    names = dataset.tables.scene_names
+    if name and name not in names:
+        rest = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+        raise InputError(
+            f"scene of {root}",
+            found=repr(name),
+            expected=f"one of {', '.join(names[:NAMES_SHOWN])}{rest}",
+            reason="unknown_scene",
+        )
+    return name or names[0]

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a path stands for: a bag of sensors or of occupancy, a folder with both, a data set."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from effocc_ros.datasets.nuscenes_tables import versions
+from effocc_ros.visualization.bag_moments import (
+    Choice,
+    occupancy_topic,
+    predicted_moments,
+    recorded_moments,
+)
+from effocc_ros.visualization.dataset_moments import dataset_moments
+from effocc_ros.visualization.scene import Moment
+
+DRIVE, OCCUPANCY = "drive", "occupancy"
+"""Bags in the folder that `effocc demo` leaves."""
+
+
+def open_moments(path: Path, choice: Choice) -> Iterator[Moment]:
+    """Read the moments of whatever a path stands for, one after another.
+
+    Args:
+        path: A bag; the folder of `effocc demo`; or that of a nuScenes data set. A bag that holds
+            occupancy is shown as it is, unless a model is named.
+        choice: What the user named.
+
+    Raises:
+        InputError: It is none of these, or cannot be read.
+    """
+    if all((path / name).is_dir() for name in (DRIVE, OCCUPANCY)):
+        if choice.model:
+            return predicted_moments(path / DRIVE, choice)
+        return recorded_moments(path / OCCUPANCY, path / DRIVE, choice)
+    if versions(path):
+        return dataset_moments(path, choice)
+    if not choice.model and occupancy_topic(path):
+        return recorded_moments(path, path, choice)
+    return predicted_moments(path, choice)

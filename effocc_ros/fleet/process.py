@@ -25,6 +25,7 @@ from effocc_ros.fleet.shard import Shard
 from effocc_ros.presets import preset_names
 from effocc_ros.progress import with_progress
 from effocc_ros.rig import rig_names
+from effocc_ros.voxel_grids import check_voxel_grids
 
 LOCKS = ".locks"
 """Folder of the outputs in which a job says that it is at work."""
@@ -94,9 +95,10 @@ def plan_bags(bags: Sequence[Bag], out: Path, options: ProcessOptions) -> Plan:
     """Tell the bags that are to do from those that are done.
 
     Raises:
-        InputError: A rig or model is not there, or outputs are that were made of something else
-            and may not be replaced.
+        InputError: A rig, model or kind of voxel grid does not exist, or outputs are there that
+            were made of something else and may not be replaced.
     """
+    check_voxel_grids(options.also, "voxel grids to write")
     common = {
         "model": recipes.model_of(options.model),
         "rig": recipes.rig_of(options.rig),
@@ -104,6 +106,7 @@ def plan_bags(bags: Sequence[Bag], out: Path, options: ProcessOptions) -> Plan:
         "precision": options.precision,
         "confidence": str(options.confidence),
         "copied inputs": str(options.copy_inputs),
+        "voxel grids": ", ".join(sorted(options.also)),
         "effocc_ros": recipes.version(),
     }
     todo, done, others = [], [], []

@@ -256,4 +256,3 @@ class NodeSettings(Settings):
     def unknown_cameras(self, model: ModelConfig) -> tuple[str, ...]:
         """Return the cameras that a model which uses cameras has no place for."""
         return tuple(name for name in self.cameras if model.cameras and name not in model.cameras)
-

@@ -134,7 +134,8 @@ class Build:
 def compare(commit: str, model: str, clouds: int, threads: int, pairs: int) -> None:
     """Run a former build and this one in turns, and print the medians of their ratios.
 
-    Where the preset of that name was another network then, both builds run that one.
+    Where the preset of that name was another network then, both builds run that one. The first
+    pair counts only if it is the only one.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -152,15 +153,17 @@ def compare(commit: str, model: str, clouds: int, threads: int, pairs: int) -> N
             print(f"{model} as it was in {commit}")
         if (this.shapes, this.frame) != (former.shapes, former.frame):
             raise SystemExit("the builds make different networks or frames: nothing to compare")
-        print(f"{model}, {this.origin}, {clouds} sweep(s), {threads} thread(s), {pairs} pairs")
+        print(f"{model}, {this.origin}, {clouds} sweep(s), {threads} thread(s)")
         both = {folder / "former.npy": former, folder / "this.npy": this}
-        for file, build in both.items():  # to warm up
-            build.run(file)
         times = [[], []]
         for number in range(pairs):
             order = list(enumerate(both.items()))
             for side, (file, build) in order[:: 1 if number % 2 else -1]:
                 times[side].append(build.run(file))
+            spent = [f"{side[-1][WHOLE][1]:.2f}" for side in times]
+            print(f"pair {number + 1}: {spent[0]} s of CPU, now {spent[1]}", flush=True)
+        if pairs > 1:  # The first one warms up.
+            times = [side[1:] for side in times]
         for build in both.values():
             build.close()
         _report(*times)

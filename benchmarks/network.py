@@ -6,6 +6,11 @@
 With the recorded nuScenes frame at hand (folder in EFFOCC_SHARED, or ../shared) its calibration
 and LiDAR sweep are used, else a made-up vehicle. More than one cloud: the sweep again and again
 while the vehicle drives at 10 m/s, which is more voxels than a real street gives.
+
+With --against, a former commit takes turns with this build on the CPU, with the same weights, and
+the labels of both are compared voxel by voxel:
+
+    python benchmarks/network.py --clouds 10 --against 56799a1 --repeat 5
 """
 
 import argparse
@@ -18,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from against import compare
 
 from effocc_ros.frame import NUSCENES_CAMERAS, Camera, Frame, PointCloud
 from effocc_ros.geometry import rigid
@@ -169,7 +175,12 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--against", default="", help="a former commit")
     arguments = parser.parse_args()
+    if arguments.against:
+        model, clouds, threads = arguments.model, arguments.clouds, arguments.threads
+        compare(arguments.against, model, clouds, threads, arguments.repeat)
+        return
     torch.set_num_threads(arguments.threads)
     device = choose_device(arguments.device)
     torch.manual_seed(0)

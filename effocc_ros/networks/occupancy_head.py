@@ -92,35 +92,17 @@ class OccupancyHead(nn.Module):
         labels = torch.empty(shape, dtype=torch.uint8, device=bev.device)
         sureness = torch.empty_like(labels) if confidence else None
         for row, logits in self._chunks(cells):
-            best, label = _best_class(logits)
-            labels.view(-1, self.height)[row : row + len(logits)] = label
+            rows = slice(row, row + len(logits))
+            labels.view(-1, self.height)[rows] = logits.argmax(dim=-1)
             if sureness is not None:
                 # softmax of the best class: 1 / sum(exp(other - best))
-                total = (logits - best[:, None]).exp_().sum(dim=1)
-                sure = total.reciprocal_().mul_(255).round_().to(torch.uint8)
-                sureness.view(-1, self.height)[row : row + len(logits)] = sure
+                total = logits.sub_(logits.amax(dim=-1, keepdim=True)).exp_().sum(dim=-1)
+                sureness.view(-1, self.height)[rows] = total.reciprocal_().mul_(255).round_()
         return labels, sureness, self._flow(cells)
 
     def _chunks(self, cells: Tensor) -> Iterator[tuple[int, Tensor]]:
-        """Yield the number of the first cell and logits (cells, classes, Dz) of each chunk."""
-        last = self.predicter[2]
-        # With classes before heights, the argmax runs over whole vectors of heights.
-        weight = last.weight.view(self.height, self.class_count, -1).transpose(0, 1)
-        weight = weight.reshape(last.weight.shape)
-        bias = last.bias.view(self.height, self.class_count).T.reshape(-1)
+        """Yield the number of the first cell and logits (cells, Dz, classes) of each chunk."""
         rows = cells.reshape(-1, cells.shape[-1])
         for row in range(0, len(rows), ROWS):
-            hidden = self.predicter[1](self.predicter[0](rows[row : row + ROWS]))
-            logits = functional.linear(hidden, weight, bias)
-            yield row, logits.view(-1, self.class_count, self.height)
-
-
-def _best_class(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """(N, classes, Dz) to the largest logit and its class (uint8); the first one wins a tie."""
-    best = logits[:, 0].clone()
-    label = torch.zeros_like(best, dtype=torch.uint8)
-    for index in range(1, logits.shape[1]):
-        candidate = logits[:, index]
-        label.masked_fill_(candidate > best, index)
-        torch.maximum(best, candidate, out=best)
-    return best, label
+            logits = self.predicter(rows[row : row + ROWS])
+            yield row, logits.view(-1, self.height, self.class_count)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sparse convolution on a CPU, pair by pair: no work for a neighbour that is not there.
 
-The pairs of a block of outputs are gathered at once, multiplied kernel offset by kernel offset,
-and each output sums its products in a single pass over them. Adding the products of one offset
-after the other to rows all over the output (``index_add_``) takes several times as long.
+The pairs of a block of outputs are gathered and multiplied kernel offset by kernel offset, and
+each output sums its products in a single pass over them. Adding the products of one offset after
+the other to rows all over the output (``index_add_``) takes several times as long.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-BLOCK = 16384
+from effocc_ros.networks.threads import share_out
+
+BLOCK = 32768
 """Pairs in a block: few enough for a cache, enough to be worth a matrix product per offset."""
 
 
@@ -51,7 +53,8 @@ class PairLists:
         total = sum(len(rows) for rows, _ in pairs)
         self._height = max(BLOCK * outputs // max(total, 1), 1)
         self._blocks = list(self._cut(pairs)) if total else []
-        self._longest = max((len(block.sources) for block in self._blocks), default=0)
+        self._most_pairs = max((len(block.sources) for block in self._blocks), default=0)
+        self._most_at_once = max((max(block.sizes) for block in self._blocks), default=0)
 
     def _cut(self, pairs: Sequence[tuple[Tensor, Tensor]]) -> Iterator[Block]:
         device = pairs[0][0].device
@@ -83,10 +86,18 @@ class PairLists:
     def convolve(self, features: Tensor, matrices: Tensor) -> Tensor:
         """(inputs, Cin) and (offsets, Cin, Cout) to (outputs, Cout)."""
         out = features.new_zeros(self._outputs, matrices.shape[2])
-        gathered, products = self._buffers(matrices)
-        matrices = matrices.unbind()
-        for block in self._blocks:
-            _sum(block, _gather(block, features, gathered), matrices, products, out)
+
+        def work(blocks: Iterator[Block]) -> None:
+            # New memory is slow. What is gathered for one offset stays in the innermost cache.
+            gathered = features.new_empty(self._most_at_once, features.shape[1])
+            products = features.new_empty(self._most_pairs, out.shape[1])
+            for block in blocks:
+                parts = _split(block, products)
+                for (sources, product), matrix in zip(parts, matrices.unbind(), strict=True):
+                    torch.mm(_rows(features, sources, gathered), matrix, out=product)
+                _sum(block, products, out)
+
+        share_out(work, self._blocks)
         return out
 
     def gradients(
@@ -106,41 +117,42 @@ class PairLists:
         """
         out = torch.zeros_like(features) if want_features else None
         of_matrices = matrices.new_zeros(matrices.transpose(1, 2).shape)
-        gathered, products = self._buffers(matrices)
-        matrices, sums = matrices.unbind(), of_matrices.unbind()
+        gathered, mine, products = (
+            matrices.new_empty(rows, width)
+            for rows, width in (
+                (self._most_at_once, gradient.shape[1]),
+                (self._most_at_once, features.shape[1]),
+                (self._most_pairs, features.shape[1]),
+            )
+        )
+        offsets = list(zip(matrices.unbind(), of_matrices.unbind(), strict=True))
         for block in self._blocks:
-            parts = _gather(block, gradient, gathered)
+            outputs = block.outputs.split(block.sizes)
+            parts = zip(_split(block, products), outputs, offsets, strict=True)
+            for (sources, product), rows, (matrix, total) in parts:
+                part = _rows(gradient, sources, gathered)
+                if want_features:
+                    torch.mm(part, matrix, out=product)
+                total.addmm_(_rows(features, rows, mine).T, part)
             if want_features:
-                _sum(block, parts, matrices, products, out)
-            mine = products[: len(block.outputs)]
-            torch.index_select(features, 0, block.outputs, out=mine)
-            for total, left, right in zip(sums, mine.split(block.sizes), parts, strict=True):
-                total.addmm_(left.T, right)
+                _sum(block, products, out)
         return out, of_matrices
 
-    def _buffers(self, matrices: Tensor) -> tuple[Tensor, Tensor]:
-        """Room for what is gathered for a block, and for its products: new memory is slow."""
-        return tuple(matrices.new_empty(self._longest, width) for width in matrices.shape[1:])
+
+def _split(block: Block, products: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Give, per offset, a block's inputs and the room for their products."""
+    room = products[: len(block.sources)]
+    return zip(block.sources.split(block.sizes), room.split(block.sizes), strict=True)
 
 
-def _gather(block: Block, features: Tensor, buffer: Tensor) -> Sequence[Tensor]:
-    """Return the block's inputs, per offset."""
-    gathered = buffer[: len(block.sources)]
-    torch.index_select(features, 0, block.sources, out=gathered)
-    return gathered.split(block.sizes)
+def _rows(table: Tensor, index: Tensor, buffer: Tensor) -> Tensor:
+    """Return rows of a table, in a buffer."""
+    return torch.index_select(table, 0, index, out=buffer[: len(index)])
 
 
-def _sum(
-    block: Block,
-    parts: Sequence[Tensor],
-    matrices: Sequence[Tensor],
-    buffer: Tensor,
-    out: Tensor,
-) -> None:
-    """Write the block's outputs, given its inputs per offset."""
-    products = buffer[: len(block.sources)]
-    for part, matrix, product in zip(parts, matrices, products.split(block.sizes), strict=True):
-        torch.mm(part, matrix, out=product)
+def _sum(block: Block, products: Tensor, out: Tensor) -> None:
+    """Write the block's outputs, given all products."""
+    products = products[: len(block.sources)]
     out[block.rows] = functional.embedding_bag(block.order, products, block.starts, mode="sum")
 
 

@@ -62,7 +62,7 @@ class Rulebook:
             features, matrices = features.to(half), matrices.to(half)
         way = _InBlocks if device == "cpu" else _GatherMultiplyScatter
         out = way.apply(features, matrices, self, dtype)
-        return out if bias is None else out + bias
+        return out if bias is None else out.add_(bias)
 
     @property
     def reverse(self) -> "Rulebook":

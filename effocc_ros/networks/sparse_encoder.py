@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sparse 3-D encoder: occupied voxels to a LiDAR BEV."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from effocc_ros.networks.rulebook import Rulebook
 from effocc_ros.networks.sparse_sites import Sites, Triple
-from effocc_ros.networks.threads import one_thread
+from effocc_ros.networks.threads import one_thread_each, share_out
 
 EPS, MOMENTUM = 1e-3, 0.01
 
@@ -75,7 +75,7 @@ class SparseBlock(nn.Module):
         """(M, C) to (M, C)."""
         x = self.bn1(self.conv1(features, rulebook)).relu_()
         x = self.bn2(self.conv2(x, rulebook))
-        return (x + features).relu_()
+        return x.add_(features).relu_()
 
 
 class ConvNormRelu(nn.Sequential):
@@ -128,23 +128,46 @@ class SparseEncoder(nn.Module):
             (B, C * Dz, Dy, Dx): heights stand side by side in the channels, height fastest.
         """
         # On a GPU the number of CPU threads makes no difference.
-        with one_thread():
+        with one_thread_each():
             return self._encode(features, sites)
 
     def _encode(self, features: Tensor, sites: Sites) -> Tensor:
         stages = list(self.encoder_layers.children())
-        x = self.conv_input(features, sites.submanifold)
-        for number, stage in enumerate(stages):
-            last = number + 1 == len(stages)
+        levels, steps = [sites], []
+        for number in range(1, len(stages) + 1):
+            kernel, stride, padding = (3, 3, 3), (2, 2, 2), (1, 1, 1)
+            if number + 1 == len(stages):
+                padding = (
+                    0,
+                    1,
+                    1,
+                )  # The last halving leaves the lowest and the highest layer out.
+            elif number == len(stages):
+                kernel, stride, padding = (3, 1, 1), (2, 1, 1), (0, 0, 0)
+            sites, rulebook = levels[-1].strided(kernel, stride, padding)
+            levels.append(sites)
+            steps.append(rulebook)
+        if features.device.type == "cpu":
+            _prepare(levels[:-1], steps, features.dtype)
+        x = self.conv_input(features, levels[0].submanifold)
+        for stage, here, step in zip(stages, levels[:-1], steps, strict=True):
+            last = step is steps[-1]
             for block in stage if last else stage[:-1]:
-                x = block(x, sites.submanifold)
-            if not last:
-                # The last halving leaves the lowest and the highest layer out.
-                padding = (0, 1, 1) if number + 2 == len(stages) else (1, 1, 1)
-                sites, rulebook = sites.strided((3, 3, 3), (2, 2, 2), padding)
-                x = stage[-1](x, rulebook)
-        sites, rulebook = sites.strided((3, 1, 1), (2, 1, 1), (0, 0, 0))
-        return to_bev(self.conv_out(x, rulebook), sites)
+                x = block(x, here.submanifold)
+            x = (self.conv_out if last else stage[-1])(x, step)
+        return to_bev(x, levels[-1])
+
+
+def _prepare(levels: Sequence[Sites], steps: Sequence[Rulebook], dtype: torch.dtype) -> None:
+    """Make the tables of all convolutions; some threads are faster at it than one."""
+    if torch.is_autocast_enabled("cpu"):
+        dtype = torch.get_autocast_dtype("cpu")
+
+    def work(todo: Iterator[Sites | Rulebook]) -> None:
+        for one in todo:
+            (one.submanifold if isinstance(one, Sites) else one).in_blocks(dtype)
+
+    share_out(work, [*levels, *steps])
 
 
 def to_bev(features: Tensor, sites: Sites) -> Tensor:

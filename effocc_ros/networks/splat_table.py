@@ -81,13 +81,28 @@ def pixels_in_ego(points: Tensor, matrices: Sequence[Tensor]) -> Tensor:
     Returns:
         (B, N, 3, P) metres.
     """
-    sensor2ego, intrinsics, post_rots, post_trans, bda = matrices
-    points = points.to(intrinsics.device) - post_trans[..., None]
-    points = torch.inverse(post_rots) @ points
+    return _move(points, matrices, matrices[1].new_zeros(3), matrices[1].new_ones(3))
+
+
+def _move(points: Tensor, matrices: Sequence[Tensor], lower: Tensor, step: Tensor) -> Tensor:
+    """As :func:`pixels_in_ego`, but in steps (3,) from a lower corner (3,) instead of metres."""
+    sensor2ego, intrinsics, post_rots, post_trans, bda = (each.double() for each in matrices)
+    cameras = post_rots.shape[:2]
+    points = points.to(intrinsics.device).expand(*cameras, 3, points.shape[-1])
+    # Two affine maps, and between them the step from pixels to rays.
+    undo = torch.inverse(post_rots)
+    points = _affine(undo, -undo @ post_trans[..., None], points)
     points = torch.cat([points[..., :2, :] * points[..., 2:, :], points[..., 2:, :]], dim=-2)
-    points = sensor2ego[..., :3, :3] @ torch.inverse(intrinsics) @ points
-    points = points + sensor2ego[..., :3, 3:]
-    return bda[:, None, :3, :3] @ points + bda[:, None, :3, 3:]
+    turn = bda[:, None, :3, :3] / step[:, None]
+    shift = (bda[:, None, :3, 3] - lower) / step
+    to_sensor = sensor2ego[..., :3, :3] @ torch.inverse(intrinsics)
+    return _affine(turn @ to_sensor, turn @ sensor2ego[..., :3, 3:] + shift[..., None], points)
+
+
+def _affine(matrix: Tensor, shift: Tensor, points: Tensor) -> Tensor:
+    """(B, N, 3, 3) float64, (B, N, 3, 1) and (B, N, 3, P) to (B, N, 3, P) of the points' dtype."""
+    flat = (each.flatten(0, 1).to(points.dtype) for each in (shift, matrix, points))
+    return torch.baddbmm(*flat).view(points.shape)
 
 
 def build_splat_table(
@@ -108,28 +123,30 @@ def build_splat_table(
         camera_mask: (B, N) bool; points of a camera that is False are left out.
         matrices: As in :func:`pixels_in_ego`.
     """
-    points = frustum(image_size, feature_size, depth_range).flatten(1)
-    points = pixels_in_ego(points, matrices)
-    batch, count = len(points), points.shape[-1]
-    lower, step, shape = (
-        points.new_tensor(values)[:, None] for values in (bev.lower, bev.voxel_size, bev.shape)
+    points = frustum(image_size, feature_size, depth_range)
+    pixels = torch.arange(camera_mask.numel() * points[0, 0].numel(), device=camera_mask.device)
+    pixels = pixels.view(-1, 1, points[0, 0].numel()).expand(-1, points.shape[1], -1)
+    lower, step = (
+        torch.tensor(each, dtype=torch.float64, device=camera_mask.device)
+        for each in (bev.lower, bev.voxel_size)
     )
     # Truncation toward zero, not floor: points up to one cell below the lower border fall into
     # the first cell. Published weights were trained so.
-    cell = ((points - lower) / step).trunc()
-    kept = ((cell >= 0) & (cell < shape)).all(dim=2) & camera_mask[..., None]
-    x, y, z = cell.int().unbind(dim=2)
+    cells = _move(points.flatten(1), matrices, lower, step).int()
+    batch, count = len(cells), cells.shape[-1]
     width, height, layers = bev.shape
+    kept = camera_mask[..., None].expand(*camera_mask.shape, count).clone()
+    for cell, size in zip(cells.unbind(dim=2), bev.shape, strict=True):
+        kept &= (cell >= 0) & (cell < size)
+    x, y, z = cells.unbind(dim=2)
     sample = torch.arange(batch, dtype=torch.int32, device=x.device)[:, None, None]
     cell = ((sample * layers + z) * height + y) * width + x
     depths = kept.flatten().nonzero().squeeze(1)
-    cell, order = cell.flatten()[depths].sort(stable=True)
-    depths = depths[order]
-    area = feature_size[0] * feature_size[1]
-    camera = depths.div(count, rounding_mode="floor")
+    cell, order = cell.flatten().index_select(0, depths).sort(stable=True)
+    depths = depths.index_select(0, order)
     per_cell = torch.bincount(cell, minlength=batch * layers * height * width)
     runs, cells = _split_runs(per_cell)
-    return SplatTable(camera * area + depths % area, depths, runs, cells)
+    return SplatTable(pixels.flatten().index_select(0, depths), depths, runs, cells)
 
 
 def _split_runs(per_cell: Tensor) -> tuple[Tensor, Tensor]:

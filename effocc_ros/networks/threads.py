@@ -1,22 +1,60 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How many threads a piece of work may use."""
+"""Threads for work in pieces so small that torch's own threads are of no use."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 
+T = TypeVar("T")
+_mine = threading.local()
+
 
 @contextmanager
-def one_thread() -> Iterator[None]:
+def one_thread_each() -> Iterator[None]:
     """Let torch's CPU operations inside the block run on the calling thread alone.
 
-    For work in pieces so small that waking other threads for each takes longer than the piece, and
-    much longer when something else keeps the cores busy.
+    To wake other threads for each of many small operations takes longer than the operation, and
+    much longer when something else keeps the cores busy. The threads that torch may use
+    (``torch.set_num_threads``) help :func:`share_out` instead, with one operation each.
     """
-    before = torch.get_num_threads()
+    count, before = torch.get_num_threads(), getattr(_mine, "helpers", (None, 0))
     torch.set_num_threads(1)
+    # Threads end with the block: none is left for a process that is forked later to miss.
+    pool = ThreadPoolExecutor(max(count - 1, 1), initializer=_start)
+    _mine.helpers = pool, count - 1
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        _mine.helpers = before
+        pool.shutdown()
+        torch.set_num_threads(count)
+
+
+def share_out(work: Callable[[Iterator[T]], None], items: Sequence[T]) -> None:
+    """Let this thread and its helpers, inside of :func:`one_thread_each`, work through items.
+
+    Args:
+        work: Called once in every thread, without gradients; takes items while there are any.
+        items: What is to be done, in any order.
+    """
+    pool, helpers = getattr(_mine, "helpers", (None, 0))
+    todo = iter(list(items))  # Each item that such an iterator gives goes to one thread only.
+    inference = torch.is_inference_mode_enabled()
+    helping = [pool.submit(_help, work, todo, inference) for _ in range(helpers)]
+    with torch.no_grad():
+        work(todo)
+    for one in helping:
+        one.result()
+
+
+def _start() -> None:
+    torch.set_num_threads(1)
+
+
+def _help(work: Callable[[Iterator[T]], None], todo: Iterator[T], inference: bool) -> None:
+    with torch.inference_mode(inference), torch.no_grad():
+        work(todo)

@@ -9,6 +9,8 @@ and infinity; in float32 results differ from the plain sum by some 1e-5 of their
 Where oneDNN convolves with AVX-512 its plain sum is as fast (benchmarks/winograd.py).
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -75,28 +77,44 @@ class WinogradConv2d(nn.Module):
         out_channels = self.kernel.shape[2]
         out = x.new_empty(batch, rows, STEP, columns, STEP, out_channels)
         widest = SIDE * SIDE * columns * max(channels, out_channels)
-        lines = max(BLOCK // widest, 1)
+        lines = min(max(BLOCK // widest, 1), rows)
+        # New memory is slow: two buffers take turns.
+        buffers = x.new_empty(lines * widest), x.new_empty(lines * widest)
         for image in range(batch):
             for first in range(0, rows, lines):
                 block = slice(first, min(first + lines, rows))
-                result = self._tiles(tiles[image, :, :, block])
-                out[image, block].copy_(result.permute(2, 0, 3, 1, 4))
+                result = self._tiles(tiles[image, :, :, block], *buffers).permute(2, 0, 3, 1, 4)
+                if self.bias is None:
+                    out[image, block].copy_(result)
+                else:
+                    torch.add(result, self.bias, out=out[image, block])
         out = out.view(batch, STEP * rows, STEP * columns, out_channels)
-        out = out[:, :height, :width].contiguous()
-        if self.bias is not None:
-            out += self.bias
-        return out.permute(0, 3, 1, 2)
+        return out[:, :height, :width].contiguous().permute(0, 3, 1, 2)
 
-    def _tiles(self, tiles: Tensor) -> Tensor:
-        """(6, 6, rows, columns, Cin) to (4, 4, rows, columns, Cout)."""
+    def _tiles(self, tiles: Tensor, this: Tensor, that: Tensor) -> Tensor:
+        """(6, 6, rows, columns, Cin) to (4, 4, rows, columns, Cout), in one of two buffers."""
         places = tiles.shape[2:4]
         count, (channels, out_channels) = places.numel(), self.kernel.shape[1:]
-        flat = self.inward @ tiles.reshape(SIDE, -1)
-        flat = self.inward @ flat.view(SIDE, SIDE, -1)
-        products = flat.view(SIDE * SIDE, count, channels) @ self.kernel
-        flat = self.outward @ products.view(SIDE, -1)
-        flat = self.outward @ flat.view(STEP, SIDE, -1)
-        return flat.view(STEP, STEP, *places, out_channels)
+        x = _room(this, *tiles.shape).copy_(tiles)
+        x = torch.mm(self.inward, x.view(SIDE, -1), out=_room(that, SIDE, x.numel() // SIDE))
+        x = _each(self.inward, x.view(SIDE, SIDE, -1), this)
+        products = _room(that, SIDE * SIDE, count, out_channels)
+        x = torch.bmm(x.view(SIDE * SIDE, count, channels), self.kernel, out=products)
+        x = x.view(SIDE, -1)
+        x = torch.mm(self.outward, x, out=_room(this, STEP, x.shape[1]))
+        x = _each(self.outward, x.view(STEP, SIDE, -1), that)
+        return x.view(STEP, STEP, *places, out_channels)
+
+
+def _room(buffer: Tensor, *shape: int) -> Tensor:
+    """Return the beginning of a buffer in a shape."""
+    return buffer[: math.prod(shape)].view(shape)
+
+
+def _each(matrix: Tensor, x: Tensor, buffer: Tensor) -> Tensor:
+    """Multiply each of (N, k, M) by a matrix (l, k); returns (N, l, M) in a buffer."""
+    matrices = matrix.expand(len(x), *matrix.shape)
+    return torch.bmm(matrices, x, out=_room(buffer, len(x), len(matrix), x.shape[2]))
 
 
 def pays() -> bool:

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Time the sparse encoder against spconv's, in turns in one process, with the same weights.
+
+    python benchmarks/sparse.py --model fusion_r18 --clouds 10 --threads 1 2
+
+spconv is no part of the product: without it (`pip install spconv`, whose wheels of that name are
+for CPUs) only the own times are printed. Normalisations are folded in on both sides.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from statistics import median
+
+import torch
+from network import cpu_name, make_frame
+from torch import Tensor
+
+from effocc_ros.networks.effocc import EffOcc
+from effocc_ros.networks.sparse_encoder import SparseConv, SparseEncoder
+from effocc_ros.networks.sparse_sites import Sites
+from effocc_ros.networks.voxelize import Voxels, voxelize
+from effocc_ros.preprocess import preprocess
+from effocc_ros.presets import load_preset
+
+try:
+    import spconv
+    import spconv.pytorch as peer
+except ImportError:
+    peer = None
+
+
+def layer(own: SparseConv, key: str | None = None, **strided: tuple[int, ...]) -> Callable:
+    """Return spconv's layer with the weights of an own one; a key makes it submanifold."""
+    width, *kernel, channels = own.weight.shape
+    if key is None:
+        made = peer.SparseConv3d(channels, width, kernel, bias=False, **strided)
+    else:
+        made = peer.SubMConv3d(channels, width, kernel, padding=1, bias=False, indice_key=key)
+    made.weight.data.copy_(own.weight if made.weight.shape == own.weight.shape else _native(own))
+    made.requires_grad_(False).eval()
+
+    def convolve(x):
+        y = made(x)  # On a CPU it adds no bias.
+        return y.replace_feature(y.features.add_(own.bias))
+
+    return convolve
+
+
+def _native(own: SparseConv) -> Tensor:
+    """(out, kz, ky, kx, in) to (kz, ky, kx, in, out)."""
+    return own.weight.permute(1, 2, 3, 4, 0)
+
+
+class PeerEncoder:
+    """A fused encoder, computed by spconv.
+
+    Args:
+        own: The encoder, normalisations folded in.
+    """
+
+    def __init__(self, own: SparseEncoder):
+        self.first = layer(own.conv_input[0], "stage 0")
+        self.stages, stages = [], list(own.encoder_layers.children())
+        for number, stage in enumerate(stages):
+            last = number + 1 == len(stages)
+            key = f"stage {number}"
+            blocks = [
+                (layer(block.conv1, key), layer(block.conv2, key))
+                for block in (stage if last else stage[:-1])
+            ]
+            padding = (0, 1, 1) if number + 2 == len(stages) else (1, 1, 1)
+            strided = {"stride": (2, 2, 2), "padding": padding}
+            if last:
+                strided = {"stride": (2, 1, 1), "padding": (0, 0, 0)}
+            step = layer(own.conv_out[0] if last else stage[-1][0], **strided)
+            self.stages.append((blocks, step))
+
+    def __call__(self, voxels: Voxels) -> Tensor:
+        """Voxels to a BEV (B, C * Dz, Dy, Dx)."""
+        sites = voxels.sites
+        places = torch.stack(sites.coordinates(), dim=1).int().contiguous()
+        x = peer.SparseConvTensor(voxels.features, places, list(sites.shape), sites.batch)
+        x = _relu(self.first(x))
+        for blocks, step in self.stages:
+            for first, second in blocks:
+                shortcut = x.features
+                x = second(_relu(first(x)))
+                x = x.replace_feature((x.features + shortcut).relu_())
+            x = _relu(step(x))
+        return x.dense().flatten(1, 2)
+
+
+def _relu(x):
+    return x.replace_feature(x.features.relu_())
+
+
+def spent(encoder, *arguments) -> tuple[float, float]:
+    """CPU seconds of all threads and wall seconds of one pass."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    encoder(*arguments)
+    return time.process_time() - cpu, time.perf_counter() - wall
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="fusion_r18")
+    parser.add_argument("--clouds", type=int, default=10, help="sweeps in the cloud")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1])
+    parser.add_argument("--pairs", type=int, default=3)
+    options = parser.parse_args()
+    torch.manual_seed(0)
+    config = load_preset(options.model)
+    network = EffOcc(config).requires_grad_(False).fuse_for_inference()
+    frame, origin = make_frame(options.clouds)
+    points = preprocess(frame, config).points
+    voxels = voxelize(points, config.voxels, config.max_voxels, config.max_points_per_voxel)
+
+    def own() -> Tensor:
+        # Sites remember who their neighbours are: here they are made anew in every pass.
+        sites = Sites(voxels.sites.keys, voxels.sites.batch, voxels.sites.shape)
+        return network.pts_middle_encoder(voxels.features, sites)
+
+    print(f"{options.model}, {origin}, {len(voxels.features)} voxels, {cpu_name()}")
+    with torch.inference_mode():
+        other = PeerEncoder(network.pts_middle_encoder) if peer else None
+        if other:
+            expected = own()
+            error = (other(voxels) - expected).abs().max() / expected.abs().max()
+            print(f"spconv {spconv.__version__} gives the same but for {error:.0e} of the largest")
+        else:
+            print("spconv is not installed: no comparison")
+        for threads in options.threads:
+            torch.set_num_threads(threads)
+            mine, theirs = [], []
+            for _ in range(options.pairs):
+                mine.append(spent(own))
+                if other:
+                    theirs.append(spent(other, voxels))
+            _report(threads, mine, theirs)
+
+
+def _report(threads: int, mine: list[tuple], theirs: list[tuple]) -> None:
+    for kind, name in enumerate(("CPU", "wall")):
+        print(f"{threads} thread(s), {name}: {median(s[kind] for s in mine):.2f} s", end="")
+        if theirs:
+            ratio = median(b[kind] / a[kind] for a, b in zip(mine, theirs, strict=True))
+            print(f", spconv {median(s[kind] for s in theirs):.2f} s, {ratio:.2f} times", end="")
+        print()
+
+
+if __name__ == "__main__":
+    main()

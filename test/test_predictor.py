@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 import copy
 import logging
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from helpers.deterministic_fill import fill
+from helpers.environments import code_environment
 from helpers.small_networks import CONFIGS, SMALL, frame
 
 from effocc_ros.checkpoints import make_card, save_checkpoint
@@ -217,3 +220,13 @@ def test_unknown_precisions_and_devices_are_refused(checkpoints):
 def test_auto_takes_the_cpu_where_there_is_no_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert choose_device("auto") == torch.device("cpu")
+
+
+def test_a_network_loads_without_pytorch_s_compiler():
+    # A single operation on the meta device can import it: seconds of a node's start.
+    script = (
+        "import sys; from effocc_ros.predictor import Predictor; Predictor('fusion_tiny', 'cpu'); "
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    command = [sys.executable, "-c", script]
+    assert subprocess.run(command, env=code_environment()).returncode == 0

@@ -142,7 +142,6 @@ def simulation(setup: Setup, minutes: float) -> Iterator[list[str]]:
 
     Every fifth scene judges, so the first ones are a few at least.
     """
-
     if setup.tiny:
         sizes = ("--scenes", 5, "--keyframes", 2, "--image-size", "352x198")
         yield effocc("simulate", "--out", setup.root, *sizes, "--workers", setup.cores)

@@ -74,6 +74,21 @@ def test_every_command_of_a_training_names_a_config_that_can_be_read(session, se
         assert (Path(config.teacher).parent.name if config.teacher else None) == taught
 
 
+def test_a_tiny_session_takes_one_step_of_small_networks(session, setup):
+    from effocc_ros.training.config_files import load_config
+
+    tiny = replace(setup, tiny=True, gpu=False)
+    names = ("fusion_tiny", "vision_tiny", "lidar_tiny", "fusion_r18", "student_r50")
+    for stage in session.stages_of(tiny):
+        if stage.name in names:
+            (command,) = stage.commands(6.0)
+            name, *values = command[command.index("train") + 1 :]
+            config = load_config(name, values)
+            assert config.preset in ("fusion_tiny", "vision_tiny", "lidar_tiny")
+            assert (config.max_steps, config.batch_size, config.val_limit) == (1, 1, 1)
+            assert config.precision == "32-true"
+
+
 @pytest.mark.parametrize("full", [False, True])
 def test_the_experiment_is_one_whose_trainings_can_be_configured(session, setup, full):
     from effocc_ros.cli import build_parser

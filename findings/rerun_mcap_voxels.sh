@@ -40,8 +40,8 @@ for name, text in DEFINITIONS.items():
     store.register(get_types_from_msg(text, name))
 
 
-def make(name, **fields):
-    package, _, kind = name.partition("/")
+def make(msgtype, /, **fields):
+    package, _, kind = msgtype.partition("/")
     return store.types[f"{package}/msg/{kind}"](**fields)
 
 

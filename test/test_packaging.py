@@ -133,7 +133,7 @@ def test_pip_and_the_lock_agree_on_the_runtime_requirements(repository, setup_cf
 def test_pip_installs_every_package_that_the_code_imports(repository, setup_cfg):
     extras = setup_cfg["options.extras_require"]
     lines = [setup_cfg["options"]["install_requires"]]
-    lines += [extras[name] for name in ("export", "fleet", "sim", "train")]
+    lines += [extras[name] for name in ("export", "fleet", "sim", "train", "view", "window")]
     declared = set(re.findall(r"^[a-z0-9-]+", "\n".join(lines).lower(), re.MULTILINE))
     files = set((repository / "effocc_ros").rglob("*.py"))
     files -= set((repository / "effocc_ros/nodes").glob("*.py"))
@@ -143,6 +143,7 @@ def test_pip_installs_every_package_that_the_code_imports(repository, setup_cfg)
     imported -= sys.stdlib_module_names | {"effocc_ros", "compression"}
     names = {"cv2": "opencv-python-headless", "yaml": "pyyaml", "backports": "backports-zstd"}
     names |= {"lightning_fabric": "lightning-fabric"}
+    names |= {"open3d": "open3d-cpu", "rerun": "rerun-sdk"}
     assert "backports" in imported
     assert {names.get(name, name.lower()) for name in imported} - declared == set()
 

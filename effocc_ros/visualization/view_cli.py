@@ -87,7 +87,7 @@ def _view(arguments: argparse.Namespace) -> None:
 
     moments = _moments(arguments)
     if arguments.window:
-        window.show_window(_first(moments, arguments))
+        window.show_window(next(moments))
         return
     if arguments.web:
         rerun_sinks.serve(moments, arguments.port, _say)
@@ -103,8 +103,6 @@ def _view(arguments: argparse.Namespace) -> None:
         where = arguments.animation
     else:
         count, where = rerun_sinks.spawn(moments), "the viewer"
-    if not count:
-        raise _nothing(arguments)
     _say(f"{count} moment{'s' * (count > 1)} in {where}")
 
 
@@ -123,14 +121,19 @@ def _moments(arguments: argparse.Namespace) -> Iterator["Moment"]:
     )
     moments = open_moments(arguments.path, choice)
     stop = None if arguments.limit is None else arguments.skip + arguments.limit
-    return with_progress(islice(moments, arguments.skip, stop), arguments.limit, unit="moment")
+    chosen = islice(moments, arguments.skip, stop)
+    return _at_least_one(with_progress(chosen, arguments.limit, unit="moment"), arguments)
 
 
-def _first(moments: Iterator["Moment"], arguments: argparse.Namespace) -> "Moment":
-    moment = next(moments, None)
-    if moment is None:
+def _at_least_one(
+    moments: Iterator["Moment"], arguments: argparse.Namespace
+) -> Iterator["Moment"]:
+    none = True
+    for moment in moments:
+        none = False
+        yield moment
+    if none:
         raise _nothing(arguments)
-    return moment
 
 
 def _nothing(arguments: argparse.Namespace) -> Exception:

@@ -117,11 +117,15 @@ def test_results_come_in_order_however_late_their_sweeps_were_logged(checkpoint,
     assert stamps == [START + number * PERIOD for number in range(4)]
 
 
-def test_inputs_are_copied_when_asked(toy_bag, checkpoint, tmp_path):
-    process_bag(toy_bag, tmp_path / "out", options(checkpoint, interval_s=10, copy_inputs=True))
+def test_inputs_and_voxel_grids_of_others_are_written_when_asked(toy_bag, checkpoint, tmp_path):
+    wanted = options(checkpoint, interval_s=10, copy_inputs=True, also=("foxglove", "nav2"))
+    process_bag(toy_bag, tmp_path / "out", wanted)
+    made = {
+        f"/effocc/{name}" for name in ("occupancy", "points", "foxglove_voxels", "nav2_voxels")
+    }
     with BagReader(toy_bag) as source, BagReader(tmp_path / "out") as out:
-        assert set(out.topics) == {*source.topics, "/effocc/occupancy", "/effocc/points"}
-        assert out.message_count == source.message_count + 2
+        assert set(out.topics) == {*source.topics, *made}
+        assert out.message_count == source.message_count + 4
 
 
 def test_the_table_says_what_happened(processed):

@@ -42,6 +42,7 @@ def test_each_view_has_its_own_filter():
         ({"drivable_classes": ["car"]}, "drivable_classes: found car; expected some of ground"),
         ({"points_classes": ["cars"]}, "points_classes: found cars"),
         ({"markers_classes": ["cars"]}, "markers_classes: found cars"),
+        ({"voxel_grids": ["rviz"]}, "voxel_grids: found rviz; expected some of foxglove, nav2"),
     ],
 )
 def test_names_that_the_models_classes_lack_are_refused(changes, said):

@@ -6,6 +6,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 from helpers.sensor_messages import (
+    POINTS,
     Vehicle,
     at,
     camera_info,

@@ -6,6 +6,7 @@ from helpers.occupancy_bags import street
 
 from effocc_ros.errors import InputError
 from effocc_ros.frame import Frame
+from effocc_ros.visualization.animation import WIDTH, draw_small, write_animation
 from effocc_ros.visualization.scene import Moment
 from effocc_ros.visualization.video import VIDEO_WIDTH, write_pictures, write_video
 
@@ -48,3 +49,27 @@ def test_a_name_that_is_no_video_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"a name that ends in \.mp4"):
         write_video(moments(1), tmp_path / "drive.txt")
     assert not list(tmp_path.iterdir())
+
+
+def test_an_animation_runs_twice_as_fast_as_the_drive(tmp_path):
+    path = tmp_path / "drive.webp"
+    # Pictures that are the same are written as one that stays longer.
+    assert write_animation(moments(3, truths=(1,)), path) == 3
+    read, animation = cv2.imreadanimation(str(path))
+    assert read
+    assert list(animation.durations) == [250, 250, 250]
+    assert {frame.shape[1] for frame in animation.frames} == {WIDTH}
+
+
+def test_the_truth_stands_at_the_right_of_the_prediction():
+    (alone,), (beside,) = map(list, (moments(1), moments(1, truths=(0,))))
+    pictures = draw_small(alone), draw_small(beside)
+    assert pictures[0].shape == pictures[1].shape
+    heads = [(picture[:30, WIDTH // 2 :] > 200).any() for picture in pictures]
+    assert heads == [False, True]
+
+
+@pytest.mark.parametrize("name", ["drive.jpg", "drive"])
+def test_an_animation_of_another_kind_is_refused_before_anything_is_drawn(name, tmp_path):
+    with pytest.raises(InputError, match=r"expected \.webp or \.gif or \.png"):
+        write_animation(iter(()), tmp_path / name)

@@ -73,27 +73,31 @@ class WinogradConv2d(nn.Module):
         padded = functional.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 1 + right, 1, 1 + below))
         # (B, rows, columns, C, 6, 6), tiles that overlap by two.
         tiles = padded.unfold(1, SIDE, STEP).unfold(2, SIDE, STEP)
-        tiles = tiles.permute(0, 4, 5, 1, 2, 3)
+        tiles = tiles.permute(4, 5, 0, 1, 2, 3)
         out_channels = self.kernel.shape[2]
         out = x.new_empty(batch, rows, STEP, columns, STEP, out_channels)
         widest = SIDE * SIDE * columns * max(channels, out_channels)
-        lines = min(max(BLOCK // widest, 1), rows)
+        lines = max(BLOCK // widest, 1)
+        # Of small maps several make a block: the kernel is larger than they are.
+        maps, lines = min(max(lines // rows, 1), batch), min(lines, rows)
         # New memory is slow: two buffers take turns.
-        buffers = x.new_empty(lines * widest), x.new_empty(lines * widest)
-        for image in range(batch):
+        buffers = x.new_empty(maps * lines * widest), x.new_empty(maps * lines * widest)
+        for image in range(0, batch, maps):
             for first in range(0, rows, lines):
-                block = slice(first, min(first + lines, rows))
-                result = self._tiles(tiles[image, :, :, block], *buffers).permute(2, 0, 3, 1, 4)
+                block = slice(image, image + maps), slice(first, first + lines)
+                result = self._tiles(tiles[(slice(None), slice(None), *block)], *buffers).permute(
+                    2, 3, 0, 4, 1, 5
+                )
                 if self.bias is None:
-                    out[image, block].copy_(result)
+                    out[block].copy_(result)
                 else:
-                    torch.add(result, self.bias, out=out[image, block])
+                    torch.add(result, self.bias, out=out[block])
         out = out.view(batch, STEP * rows, STEP * columns, out_channels)
         return out[:, :height, :width].contiguous().permute(0, 3, 1, 2)
 
     def _tiles(self, tiles: Tensor, this: Tensor, that: Tensor) -> Tensor:
-        """(6, 6, rows, columns, Cin) to (4, 4, rows, columns, Cout), in one of two buffers."""
-        places = tiles.shape[2:4]
+        """(6, 6, B, rows, columns, Cin) to (4, 4, B, rows, columns, Cout), in a buffer."""
+        places = tiles.shape[2:5]
         count, (channels, out_channels) = places.numel(), self.kernel.shape[1:]
         x = _room(this, *tiles.shape).copy_(tiles)
         x = torch.mm(self.inward, x.view(SIDE, -1), out=_room(that, SIDE, x.numel() // SIDE))

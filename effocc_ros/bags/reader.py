@@ -21,7 +21,7 @@ from effocc_ros.bags.order import order_of_use
 from effocc_ros.bags.parts import damaged, open_part
 from effocc_ros.bags.siblings import latched_part
 from effocc_ros.bags.storage import CDR, INDEX, Entry, Storage, StoredTopic
-from effocc_ros.bags.storage_files import NOTHING_SAVED, foreign_bag
+from effocc_ros.bags.storage_files import foreign_bag, without_messages
 from effocc_ros.bags.typestore import bag_typestore, base_typestore, full_name
 from effocc_ros.bags.unpacking import ZSTD_MAGIC, unpack_message
 from effocc_ros.errors import InputError
@@ -289,15 +289,7 @@ class BagReader:
     def _check_metadata(self, files: BagFiles) -> None:
         count = len(self._rows)
         if files.unfinished and not count and not self.foreign:
-            names = ", ".join(file.name for file in files.paths)
-            raise InputError(
-                f"bag {self.path}",
-                found=f"no metadata.yaml, and no whole message in {names}, as a recorder that was "
-                "killed at its start leaves it",
-                expected="messages",
-                do=f"Look for another copy; {NOTHING_SAVED}",
-                reason="truncated_bag",
-            )
+            raise without_messages(self.path, [file.name for file in files.paths])
         if files.unfinished:
             logger.warning(
                 "bag %s has no metadata.yaml, as a killed recorder leaves it: read as far as it "

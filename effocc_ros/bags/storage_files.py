@@ -98,6 +98,23 @@ def _has_messages(file: BinaryIO, size: int) -> bool:
     return False
 
 
+def without_messages(path: Path, names: Collection[str]) -> InputError:
+    """Return what to say of a folder without metadata.yaml in whose files no message is whole.
+
+    Args:
+        path: The folder.
+        names: Names of the storage files.
+    """
+    return InputError(
+        f"bag {path}",
+        found=f"no metadata.yaml, and no whole message in {', '.join(names)}, as a recorder that "
+        "was killed at its start leaves it",
+        expected="messages",
+        do=f"Look for another copy; {NOTHING_SAVED}",
+        reason="truncated_bag",
+    )
+
+
 def foreign_bag(path: Path, topics: Mapping[str, str], kinds: Collection[str]) -> InputError:
     """Return what to say of a bag in which no topic is serialised as ROS 2 does.
 

@@ -153,5 +153,5 @@ def test_the_report_of_a_shard_has_a_name_of_its_own(bags, model, tmp_path, caps
     for number in (1, 2):
         assert main([*command, "--workers", "1", "--shard", f"{number}/2"]) == 1
         (line,) = (tmp_path / "out" / f"report-{number}-of-2.jsonl").read_text().splitlines()
-        assert json.loads(line)["reason"] == "wrong_model"
+        assert json.loads(line)["reason"] == "no_sensor"
     assert "all shards so far: 0 bags done, 2 failed" in capsys.readouterr().out

@@ -82,28 +82,13 @@ def pixels_in_ego(points: Tensor, matrices: Sequence[Tensor]) -> Tensor:
     Returns:
         (B, N, 3, P) metres.
     """
-    return _move(points, matrices, matrices[1].new_zeros(3), matrices[1].new_ones(3))
-
-
-def _move(points: Tensor, matrices: Sequence[Tensor], lower: Tensor, step: Tensor) -> Tensor:
-    """As :func:`pixels_in_ego`, but in steps (3,) from a lower corner (3,) instead of metres."""
-    sensor2ego, intrinsics, post_rots, post_trans, bda = (each.double() for each in matrices)
-    cameras = post_rots.shape[:2]
-    points = points.to(intrinsics.device).expand(*cameras, 3, points.shape[-1])
-    # Two affine maps, and between them the step from pixels to rays.
-    undo = torch.inverse(post_rots)
-    points = _affine(undo, -undo @ post_trans[..., None], points)
+    sensor2ego, intrinsics, post_rots, post_trans, bda = matrices
+    points = points.to(intrinsics.device) - post_trans[..., None]
+    points = torch.inverse(post_rots) @ points
     points = torch.cat([points[..., :2, :] * points[..., 2:, :], points[..., 2:, :]], dim=-2)
-    turn = bda[:, None, :3, :3] / step[:, None]
-    shift = (bda[:, None, :3, 3] - lower) / step
-    to_sensor = sensor2ego[..., :3, :3] @ torch.inverse(intrinsics)
-    return _affine(turn @ to_sensor, turn @ sensor2ego[..., :3, 3:] + shift[..., None], points)
-
-
-def _affine(matrix: Tensor, shift: Tensor, points: Tensor) -> Tensor:
-    """(B, N, 3, 3) float64, (B, N, 3, 1) and (B, N, 3, P) to (B, N, 3, P) of the points' dtype."""
-    flat = (each.flatten(0, 1).to(points.dtype) for each in (shift, matrix, points))
-    return torch.baddbmm(*flat).view(points.shape)
+    points = sensor2ego[..., :3, :3] @ torch.inverse(intrinsics) @ points
+    points = points + sensor2ego[..., :3, 3:]
+    return bda[:, None, :3, :3] @ points + bda[:, None, :3, 3:]
 
 
 def build_splat_table(
@@ -127,13 +112,11 @@ def build_splat_table(
     points = frustum(image_size, feature_size, depth_range)
     pixels = torch.arange(camera_mask.numel() * points[0, 0].numel(), device=camera_mask.device)
     pixels = pixels.view(-1, 1, points[0, 0].numel()).expand(-1, points.shape[1], -1)
-    lower, step = (
-        torch.tensor(each, dtype=torch.float64, device=camera_mask.device)
-        for each in (bev.lower, bev.voxel_size)
-    )
+    places = pixels_in_ego(points.flatten(1), matrices)
+    lower, step = (places.new_tensor(values)[:, None] for values in (bev.lower, bev.voxel_size))
     # Truncation toward zero, not floor: points up to one cell below the lower border fall into
     # the first cell. Published weights were trained so.
-    cells = _move(points.flatten(1), matrices, lower, step).int()
+    cells = ((places - lower) / step).int()
     batch, count = len(cells), cells.shape[-1]
     width, height, layers = bev.shape
     kept = camera_mask[..., None].expand(*camera_mask.shape, count).clone()

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 import copy
 import logging
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from helpers.deterministic_fill import fill
+from helpers.environments import code_environment
 
 from effocc_ros.checkpoints import make_card, save_checkpoint
 from effocc_ros.classes import OCC3D_NUSCENES
@@ -286,3 +289,13 @@ def test_convolutions_are_float32_and_the_callers_choice_comes_back(
         assert switch.fp32_precision == before
     finally:
         switch.fp32_precision = at_first
+
+
+def test_a_network_loads_without_pytorch_s_compiler():
+    # A single operation on the meta device can import it: seconds of a node's start.
+    script = (
+        "import sys; from effocc_ros.predictor import Predictor; Predictor('fusion_tiny', 'cpu'); "
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    command = [sys.executable, "-c", script]
+    assert subprocess.run(command, env=code_environment()).returncode == 0

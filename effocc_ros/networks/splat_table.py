@@ -52,7 +52,8 @@ class SplatTable:
 
 def depth_bins(depth_range: tuple[float, float, float]) -> Tensor:
     """Return the depths (D,) in metres that a feature can lie at."""
-    return torch.arange(*depth_range, dtype=torch.float32)
+    # Not on the meta device: arange alone imports torch._dynamo there, seconds of a node's start.
+    return torch.arange(*depth_range, dtype=torch.float32, device="cpu")
 
 
 def frustum(

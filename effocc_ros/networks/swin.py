@@ -50,8 +50,9 @@ class WindowAttention(nn.Module):
 
 def _relative_positions(window: int) -> Tensor:
     """(T, T) int64 row of the bias table for each pair of tokens, in the order of mmdet."""
-    rows = torch.arange(window) * (2 * window - 1)
-    place = (rows[:, None] + torch.arange(window)).flatten()
+    columns = torch.arange(window, device="cpu")  # see splat_table.depth_bins
+    rows = columns * (2 * window - 1)
+    place = (rows[:, None] + columns).flatten()
     return (place[:, None] + place).flip(1).contiguous()
 
 

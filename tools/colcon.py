@@ -94,6 +94,7 @@ def write_sources() -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         if not file.exists() or file.read_text() != text:
             file.write_text(text)
+    (ROOT / "build" / "AMENT_IGNORE").touch()  # linters look for sources everywhere else
     checkout = source / "effocc_ros"
     if not checkout.is_symlink():
         checkout.symlink_to(ROOT)

@@ -9,6 +9,7 @@ import heapq
 import json
 import queue
 import random
+import re
 import subprocess
 import sys
 import threading
@@ -27,6 +28,7 @@ SENSORS = (*NUSCENES_CAMERAS, "LIDAR_TOP")
 SOURCES = (*SENSORS, "tf")
 SECOND = 1_000_000_000
 CLOCK_SECONDS = 0.02
+CORRUPTED = "messages corrupted so far:"
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,11 @@ class Feeder:
         pipe.write(json.dumps(asdict(faults)).encode() + b"\n")
         pipe.flush()
 
+    def corrupted(self) -> int:
+        """Return how many messages it had corrupted when it was last told something."""
+        told = re.findall(rf"{CORRUPTED} (\d+)", self._process.text)
+        return int(told[-1]) if told else 0
+
     def wait(self) -> None:
         """Wait until it publishes."""
         self._process.wait_for_text("publishing")
@@ -153,9 +160,11 @@ class _Drivers:
         self._number = 0
         self._faults, self._draw = NONE, random.Random(0)
         self._stood, self._paused_at, self._told = 0.0, 0.0, 0.0
+        self._corrupted = 0
 
     def set(self, faults: Faults) -> None:
         now = time.time()
+        print(f"{CORRUPTED} {self._corrupted}", flush=True)
         if faults.paused and not self._faults.paused:
             self._paused_at = now
         elif self._faults.paused and not faults.paused:
@@ -196,6 +205,7 @@ class _Drivers:
                 continue
             if affected and draw.random() < faults.corrupt:
                 message = corrupted(message, draw)
+                self._corrupted += 1
             delay = draw.uniform(0, faults.shuffled) if affected and faults.shuffled else 0.0
             self._wait(now + delay, source, topic, message)
             if affected and draw.random() < faults.twice:

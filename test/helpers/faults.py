@@ -1,36 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The node under faults: what is done to it, and what it answers."""
+"""Faults: what is done to a node and its car, and what it answers."""
 
 import random
 import signal
-import struct
-import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import pairwise
-from pathlib import Path
 from statistics import median
 
-from diagnostic_msgs.msg import DiagnosticArray
-from helpers.feeder import NONE, SOURCES, TOY, Faults, Feeder, Rates
-from helpers.ros_processes import RosProcess, Stage, set_parameter
+from helpers.bench import Bench
+from helpers.feeder import NONE
+from helpers.ros_processes import set_parameter
 from helpers.waiting import wait_until
 from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
-from rclpy.qos import QoSProfile
-
-from effocc_ros.msg import SemanticOccupancy
-from effocc_ros.nodes.rig_parameters import rig_arguments
-from effocc_ros.rig import load_rig
 
 PERIODS = 3.0
 """How long the output may pause because of a fault."""
-
-OUT_OF_MEMORY = "EFFOCC_TEST_OUT_OF_MEMORY"
-"""Environment variable: while this file is there, a quick node runs out of memory."""
 
 BUSY_SECONDS = 0.5
 """How long a busy machine may take on top."""
@@ -41,8 +27,6 @@ LENIENT_SECONDS = 10.0
 DISCOVERY_SECONDS = 1.0
 """How long DDS may take to join publishers and subscribers on a busy machine."""
 
-MEBIBYTE = 2**20
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -52,163 +36,6 @@ class Outcome:
     injected: str
     answer: str
     good: bool
-
-
-class Bench:
-    """A node, a car that feeds it, and what the node published.
-
-    Args:
-        stage: Where they run.
-        folder: For logs.
-        model: Checkpoint.
-        quick: Replace the network by one that costs nothing.
-        rates: Of the sensors.
-        separate: Each sensor and tf is a process of its own, to be killed.
-        fed: False where something else plays to the node.
-        strict: Judge how fast and how many frames come; else only that they come.
-        parameters: Of the node.
-
-    Attributes:
-        period: Seconds between frames while nothing fails.
-    """
-
-    def __init__(
-        self,
-        stage: Stage,
-        folder: Path,
-        model: Path | str,
-        quick: bool = True,
-        rates: Rates = TOY,
-        separate: bool = False,
-        fed: bool = True,
-        strict: bool = True,
-        **parameters,
-    ):
-        self.stage, self._folder, self._rates = stage, folder, rates
-        self._model, self._quick, self._parameters = model, quick, parameters
-        self.strict = strict
-        self.out_of_memory = folder / "out_of_memory"
-        self._lock = threading.Lock()
-        self._published: list[tuple[float, int]] = []
-        self._diagnostics: DiagnosticArray | None = None
-        self.period = 1 / rates.lidar
-        node = stage.peer.node
-        qos = QoSProfile(depth=10)
-        topic = "/occ_node/output/occupancy"
-        node.create_subscription(SemanticOccupancy, topic, self._heard, qos, raw=True)
-        node.create_subscription(DiagnosticArray, "/diagnostics", self._diagnosed, 10)
-        self.node = self.start_node()
-        sources = [(each,) for each in SOURCES] if separate else [SOURCES] * fed
-        self._feeders = {each: self._feeder(each) for each in sources}
-        for feeder in self._feeders.values():
-            feeder.wait()
-        self.node.wait_for_text("active:")
-        if fed:
-            self.wait_for_frames(1)
-
-    def measure(self, seconds: float) -> None:
-        """See how often frames come while nothing fails: busy machines do not keep up."""
-        begin = time.monotonic()
-        time.sleep(seconds)
-        count = len(self.frames(begin, time.monotonic()))
-        self.period = max(1 / self._rates.lidar, seconds / max(count, 1))
-
-    def start_node(self) -> RosProcess:
-        """Start a node; it is not waited for."""
-        start = "from effocc_ros.nodes.executables import occ_node as main; main()"
-        if self._quick:
-            # As the node's own program does, before the slow imports.
-            start = "from effocc_ros.nodes.stopping import leave_on_signal; leave_on_signal(); "
-            start += "from helpers.quick_node import main; main()"
-        arguments = rig_arguments(load_rig("nuscenes"))
-        parameters = {"model": self._model, "device": "cpu", "threads": 1, **self._parameters}
-        for name, value in parameters.items():
-            arguments += ["-p", f"{name}:={value}"]
-        path = str(Path(__file__).resolve().parents[1])
-        command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {path!r}); {start}"]
-        log = self._folder / f"node-{time.monotonic_ns()}.log"
-        variables = {OUT_OF_MEMORY: str(self.out_of_memory)}
-        return self.stage.run([*command, "--ros-args", *arguments], log, **variables)
-
-    def set(self, faults: Faults) -> None:
-        """Let the car fail so from now on."""
-        for feeder in self._feeders.values():
-            feeder.set(faults)
-
-    def fail(self, seconds: float, **faults) -> tuple[float, float]:
-        """Let it fail for some time; return from when to when."""
-        begin = time.monotonic()
-        self.set(replace(NONE, **faults))
-        time.sleep(seconds)
-        self.set(NONE)
-        return begin, time.monotonic()
-
-    def kill(self, source: str) -> None:
-        """Kill a sensor's process."""
-        self._feeders.pop((source,)).kill()
-
-    def revive(self, source: str) -> None:
-        """Start it again."""
-        self._feeders[source,] = self._feeder((source,))
-
-    def frames(self, begin: float, end: float) -> list[int]:
-        """Return the stamps published in some time."""
-        with self._lock:
-            return [stamp for arrival, stamp in self._published if begin <= arrival <= end]
-
-    def wait_for_frames(self, count: int) -> None:
-        """Wait until so many were published, all in all."""
-        wait_until(lambda: len(self._published) >= count, f"{count} frames", 120)
-
-    def total(self, begin: str) -> int:
-        """Return the sum of the newest diagnostics whose key begins so."""
-        statuses = self._diagnostics.status if self._diagnostics else ()
-        pairs = (pair for status in statuses for pair in status.values)
-        return sum(int(pair.value) for pair in pairs if pair.key.startswith(begin))
-
-    def gap(self, begin: float, end: float) -> float:
-        """Return the longest time in it without a frame."""
-        with self._lock:
-            arrivals = [at for at, _ in self._published if begin <= at <= end]
-        edges = [begin, *arrivals, end]
-        return max(after - before for before, after in pairwise(edges))
-
-    def first_frame(self, begin: float, seconds: float = 30.0) -> float:
-        """Wait for a frame after a moment; return the seconds that it took."""
-        return wait_until(
-            lambda: next((at - begin for at, _ in list(self._published) if at > begin), None),
-            f"a frame; the node said:\n{self.node.text[-3000:]}",
-            seconds,
-        )
-
-    def told(self, key: str) -> str:
-        """Return the newest value of a key of the diagnostics."""
-        statuses = self._diagnostics.status if self._diagnostics else ()
-        pairs = (pair for status in statuses for pair in status.values)
-        return next((pair.value for pair in pairs if pair.key == key), "")
-
-    def resident(self) -> float:
-        """Return the MiB of memory that the node holds."""
-        pid = self.node.process.pid
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-        return pages * 4096 / MEBIBYTE
-
-    def transition(self, transition: int) -> bool:
-        """Ask the node for a lifecycle transition."""
-        request = ChangeState.Request(transition=Transition(id=transition))
-        return self.stage.peer.ask(ChangeState, "/occ_node/change_state", request).success
-
-    def _feeder(self, sources: tuple[str, ...]) -> Feeder:
-        return Feeder(self.stage, self._folder, self._rates, sources)
-
-    def _heard(self, raw: bytes) -> None:
-        seconds, nanoseconds = struct.unpack_from("<iI", raw, 4)
-        with self._lock:
-            stamp = seconds * 1_000_000_000 + nanoseconds
-            self._published.append((time.monotonic(), stamp))
-
-    def _diagnosed(self, message: DiagnosticArray) -> None:
-        self._diagnostics = message
 
 
 @contextmanager
@@ -234,12 +61,12 @@ def paused(bench: Bench, pause: float, back: float) -> str:
     return f"pause {pause / bench.period:.1f} periods, back in {back / bench.period:.1f}"
 
 
-def sensor_dies(bench: Bench, source: str, seconds: float = 1.5) -> Outcome:
-    """Let a sensor's publisher go and come back."""
+def sensor_dies(bench: Bench, source: str, mode: str, seconds: float = 1.5) -> Outcome:
+    """Let a sensor's publisher go, until frames are of a mode, and come back."""
     begin = time.monotonic()
     bench.set(replace(NONE, dead=(source,)))
     time.sleep(seconds)
-    mode = bench.told("mode")
+    wait_until(lambda: bench.told("mode") == mode, f"mode {mode} without {source}", 30)
     bench.set(NONE)
     end = time.monotonic()
     back = bench.first_frame(end)
@@ -247,7 +74,7 @@ def sensor_dies(bench: Bench, source: str, seconds: float = 1.5) -> Outcome:
     good = back <= in_time(bench) + DISCOVERY_SECONDS and pause <= in_time(bench)
     good &= bool(bench.frames((begin + end) / 2, end))
     answer = f"mode {mode}, {paused(bench, pause, back)}"
-    return Outcome(f"{source} dies", f"{seconds:.1f} s", answer, good)
+    return Outcome(f"{source} dies", f"{end - begin:.1f} s", answer, good)
 
 
 def driver_killed(bench: Bench, source: str, seconds: float = 3.0) -> Outcome:
@@ -258,7 +85,6 @@ def driver_killed(bench: Bench, source: str, seconds: float = 3.0) -> Outcome:
     mode = bench.told("mode")
     end = time.monotonic()
     bench.revive(source)
-    bench._feeders[source,].wait()
     started = time.monotonic()
     back = bench.first_frame(started)
     pause = bench.gap(begin, end)
@@ -302,15 +128,16 @@ def sweeps_twice(bench: Bench, seed: int, seconds: float = 2.0) -> Outcome:
 
 def fields_corrupted(bench: Bench, seed: int, seconds: float = 2.0) -> Outcome:
     """Change a field of half of all messages."""
-    before = bench.resident()
+    before, corrupted = bench.resident(), bench.corrupted()
     with alive(bench):
         _, end = bench.fail(seconds, corrupt=0.5, seed=seed)
         back = bench.first_frame(end)
-    grown = bench.resident() - before
+    grown, corrupted = bench.resident() - before, bench.corrupted() - corrupted
     # A transform may stay wrong until it is sent again.
     good = back <= in_time(bench) + DISCOVERY_SECONDS + 1.0
+    injected = f"{corrupted} in {seconds:.1f} s, seed {seed}"
     answer = f"back in {back / bench.period:.1f} periods, {grown:+.0f} MiB"
-    return Outcome("half of the messages corrupted", f"{seconds:.1f} s, seed {seed}", answer, good)
+    return Outcome("half of the messages corrupted", injected, answer, good and corrupted > 0)
 
 
 def parameters_at_random(bench: Bench, seed: int, count: int = 15) -> Outcome:
@@ -322,7 +149,7 @@ def parameters_at_random(bench: Bench, seed: int, count: int = 15) -> Outcome:
         ("min_confidence", (0.0, 0.5, 2.0)),
         ("markers_max_height", (3, 5.5, -300.0)),
         ("tolerance", (0.1, -1.0)),
-        ("model", ("nonsense", str(bench._model))),
+        ("model", ("nonsense", str(bench.model))),
         ("no_such_parameter", (1,)),
     )
     begin = time.monotonic()

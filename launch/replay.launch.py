@@ -24,6 +24,7 @@ from effocc_ros.nodes.launch_arguments import (
 from effocc_ros.nodes.rig_parameters import rig_remappings
 from effocc_ros.resources import resource_path
 from effocc_ros.rig import load_rig
+from effocc_ros.stream import LONGEST_WAIT
 from launch import LaunchDescription
 
 TRANSFORMS = ("/tf", "/tf_static")
@@ -42,16 +43,26 @@ def generate_launch_description():
         # must not stand still with it.
         DeclareLaunchArgument(
             "use_sim_time",
-            default_value=PythonExpression(
-                ["str('", LaunchConfiguration("lockstep"), "'.lower() not in ('true', '1'))"]
-            ),
+            default_value=_in_lockstep("'false'", "'true'"),
             description="follow /clock",
+        ),
+        # And messages come in bursts, so how punctual they are tells nothing.
+        DeclareLaunchArgument(
+            "max_wait",
+            default_value=_in_lockstep(f"'{LONGEST_WAIT}'", "''"),
+            description="seconds that a frame waits for images",
         ),
     ]
     node = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(str(resource_path("launch/occ.launch.py")))
     )
     return LaunchDescription([*player, node, OpaqueFunction(function=start_player)])
+
+
+def _in_lockstep(value, other):
+    """Return one Python expression's value in lockstep, another's otherwise."""
+    lockstep = ["'", LaunchConfiguration("lockstep"), "'.lower() in ('true', '1')"]
+    return PythonExpression([value, " if ", *lockstep, " else ", other])
 
 
 def start_player(context):

@@ -14,6 +14,7 @@ from effocc_ros.rig import CameraTopics, LidarTopics, Rig
 from effocc_ros.stream import (
     ELONGATION,
     INTENSITY,
+    LONGEST_WAIT,
     Remark,
     Stream,
     StreamConfig,
@@ -75,7 +76,7 @@ class Feeding:
             sync=SyncConfig(
                 cameras=tuple(offsets),
                 offsets=offsets,
-                max_wait=SyncConfig.max_wait + max(0.0, *offsets.values(), 0.0),
+                max_wait=LONGEST_WAIT + max(0.0, *offsets.values(), 0.0),
                 trigger_interval=interval_s,
             ),
             lidar=lidars[0] if lidars else rig.lidar,

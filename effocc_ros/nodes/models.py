@@ -13,6 +13,7 @@ from effocc_ros.errors import InputError
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.nodes.auto_predictor import AutoPredictor
 from effocc_ros.nodes.settings import NodeSettings
+from effocc_ros.nodes.stream_settings import stream_config
 from effocc_ros.predictor import Predictor
 from effocc_ros.presets import load_preset, preset_names
 
@@ -24,7 +25,7 @@ def load_model(settings: NodeSettings) -> Predictor | AutoPredictor:
         InputError: No such preset, a file that is no checkpoint of a known model, or sensors that
             cannot feed it.
     """
-    settings.stream_config(model_config(settings))  # before the slow part
+    stream_config(settings, model_config(settings))  # before the slow part
     models, device, precision, confidence, threads = settings.network
     if threads:
         torch.set_num_threads(threads)

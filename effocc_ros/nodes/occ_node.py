@@ -22,6 +22,7 @@ from effocc_ros.nodes.parameters import declare
 from effocc_ros.nodes.session import Session
 from effocc_ros.nodes.settings import NodeSettings
 from effocc_ros.nodes.stopping import SPIN_SECONDS, ros_until_signal, teardown_may_hang
+from effocc_ros.nodes.stream_settings import stream_config
 from effocc_ros.predictor import Predictor
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -79,7 +80,7 @@ class OccNode(LifecycleNode):
         """Load the network and make the publishers."""
         try:
             self._predictor = self._take_loaded()
-            self.settings.stream_config(self._predictor.config)
+            stream_config(self.settings, self._predictor.config)
             check_outputs(self.settings, self._predictor.classes)
             self._outputs = Outputs(self, lambda: self.settings)
         except Exception:
@@ -216,7 +217,7 @@ class OccNode(LifecycleNode):
             other_network = settings.network != self.settings.network
             if other_network:
                 network = model_config(settings)
-                settings.stream_config(network)
+                stream_config(settings, network)
                 check_outputs(settings, class_list(network.classes))
             elif self._predictor is not None:
                 check_outputs(settings, self._predictor.classes)

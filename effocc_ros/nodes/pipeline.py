@@ -68,7 +68,8 @@ class Pipeline:
         publish: Called in a thread of its own with each occupancy.
         now: Seconds on the node's clock.
         on_failure: Called with a reason and an exception; the pipeline goes on.
-        on_end: Called with the stamp of each trigger that ended, and whether it was published.
+        on_end: Called with the stamp that the message of each trigger that ended came with, and
+            whether it was published.
     """
 
     def __init__(
@@ -285,7 +286,7 @@ class Pipeline:
         with self._lock:
             self._frames_out += published
             self._under_way -= 1
-        self._on_end(trigger.stamp, published)
+        self._on_end(self._stream.sent_stamp(trigger), published)
 
     def _remember_failure(self, text: str) -> None:
         with self._lock:

@@ -23,6 +23,7 @@ from effocc_ros.nodes.outputs import Outputs
 from effocc_ros.nodes.pipeline import Pipeline
 from effocc_ros.nodes.settings import NodeSettings
 from effocc_ros.nodes.startup import input_rows, mismatch, missing, table
+from effocc_ros.nodes.stream_settings import stream_config
 from effocc_ros.nodes.throttle import Throttle
 from effocc_ros.occupancy import SemanticOccupancy
 from effocc_ros.predictor import Predictor
@@ -226,7 +227,7 @@ class Session:
     def _config(self, predictor: Predictor) -> StreamConfig:
         name = self._node.resolve_topic_name
         topics = {each: name(f"~/input/{each}/image") for each in self._settings.cameras}
-        config = self._settings.stream_config(predictor.config)
+        config = stream_config(self._settings, predictor.config)
         return replace(config, rectified=rectified_cameras(topics))
 
     def _topics(self, predictor: Predictor, config: StreamConfig) -> list[Topic]:
@@ -240,9 +241,9 @@ class Session:
     def _received(self, now: float) -> None:
         if self._next is not None:
             self._hand_over()
+        self._pipeline.poll(now)
         if self._awaited is None and self._stream.reference != self._reference:
             self._tell_reference()
-        self._pipeline.poll(now)
 
     def _hand_over(self, late: bool = False) -> None:
         """Swap networks once every input that is new with the next one has sent something."""

@@ -3,12 +3,12 @@
 
 from dataclasses import dataclass
 
-from effocc_ros.calibration import load_calibration
 from effocc_ros.frame import NUSCENES_CAMERAS
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.nodes.parameters import Settings, bad_parameter, setting
+from effocc_ros.nodes.stream_settings import offsets_by_name
 from effocc_ros.predictor import PRECISIONS
-from effocc_ros.stream import ELONGATION, INTENSITY, StreamConfig, SyncConfig, standby
+from effocc_ros.stream import StreamConfig, SyncConfig
 
 KINDS = ("fusion", "vision", "lidar")
 """Values of ``model`` that stand for a preset of that kind."""
@@ -121,7 +121,7 @@ class NodeSettings(Settings):
     max_wait: float = setting(
         SyncConfig.max_wait,
         "Seconds on the node's clock that a frame waits for images and tf after its reference "
-        "message.",
+        "message; 0: until what is missing is late by what it used to be, 0.2 s at most.",
         0.0,
         60.0,
     )
@@ -247,87 +247,6 @@ class NodeSettings(Settings):
         models = tuple(getattr(self, f"{each}_model") if each in KINDS else each for each in kinds)
         return models, self.device, self.precision, self.confidence, self.threads
 
-    def anchored(self, model: ModelConfig) -> bool:
-        """Return whether an anchor camera makes the frames of a model, and not the LiDAR."""
-        if self.synchronizer == "auto":
-            return model.modality == "vision"
-        return self.synchronizer == "anchor"
-
     def unknown_cameras(self, model: ModelConfig) -> tuple[str, ...]:
         """Return the cameras that a model which uses cameras has no place for."""
         return tuple(name for name in self.cameras if model.cameras and name not in model.cameras)
-
-    def stream_config(self, model: ModelConfig) -> StreamConfig:
-        """Return how the stream makes frames for a model.
-
-        Raises:
-            InputError: No camera of the rig is one of the model's, a vision network is without
-                its anchor camera, or the calibration file is bad.
-        """
-        offsets = self.camera_offsets or (0.0,) * len(self.cameras)
-        used = {
-            name: offset
-            for name, offset in zip(self.cameras, offsets, strict=True)
-            if name in model.cameras
-        }
-        if model.cameras and self.cameras and not used:
-            raise bad_parameter(
-                "cameras",
-                ", ".join(self.cameras),
-                f"names that {model.name} knows: {', '.join(model.cameras)}",
-            )
-        anchor = self.anchor_camera if self.anchored(model) else ""
-        if anchor and anchor not in used:
-            raise bad_parameter(
-                "anchor_camera",
-                f"'{anchor}'",
-                f"a camera of the rig that {model.name} uses: "
-                + (", ".join(used) or "there is none"),
-            )
-        return StreamConfig(
-            sync=SyncConfig(
-                cameras=tuple(used),
-                offsets=used,
-                tolerance=self.tolerance,
-                accept_within=self.accept_within,
-                max_wait=self.max_wait,
-                trigger_interval=self.trigger_interval,
-            ),
-            lidar=self.lidar,
-            other_lidars=self.other_lidars,
-            anchor=anchor,
-            standby=standby(
-                model.modality,
-                model.frame,
-                (self.lidar, *self.other_lidars),
-                sorted(used, key=lambda name: name != self.anchor_camera),
-                anchor,
-            ),
-            base_frame=self.base_frame,
-            fixed_frame=self.fixed_frame,
-            sweeps=model.sweeps if self.sweeps < 0 else self.sweeps,
-            max_extrapolation=self.max_extrapolation,
-            intensity_scale=self.intensity_scale,
-            learn_intensity=INTENSITY not in model.tanh_columns,
-            elongation=ELONGATION in model.tanh_columns,
-            clock_offsets=offsets_by_name(self.clock_offsets),
-            calibration=load_calibration(self.calibration) if self.calibration else {},
-        )
-
-
-def offsets_by_name(texts: tuple[str, ...]) -> dict[str, float]:
-    """Read ``clock_offsets``: input -> seconds.
-
-    Raises:
-        InputError: A text is not a name, ``=`` and a number.
-    """
-    offsets = {}
-    for text in texts:
-        name, _, seconds = text.partition("=")
-        try:
-            offsets[name.strip()] = float(seconds)
-        except ValueError:
-            name = ""
-        if not name.strip():
-            raise bad_parameter("clock_offsets", f"'{text}'", "texts such as CAM_FRONT=-0.25")
-    return offsets

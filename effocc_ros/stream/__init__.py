@@ -17,11 +17,12 @@ from effocc_ros.stream.report import (
 )
 from effocc_ros.stream.stream import Stream
 from effocc_ros.stream.synchronizer import SyncConfig
-from effocc_ros.stream.trigger import Trigger
+from effocc_ros.stream.trigger import LONGEST_WAIT, Trigger
 
 __all__ = [
     "ELONGATION",
     "INTENSITY",
+    "LONGEST_WAIT",
     "InputStatistics",
     "Problem",
     "Remark",

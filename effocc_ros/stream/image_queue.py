@@ -41,9 +41,10 @@ class ImageQueue:
         del self._images[:-size]
         return OUT_OF_ORDER if late else ""
 
-    def between(self, after: int, before: int) -> list[int]:
-        """Return the stamps between two stamps, both excluded, oldest first."""
-        return [stamp for stamp, _ in self._images if after < stamp < before]
+    @property
+    def stamps(self) -> list[int]:
+        """All stamps, oldest first."""
+        return [stamp for stamp, _ in self._images]
 
     def nearest(self, stamp: int) -> tuple[int, Any] | None:
         """Return the stamp and message nearest to a stamp, None where there is no image."""
@@ -56,7 +57,7 @@ class ImageQueue:
 
     def period(self) -> float:
         """Return the seconds between its images; 0 before the third."""
-        stamps = [stamp for stamp, _ in self._images]
+        stamps = self.stamps
         if len(stamps) < 3:
             return 0.0
         return median(after - before for before, after in pairwise(stamps)) / NANOSECONDS

@@ -89,15 +89,18 @@ class InputWatch:
         """Return whether an input's clock is so far from the others' that nothing fits."""
         return self.clocks.astray(name)
 
-    def gone(self, name: str, reference: str, now: float) -> bool:
+    def gone(self, name: str, now: float) -> bool:
         """Return whether nothing of use is to be expected from an input.
 
         Args:
             name: The input.
-            reference: The sensor that makes the frames.
             now: Seconds on the caller's clock.
         """
-        return self.useless(name) or self.silence.silent(name, reference, now)
+        return self.useless(name) or self.silence.silent(name, now)
+
+    def late(self, name: str, now: float) -> bool:
+        """Return whether an input's next message is not worth waiting for any longer."""
+        return self.silence.late(name, now) or self.gone(name, now)
 
     def changes(self, sensors: tuple[str, ...], reference: str, now: float) -> list[Problem]:
         """Return which sensors have fallen silent or come back since the last time.
@@ -108,9 +111,7 @@ class InputWatch:
             now: Seconds on the caller's clock.
         """
         before = self.silent
-        self.silent = tuple(
-            name for name in sensors if name != reference and self.gone(name, reference, now)
-        )
+        self.silent = tuple(name for name in sensors if name != reference and self.gone(name, now))
         changed = [name for name in sensors if (name in before) != (name in self.silent)]
         return [self._change(name, reference) for name in changed]
 

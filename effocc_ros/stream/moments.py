@@ -12,7 +12,7 @@ from effocc_ros.stream.report import Problem
 from effocc_ros.stream.sensor_poses import SensorPoses
 from effocc_ros.stream.sweep_buffer import RawSweep, SweepBuffer
 from effocc_ros.stream.synchronizer import Synchronizer, Waiting
-from effocc_ros.stream.trigger import OUT_OF_ORDER, Readiness, Trigger
+from effocc_ros.stream.trigger import JUMP_BACK, OUT_OF_ORDER, Readiness, Trigger
 
 NEXT_SWEEP = 0.9
 """Periods after its last sweep at which another LiDAR's next one is expected."""
@@ -39,7 +39,7 @@ class Moments:
         sweeps: dict[str, SweepBuffer],
     ):
         self._config, self._inputs, self._poses, self._sweeps = config, inputs, poses, sweeps
-        self._choice = ReferenceChoice(config.references, inputs.silence, inputs.useless)
+        self._choice = ReferenceChoice(config.references, inputs.useless)
         self._synchronizer = Synchronizer(config.sync)
         self._problems: list[Problem] = []
 
@@ -99,11 +99,11 @@ class Moments:
         Returns:
             The triggers, and why others were given up meanwhile.
         """
+        self._give_way(now)
         if not self._synchronizer.waiting:
             return [], None
-        silent = [name for name in self._config.sync.cameras if self._gone(name, now)]
         triggers = self._synchronizer.ready(
-            now, lambda trigger: self._readiness(trigger, now), silent
+            now, lambda trigger: self._readiness(trigger, now), self._not_waited_for(now)
         )
         lost, self._synchronizer.without_tf = self._synchronizer.without_tf, None
         return triggers, None if lost is None else self._poses.obstacle(lost.stamp)
@@ -120,34 +120,64 @@ class Moments:
         return dropped
 
     def _offer(self, sensor: str, stamp: int, reference: RawSweep | None, now: float) -> None:
-        config, before = self._config, self.reference
-        if not self._choice.makes(sensor, now):
-            return
+        if self._choice.makes(sensor):
+            self._note_changes(now)
+            self._synchronizer.add_reference(stamp, reference, now, sensor)
+
+    def _note_changes(self, now: float) -> None:
+        config = self._config
         sensors = dict.fromkeys((*config.references, *config.sync.cameras, *config.other_lidars))
-        self._problems += self._inputs.changes(tuple(sensors), sensor, now)
-        if config.look_back and self.reference != before:
-            self._look_back(sensor, stamp, now)
-        self._synchronizer.add_reference(stamp, reference, now, sensor)
+        self._problems += self._inputs.changes(tuple(sensors), self.reference, now)
 
-    def _look_back(self, sensor: str, stamp: int, now: float) -> None:
-        """Make moments of what a sensor sent between the last moment and its taking over."""
+    def _give_way(self, now: float) -> None:
+        """Let another sensor make the moments once the one that does is silent."""
+        if not self._inputs.gone(self.reference, now):
+            return
+        for sensor in self._choice.order:
+            if sensor == self.reference or self._inputs.late(sensor, now):
+                continue
+            moments = self._not_made(sensor)
+            if moments:
+                self._choice.give_way(sensor)
+                self._note_changes(now)
+                arrival = self._inputs.last_arrival(sensor)
+                for stamp, sweep in moments[self._first_to_make(moments, now) :]:
+                    self._synchronizer.add_reference(stamp, sweep, arrival, sensor)
+            return  # it is there, and its next message is about to come
+
+    def _not_made(self, sensor: str) -> list[tuple[int, RawSweep | None]]:
+        """Return the stamps of what a sensor has sent since the last moment, with its sweeps."""
         synchronizer = self._synchronizer
-        # Its next message after the last moment may belong to that moment.
-        after = synchronizer.newest + round(
-            SAME_MOMENT * self._inputs.silence.period(sensor) * NANOSECONDS
-        )
         if sensor in self._sweeps:
-            for sweep in self._sweeps[sensor].between(after, stamp):
-                synchronizer.add_reference(sweep.stamp, sweep, now, sensor)
+            sent = [(sweep.stamp, sweep) for sweep in self._sweeps[sensor].by_stamp()]
         else:
-            for earlier in synchronizer.images_between(sensor, after, stamp):
-                synchronizer.add_reference(earlier, None, now, sensor)
+            sent = [(stamp, None) for stamp in synchronizer.image_stamps(sensor)]
+        if sent and sent[-1][0] < synchronizer.newest - JUMP_BACK:
+            return sent  # the recording has begun anew
+        # Its next message after the last moment may belong to that moment.
+        same = round(SAME_MOMENT * self._inputs.silence.period(sensor) * NANOSECONDS)
+        return [each for each in sent if each[0] > synchronizer.newest + same]
 
-    def _gone(self, name: str, now: float) -> bool:
-        return self._inputs.gone(name, self.reference, now)
+    def _first_to_make(self, moments: list[tuple[int, RawSweep | None]], now: float) -> int:
+        """Return which is the first of them to be made: live it is the newest that is whole."""
+        if self._config.look_back:
+            return 0
+        silent, newest = self._not_waited_for(now), len(moments) - 1
+        whole = (
+            index
+            for index in range(newest, -1, -1)
+            if self._synchronizer.has_all(moments[index][0], self.reference, silent)
+        )
+        return next(whole, newest)
+
+    def _not_waited_for(self, now: float) -> list[str]:
+        return [name for name in self._config.sync.cameras if self._inputs.late(name, now)]
 
     def _readiness(self, trigger: Trigger, now: float) -> Readiness:
-        state = self._poses.readiness(trigger, lambda edge: self._gone(edge, now))
+        inputs = self._inputs
+        state = self._poses.readiness(
+            trigger, lambda edge: inputs.gone(edge, now), lambda edge: inputs.late(edge, now)
+        )
         if state is Readiness.COMPLETE and trigger.reference is not None:
             for lidar in self._config.lidars:
                 if lidar != trigger.sensor and self._sweep_is_due(lidar, trigger.stamp, now):
@@ -157,7 +187,7 @@ class Moments:
     def _sweep_is_due(self, lidar: str, stamp: int, now: float) -> bool:
         """Return whether another LiDAR's sweep from before a moment is still to come."""
         newest = self._sweeps[lidar].newest()
-        if self._gone(lidar, now):
+        if self._inputs.late(lidar, now):
             return False
         period = round(NEXT_SWEEP * self._inputs.silence.period(lidar) * NANOSECONDS)
         return newest is None or newest.stamp + period <= stamp

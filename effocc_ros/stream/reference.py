@@ -3,50 +3,41 @@
 
 from collections.abc import Callable
 
-from effocc_ros.stream.silence import SilenceWatch
-
 
 class ReferenceChoice:
-    """Chooses the first sensor, in order, that is not silent.
+    """Keeps to the first sensor, in order, that is not silent.
 
-    The one that makes the frames gives way to another only once all before that other are silent
-    or of no use, and a sensor that comes back takes over again with its first message.
+    The one that makes the frames gives way to another when the caller finds it silent, and a
+    sensor that comes back takes over again with its first message.
 
     Args:
         order: Sensors that may make the frames, the preferred one first.
-        silence: Knows which inputs are silent; is told of each message before :meth:`makes`.
         useless: Whether a sensor's messages cannot be matched with the others'.
 
     Attributes:
+        order: As given.
         sensor: The one that makes the frames now.
     """
 
-    def __init__(
-        self, order: tuple[str, ...], silence: SilenceWatch, useless: Callable[[str], bool]
-    ):
-        self._silence, self._useless = silence, useless
+    def __init__(self, order: tuple[str, ...], useless: Callable[[str], bool]):
+        self._useless = useless
         self.reconfigure(order)
 
     def reconfigure(self, order: tuple[str, ...]) -> None:
         """Begin anew with another order."""
-        self._order, self.sensor = order, order[0]
+        self.order, self.sensor = order, order[0]
 
-    def makes(self, sensor: str, now: float) -> bool:
-        """Return whether a message that has just come makes a frame.
-
-        Args:
-            sensor: Whose message it is.
-            now: Seconds on the caller's clock.
-        """
+    def makes(self, sensor: str) -> bool:
+        """Return whether a sensor's message that has just come makes a frame."""
         if sensor == self.sensor:
             return True
-        if sensor not in self._order or self._useless(sensor):
+        if sensor not in self.order or self._useless(sensor):
             return False
-        place = self._order.index(sensor)
-        if place > self._order.index(self.sensor) and not all(
-            self._silence.silent(other, sensor, now) or self._useless(other)
-            for other in self._order[:place]
-        ):
+        if self.order.index(sensor) > self.order.index(self.sensor):
             return False
         self.sensor = sensor
         return True
+
+    def give_way(self, sensor: str) -> None:
+        """Let another sensor make the frames, until one before it is back."""
+        self.sensor = sensor

@@ -84,12 +84,15 @@ class SensorPoses:
         fixed, base = self._config.fixed_frame, self._config.base_frame
         return self._transforms.moving(fixed, base) if fixed else []
 
-    def readiness(self, trigger: Trigger, hopeless: Callable[[str], bool]) -> Readiness:
+    def readiness(
+        self, trigger: Trigger, hopeless: Callable[[str], bool], late: Callable[[str], bool]
+    ) -> Readiness:
         """Return whether all that is published of the sensors and of a moment's pose has come.
 
         Args:
             trigger: The moment.
             hopeless: Whether a transform, by its name, is silent or of another clock.
+            late: Whether its next message is not worth waiting for, where one can do without.
         """
         config, transforms = self._config, self._transforms
         # At the start the first sweep may overtake tf_static and CameraInfo on the way.
@@ -101,8 +104,11 @@ class SensorPoses:
         fixed, base = config.fixed_frame, config.base_frame
         missed = fixed and not transforms.covers(fixed, base, trigger.newest)
         if missed and self._worth_waiting(hopeless):
-            early = transforms.too_early(fixed, base, trigger.stamp)
-            return Readiness.TOO_EARLY if early else Readiness.INCOMPLETE
+            if transforms.too_early(fixed, base, trigger.stamp):
+                return Readiness.TOO_EARLY
+            reached = not transforms.too_early(fixed, base, trigger.newest)
+            if not (reached and any(late(edge.name) for edge in self.ego_edges())):
+                return Readiness.INCOMPLETE
         return Readiness.COMPLETE if known else Readiness.INCOMPLETE
 
     def _worth_waiting(self, hopeless: Callable[[str], bool]) -> bool:

@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which inputs have fallen silent, by their own period and that of the inputs that go on."""
+"""Which inputs are late, or have fallen silent, by what the others send meanwhile."""
 
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from statistics import median
 
 from effocc_ros.stamps import NANOSECONDS
-from effocc_ros.stream.trigger import JUMP_BACK
+from effocc_ros.stream.trigger import JUMP_BACK, LONGEST_WAIT
 
-PATIENCE = 2.5
-"""Periods after which an input that has not come is silent."""
+SILENT = 2.5
+"""Periods after which an input that has not come is silent: one message may be lost."""
+
+LATE = 1.5
+"""Periods, or longest of the last gaps between arrivals, after which an input is late."""
+
+OF_AN_INTERVAL = 1.5
+"""Intervals between frames after which an input that sends more often is silent."""
 
 UNKNOWN_PERIOD = 0.4
 """Seconds, for an input that has not sent two messages yet: it may be starting."""
@@ -17,12 +23,16 @@ UNKNOWN_PERIOD = 0.4
 REMEMBERED = 9
 """Steps between stamps whose median is a period."""
 
+REMEMBERED_GAPS = 100
+"""Gaps between arrivals by which it is known how punctual an input is."""
+
 
 @dataclass
 class _Input:
     last: int = 0
     arrival: float = 0.0
     steps: deque[int] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    gaps: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED_GAPS))
     others: Counter[str] = field(default_factory=Counter)
     """How many messages of the others had come when its last one came."""
 
@@ -31,18 +41,20 @@ class _Input:
 
 
 class SilenceWatch:
-    """Says which inputs are silent.
+    """Says which inputs are late or silent.
 
-    Silence is told by messages of another input that goes on meanwhile, in their order of
-    arrival: a gap in the stamps of all inputs, the distance between two sensors' clocks or a
-    transport that is late make no input silent.
+    Two rulers must agree. One is the messages of another input that goes on meanwhile, in their
+    order of arrival: a gap in the stamps of all inputs, the distance between two sensors' clocks
+    or a paused recording make no input late. The other is the caller's clock: an input that was
+    less punctual lately is given longer, up to LONGEST_WAIT.
 
     Args:
         interval_s: Seconds between frames, at least: silence shorter than that is of no matter.
-        max_wait_s: Seconds of the caller's clock that an input may be late.
+        max_wait_s: Seconds of the caller's clock that an input may be late; 0: by how punctual it
+            was.
     """
 
-    def __init__(self, interval_s: float = 0.0, max_wait_s: float = 0.2):
+    def __init__(self, interval_s: float = 0.0, max_wait_s: float = 0.0):
         self._inputs: dict[str, _Input] = {}
         self._counts: Counter[str] = Counter()
         self._since: float | None = None
@@ -73,6 +85,9 @@ class SilenceWatch:
         if back or stamp > known.last:
             known.last = stamp
             self._counts[name] += 1
+        gap = now - known.arrival if known.others else 0.0
+        if 0.0 < gap <= LONGEST_WAIT:  # a longer one was a silence
+            known.gaps.append(gap)
         known.arrival, known.others = now, self._counts.copy()
 
     def period(self, name: str) -> float:
@@ -80,20 +95,42 @@ class SilenceWatch:
         known = self._inputs.get(name)
         return 0.0 if known is None else known.period()
 
-    def silent(self, name: str, by: str, now: float) -> bool:
+    def silent(self, name: str, now: float) -> bool:
         """Return whether an input has fallen silent, or never begun.
 
         Args:
             name: The input.
-            by: Another one, whose messages tell the time that goes by.
             now: Seconds on the caller's clock.
         """
-        known, pace = self._inputs.get(name, _Input()), self.period(by)
-        came = self._counts[by] - known.others[by]
-        if name == by or not pace or came < PATIENCE:
-            return False
-        since = known.arrival if known.last else self._since
-        if 0 <= now - since < self._max_wait:
-            return False
+        known = self._inputs.get(name) or _Input()
         period = known.period() or UNKNOWN_PERIOD
-        return came * pace > PATIENCE * max(period, pace, self._interval)
+        limit = max(SILENT * period, OF_AN_INTERVAL * self._interval)
+        return self._away(known, now, limit, SILENT)
+
+    def late(self, name: str, now: float) -> bool:
+        """Return whether an input's next message is not worth waiting for any longer.
+
+        It may be lost, or be the first of those that do not come. Where the caller says how long
+        to wait, nothing is late before.
+        """
+        known = self._inputs.get(name)
+        if self._max_wait or known is None or not known.steps:
+            return False
+        return self._away(known, now, LATE * known.period(), LATE)
+
+    def _away(self, known: _Input, now: float, limit: float, patience: float) -> bool:
+        """Return whether an input has not come for so many seconds and messages of another."""
+        since = known.arrival if known.last else self._since
+        elapsed = 0.0 if since is None else now - since  # below 0: the clock was set back
+        if 0.0 <= elapsed < (self._max_wait or limit):
+            return False
+        for name, other in self._inputs.items():
+            came, pace = self._counts[name] - known.others[name], other.period()
+            if pace and came >= patience and came * pace > max(limit, patience * pace):
+                return not 0.0 <= elapsed < self._grace(known)
+        return False
+
+    def _grace(self, known: _Input) -> float:
+        """Return the seconds that an input is given, by how punctual it was lately."""
+        longest = max(known.gaps, default=0.0)
+        return self._max_wait or min(LATE * longest, LONGEST_WAIT)

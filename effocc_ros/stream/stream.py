@@ -177,6 +177,10 @@ class Stream:
             self._frames_out += frame is not None
         return frame
 
+    def sent_stamp(self, trigger: Trigger) -> int:
+        """Return the stamp that a trigger's message came with, without the clock's offset."""
+        return trigger.stamp - self._inputs.offset(trigger.sensor)
+
     def drop(self, trigger: Trigger, reason: str) -> None:
         """Count a trigger that the caller does not want, or could not finish."""
         with self._lock:
@@ -230,16 +234,18 @@ class Stream:
 
         Returns:
             The newest stamp that waited and was dropped, because another sensor makes the frames
-            now; 0 if none was.
+            now, as it came; 0 if none was.
         """
         with self._lock:
+            offset = self._inputs.offset(self._moments.reference)
             self.config = self._assembler.config = config
             self._inputs.reconfigure(config)
             self._sensors.reconfigure(config)
             for lidar in config.lidars:
                 self._sweeps.setdefault(lidar, SweepBuffer(config.sweeps))
                 self._sweeps[lidar].reconfigure(config.sweeps)
-            return self._moments.reconfigure(config)
+            dropped = self._moments.reconfigure(config)
+        return dropped and dropped - offset
 
     def _missing(self, trigger: Trigger) -> list[Problem]:
         """Return what to say of cameras without an image; a silent one has been told."""

@@ -64,10 +64,9 @@ class SweepBuffer:
         """Return the newest sweep, None where none has come."""
         return max(self._sweeps, key=lambda sweep: sweep.stamp, default=None)
 
-    def between(self, after: int, before: int) -> list[RawSweep]:
-        """Return the sweeps between two stamps, both excluded, oldest first."""
-        fitting = (sweep for sweep in self._sweeps if after < sweep.stamp < before)
-        return sorted(fitting, key=lambda sweep: sweep.stamp)
+    def by_stamp(self) -> list[RawSweep]:
+        """Return the sweeps, oldest first."""
+        return sorted(self._sweeps, key=lambda sweep: sweep.stamp)
 
     def before(self, stamp: int, more: int = 0) -> list[RawSweep]:
         """Return the sweeps before a reference at ``stamp`` that it uses, newest first.

@@ -15,7 +15,13 @@ from typing import Any
 
 from effocc_ros.stamps import NANOSECONDS
 from effocc_ros.stream.image_queue import ImageQueue
-from effocc_ros.stream.trigger import JUMP_BACK, KeyframeGate, Readiness, Trigger
+from effocc_ros.stream.trigger import (
+    JUMP_BACK,
+    LONGEST_WAIT,
+    KeyframeGate,
+    Readiness,
+    Trigger,
+)
 
 MEASURED_TOLERANCE = 0.55
 """Share of a camera's period within which its nearest image lies: half, and a tenth of that for
@@ -38,7 +44,8 @@ class SyncConfig:
         tolerance: Seconds between an image and its expected stamp, at most; 0: half of the
             camera's measured period, 0.1 s at most.
         accept_within: An image this close is taken without waiting for a closer one.
-        max_wait: Seconds after the reference's arrival that a trigger waits.
+        max_wait: Seconds after the reference's arrival that a trigger waits; 0: until what is not
+            there is late by what it used to be, 0.2 s at most.
         trigger_interval: Seconds between triggers; 0 takes every reference message.
         queue: Images kept per camera, and triggers kept waiting.
     """
@@ -47,9 +54,14 @@ class SyncConfig:
     offsets: Mapping[str, float] = field(default_factory=dict)
     tolerance: float = 0.0
     accept_within: float = 0.02
-    max_wait: float = 0.2
+    max_wait: float = 0.0
     trigger_interval: float = 0.0
     queue: int = 15
+
+    @property
+    def longest_wait(self) -> float:
+        """Seconds that a trigger waits at most."""
+        return self.max_wait or LONGEST_WAIT
 
 
 @dataclass
@@ -143,9 +155,13 @@ class Synchronizer:
         """Return the stamp of a camera's newest image, None where there is none."""
         return self._images[camera].newest if camera in self._images else None
 
-    def images_between(self, camera: str, after: int, before: int) -> list[int]:
-        """Return the stamps of a camera's images between two stamps, oldest first."""
-        return self._images[camera].between(after, before) if camera in self._images else []
+    def image_stamps(self, camera: str) -> list[int]:
+        """Return the stamps of a camera's images, oldest first."""
+        return self._images[camera].stamps if camera in self._images else []
+
+    def has_all(self, stamp: int, sensor: str, silent: Collection[str] = ()) -> bool:
+        """Return whether no image still to come would belong to a stamp of a sensor's."""
+        return self._complete(Waiting(stamp, None, 0.0, sensor), silent)
 
     def tolerance(self, camera: str) -> float:
         """Return the seconds between an image of a camera and its expected stamp, at most."""
@@ -162,21 +178,21 @@ class Synchronizer:
     ) -> list[Trigger]:
         """Return the triggers that need not wait any longer, oldest first.
 
-        A trigger waits until its images have come and all else that it needs, or until
-        ``max_wait`` is over. One that tf does not reach even then is kept until it can be used,
-        or until a newer one can, and is dropped then.
+        A trigger waits until its images have come and all else that it needs, or until its
+        longest wait is over. One that tf does not reach even then is kept until it can be used, or
+        until a newer one can, and is dropped then.
 
         Args:
             now: Seconds on the caller's clock; infinity ends all waits.
             readiness: Whether all else that a matched trigger needs has come.
-            silent: Cameras that are not waited for.
+            silent: Cameras that are not waited for, because they are late or silent.
         """
         triggers, held = [], 0
         while len(self._waiting) > held:
             each = self._waiting[held]
             each.arrival = min(each.arrival, now)  # the clock may have been set back
             waited = now - each.arrival
-            overdue = waited >= self.config.max_wait
+            overdue = waited >= self.config.longest_wait
             if each.trigger is None:
                 if not overdue and not self._complete(each, silent):
                     break

@@ -12,6 +12,10 @@ from effocc_ros.stamps import NANOSECONDS
 JUMP_BACK = NANOSECONDS
 """Nanoseconds: stamps that fall back further than this mean a restart, as of a bag in a loop."""
 
+LONGEST_WAIT = 0.2
+"""Seconds on the caller's clock that a moment waits, and that nobody is called silent before whose
+messages are not punctual: where the caller does not say another time."""
+
 DUPLICATE, OUT_OF_ORDER = "duplicate_stamp", "out_of_order"
 """Reasons why a message makes no frame, though its sensor makes them."""
 

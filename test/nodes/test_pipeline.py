@@ -40,6 +40,9 @@ class Street:
     def drop(self, trigger, reason):
         self.dropped.append((trigger.stamp, reason))
 
+    def sent_stamp(self, trigger):
+        return trigger.stamp
+
     def reconfigure(self, config):
         self.configs.append(config)
         return self.dropped_at_change

@@ -16,6 +16,7 @@ from effocc_ros.nodes.parameters import (
     unknown_names,
 )
 from effocc_ros.nodes.settings import NodeSettings
+from effocc_ros.nodes.stream_settings import stream_config
 from effocc_ros.presets import load_preset
 
 OFFSETS = (-0.043, -0.035, -0.028, -0.001, -0.010, -0.019)
@@ -77,16 +78,13 @@ def test_an_unknown_name_is_said_with_the_nearest_one():
 # ---- what frames are made of ------------------------------------------------------------------
 
 
-def stream_config(model, **changes):
-    return (
-        NodeSettings()
-        .changed({"camera_offsets": OFFSETS, **changes})
-        .stream_config(load_preset(model))
-    )
+def config_of(model, **changes):
+    settings = NodeSettings().changed({"camera_offsets": OFFSETS, **changes})
+    return stream_config(settings, load_preset(model))
 
 
 def test_a_fusion_model_is_triggered_by_the_lidar():
-    config = stream_config("fusion_r18")
+    config = config_of("fusion_r18")
     assert config.anchor == ""
     assert config.standby[0] == "CAM_FRONT"
     assert set(config.standby) == set(NUSCENES_CAMERAS)
@@ -96,28 +94,28 @@ def test_a_fusion_model_is_triggered_by_the_lidar():
 
 
 def test_a_vision_model_is_triggered_by_its_anchor_and_by_other_cameras_without_it():
-    config = stream_config("vision_r50")
+    config = config_of("vision_r50")
     assert config.anchor == "CAM_FRONT"
     assert config.sync.offsets["CAM_FRONT"] == -0.035
     assert config.standby == tuple(name for name in NUSCENES_CAMERAS if name != "CAM_FRONT")
 
 
 def test_a_lidar_model_waits_for_no_camera():
-    assert stream_config("lidar").sync.cameras == ()
+    assert config_of("lidar").sync.cameras == ()
     assert NodeSettings().unknown_cameras(load_preset("lidar")) == ()
 
 
 def test_cameras_that_the_model_does_not_know_are_left_out_and_named():
     rig = NodeSettings(cameras=("CAM_FRONT", "CAM_ROOF"))
-    assert rig.stream_config(load_preset("fusion_r18")).sync.cameras == ("CAM_FRONT",)
+    assert stream_config(rig, load_preset("fusion_r18")).sync.cameras == ("CAM_FRONT",)
     assert rig.unknown_cameras(load_preset("fusion_r18")) == ("CAM_ROOF",)
 
 
 def test_a_rig_none_of_whose_cameras_the_model_knows_is_refused():
     rig = NodeSettings(cameras=("front", "rear"))
     with pytest.raises(InputError, match=r"cameras: found front, rear; expected names.*CAM_FRONT"):
-        rig.stream_config(load_preset("fusion_r18"))
-    assert NodeSettings(cameras=()).stream_config(load_preset("fusion_r18")).sync.cameras == ()
+        stream_config(rig, load_preset("fusion_r18"))
+    assert stream_config(NodeSettings(cameras=()), load_preset("fusion_r18")).sync.cameras == ()
 
 
 @pytest.mark.parametrize(
@@ -125,21 +123,21 @@ def test_a_rig_none_of_whose_cameras_the_model_knows_is_refused():
     [("lidar", "vision_r50", ""), ("anchor", "fusion_r18", "CAM_FRONT")],
 )
 def test_the_synchronizer_may_be_chosen(synchronizer, model, anchor):
-    assert stream_config(model, synchronizer=synchronizer).anchor == anchor
+    assert config_of(model, synchronizer=synchronizer).anchor == anchor
 
 
 def test_an_anchor_that_the_rig_lacks_is_named():
     with pytest.raises(InputError, match=r"anchor_camera: found 'CAM_ROOF'.*CAM_FRONT"):
-        stream_config("vision_r50", anchor_camera="CAM_ROOF")
+        config_of("vision_r50", anchor_camera="CAM_ROOF")
 
 
 def test_the_number_of_sweeps_may_be_chosen():
-    assert stream_config("fusion_r18", sweeps=3).sweeps == 3
+    assert config_of("fusion_r18", sweeps=3).sweeps == 3
 
 
 def test_a_network_that_squashes_intensity_gets_it_as_the_lidar_gives_it():
-    assert NodeSettings().stream_config(load_preset("lidar")).learn_intensity
-    assert not NodeSettings().stream_config(load_preset("waymo_lidar")).learn_intensity
+    assert stream_config(NodeSettings(), load_preset("lidar")).learn_intensity
+    assert not stream_config(NodeSettings(), load_preset("waymo_lidar")).learn_intensity
 
 
 def test_auto_loads_the_networks_of_all_three_kinds():
@@ -151,7 +149,7 @@ def test_auto_loads_the_networks_of_all_three_kinds():
 
 def test_clock_offsets_are_texts_of_name_and_seconds():
     settings = NodeSettings(clock_offsets=("CAM_FRONT=-0.25", "tf = 0.1"))
-    config = settings.stream_config(load_preset("fusion_tiny"))
+    config = stream_config(settings, load_preset("fusion_tiny"))
     assert config.clock_offsets == {"CAM_FRONT": -0.25, "tf": 0.1}
     for text in ("CAM_FRONT", "=1", "tf=soon"):
         with pytest.raises(InputError, match="parameter clock_offsets"):

@@ -29,16 +29,16 @@ def interleaved(watch: SilenceWatch, periods: dict[str, float], begin: float, en
 def test_an_input_is_silent_within_four_periods_of_the_slower_and_not_within_two(camera, frames):
     watch, slower = SilenceWatch(max_wait_s=0.0), max(camera, frames)
     interleaved(watch, {"camera": camera, "lidar": frames}, 0.0, 8 * slower)
-    assert not watch.silent("camera", "lidar", 8 * slower)
+    assert not watch.silent("camera", 8 * slower)
     silent_after, now = None, 8 * slower
     while silent_after is None:
         run(watch, "lidar", [now])
-        if watch.silent("camera", "lidar", now):
+        if watch.silent("camera", now):
             silent_after = now - (8 * slower - camera)
         now += frames
     assert 1.9 * slower <= silent_after <= 4 * slower
     run(watch, "camera", [now])
-    assert not watch.silent("camera", "lidar", now)
+    assert not watch.silent("camera", now)
 
 
 @pytest.mark.parametrize("gap", [1.5, 10.0, 3600.0])
@@ -46,7 +46,7 @@ def test_a_gap_in_the_stamps_of_all_makes_nobody_silent(gap):
     watch = SilenceWatch(max_wait_s=0.0)
     interleaved(watch, {"camera": 0.08, "lidar": 0.05}, 0.0, 2.0)
     run(watch, "lidar", [2.0 + gap, 2.05 + gap])
-    assert not watch.silent("camera", "lidar", 2.05 + gap)
+    assert not watch.silent("camera", 2.05 + gap)
 
 
 def test_clocks_that_differ_make_nobody_silent():
@@ -54,8 +54,8 @@ def test_clocks_that_differ_make_nobody_silent():
     for index in range(50):
         run(watch, "camera", [0.1 * index], shift=1e9)
         run(watch, "lidar", [0.1 * index])
-        assert not watch.silent("camera", "lidar", 0.1 * index)
-        assert not watch.silent("lidar", "camera", 0.1 * index)
+        assert not watch.silent("camera", 0.1 * index)
+        assert not watch.silent("lidar", 0.1 * index)
 
 
 def test_one_that_never_came_is_silent_after_a_second():
@@ -63,7 +63,7 @@ def test_one_that_never_came_is_silent_after_a_second():
     silent = []
     for index in range(30):
         run(watch, "lidar", [0.05 * index])
-        silent.append(watch.silent("camera", "lidar", 0.05 * index))
+        silent.append(watch.silent("camera", 0.05 * index))
     assert silent == [False] * 20 + [True] * 10
 
 
@@ -71,25 +71,55 @@ def test_one_stamp_again_and_again_tells_no_time():
     watch = SilenceWatch(max_wait_s=0.0)
     interleaved(watch, {"camera": 0.1, "lidar": 0.1}, 0.0, 1.0)
     run(watch, "lidar", [1.0] * 20)
-    assert not watch.silent("camera", "lidar", 5.0)
+    assert not watch.silent("camera", 5.0)
     for index in range(4):
         run(watch, "lidar", [1.1 + 0.1 * index])
         watch.heard("camera", round(1000.9 * SECOND), 1.1 + 0.1 * index)
-    assert watch.silent("camera", "lidar", 5.0), "a frozen driver is a silent one"
+    assert watch.silent("camera", 5.0), "a frozen driver is a silent one"
 
 
 def test_what_may_still_be_waited_for_is_not_silent():
     watch = SilenceWatch(max_wait_s=5.0)
     interleaved(watch, {"camera": 0.1, "lidar": 0.1}, 0.0, 1.0)
     interleaved(watch, {"lidar": 0.1}, 1.0, 5.0)
-    assert not watch.silent("camera", "lidar", 5.0)
-    assert watch.silent("camera", "lidar", 6.0)
+    assert not watch.silent("camera", 5.0)
+    assert watch.silent("camera", 6.0)
 
 
 def test_silence_shorter_than_the_time_between_frames_does_not_matter():
     watch = SilenceWatch(interval_s=0.5, max_wait_s=0.0)
     interleaved(watch, {"camera": 0.1, "lidar": 0.1}, 0.0, 1.0)
-    interleaved(watch, {"lidar": 0.1}, 1.0, 2.0)
-    assert not watch.silent("camera", "lidar", 2.0)
-    interleaved(watch, {"lidar": 0.1}, 2.0, 3.0)
-    assert watch.silent("camera", "lidar", 3.0)
+    interleaved(watch, {"lidar": 0.1}, 1.0, 1.6)
+    assert not watch.silent("camera", 1.6)
+    interleaved(watch, {"lidar": 0.1}, 1.6, 2.0)
+    assert watch.silent("camera", 2.0)
+
+
+def test_an_input_that_was_less_punctual_lately_is_given_longer():
+    watch = SilenceWatch()
+    events = [(0.01 * each, "tf", 0.01 * each) for each in range(200)]
+    # Every other sweep comes 45 ms late: gaps of 5 and 95 ms.
+    sweeps = [(0.05 * each + (0.045 if each % 2 else 0.0), 0.05 * each) for each in range(20)]
+    events += [(arrival, "lidar", stamp) for arrival, stamp in sweeps]
+    called = {"late": [], "silent": []}
+    for now, name, stamp in sorted(events):
+        watch.heard(name, round((1000 + stamp) * SECOND), now)
+        for kind, times in called.items():
+            if name == "tf" and now > 0.5 and getattr(watch, kind)("lidar", now):
+                times.append(now - sweeps[-1][0])
+    for times in called.values():
+        assert min(times) == pytest.approx(1.5 * 0.095, abs=0.01)
+
+
+def test_what_is_late_is_so_after_one_and_a_half_periods_of_its_own():
+    watch = SilenceWatch()
+    interleaved(watch, {"camera": 0.1, "tf": 0.01}, 0.0, 1.0)
+    late = []
+    for index in range(40):
+        seconds = 1.0 + 0.01 * index
+        run(watch, "tf", [seconds])
+        late.append((watch.late("camera", seconds), watch.silent("camera", seconds)))
+    begins = [[each[kind] for each in late].index(True) for kind in (0, 1)]
+    assert begins == [pytest.approx(6, abs=1), pytest.approx(16, abs=1)]
+    run(watch, "camera", [1.4])
+    assert not watch.late("camera", 1.4)

@@ -112,9 +112,9 @@ def test_silent_cameras_leave_the_lidar_alone_and_come_back():
     whole = (*CAMERAS, LIDAR)
     assert drive.phases == [whole, (LIDAR,), whole]
     assert drive.gap <= 0.301
-    assert Counter(drive.said) == {
-        (camera, reason): 1 for camera in CAMERAS for reason in ("silent", "back")
-    }
+    changes = Counter(each for each in drive.said if each[1] != "no_image")
+    assert changes == {(camera, reason): 1 for camera in CAMERAS for reason in ("silent", "back")}
+    assert drive.said.index((FRONT, "silent")) < 6, "once it is known to be silent that is all"
     assert drive.vehicle.stream.statistics().rejected["CAM_FRONT.no_image"] > 10
 
 

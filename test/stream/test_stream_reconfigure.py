@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Another model takes over: what the sensors sent a moment ago is not lost."""
 
+from dataclasses import replace
+
 import pytest
 from helpers.sensor_messages import Vehicle, at, cloud, jpeg
 
@@ -58,3 +60,18 @@ def test_what_waited_for_the_other_sensor_is_dropped_and_told_anew(vehicle):
         (at(0.1), ("CAM", "LIDAR_TOP"))
     ]
     assert vehicle.stream.statistics().drops == {"reconfigured": 1}
+
+
+def test_a_moment_s_end_is_told_by_the_stamp_that_its_message_came_with():
+    offsets = {"LIDAR_TOP": -0.25, "CAM": 0.5}
+    by_lidar = replace(BY_LIDAR, clock_offsets=offsets)
+    by_camera = replace(BY_CAMERA, clock_offsets=offsets)
+    vehicle = Vehicle(clock_offsets=offsets, max_extrapolation=1.0)
+    stream = vehicle.stream
+    stream.add_points(cloud(1.0), 1.0)
+    (trigger,) = stream.poll(9.0)
+    assert (trigger.stamp, stream.sent_stamp(trigger)) == (at(0.75), at(1.0))
+    stream.add_points(cloud(1.1), 1.1)
+    assert stream.reconfigure(by_camera) == at(1.1)
+    stream.add_image("CAM", jpeg(1.2), 1.2)
+    assert stream.reconfigure(by_lidar) == at(1.2)

@@ -58,11 +58,12 @@ def matched(node: LifecycleNode) -> list[int]:
 
 
 def test_occupancies_go_out_while_the_views_of_an_earlier_one_are_stuck(stage):
-    stuck, go_on = threading.Event(), threading.Event()
+    built, stuck, go_on = threading.Event(), threading.Event(), threading.Event()
 
     def settings() -> NodeSettings:
-        stuck.set()
-        assert go_on.wait(60)
+        if built.is_set():
+            stuck.set()
+            assert go_on.wait(60)
         return NodeSettings()
 
     occupancies = stage.peer.listen(SemanticOccupancy, "/maker/output/occupancy")
@@ -70,6 +71,7 @@ def test_occupancies_go_out_while_the_views_of_an_earlier_one_are_stuck(stage):
     markers = stage.peer.listen(MarkerArray, "/maker/output/markers")
     node = LifecycleNode("maker", context=stage.peer.context)
     outputs = Outputs(node, settings)
+    built.set()
     try:
         node.trigger_configure()
         node.trigger_activate()

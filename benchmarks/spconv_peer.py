@@ -7,9 +7,16 @@ from types import ModuleType
 import torch
 from torch import Tensor, nn
 
-from effocc_ros.networks.sparse_encoder import ConvNormRelu, SparseBlock, SparseEncoder, to_bev
+from effocc_ros.networks.sparse_encoder import (
+    FLATTENING,
+    HALVING,
+    ConvNormRelu,
+    SparseBlock,
+    SparseEncoder,
+    padding_of,
+    to_bev,
+)
 from effocc_ros.networks.sparse_sites import Sites
-from effocc_ros.networks.static_encoder import FLATTENING, HALVING, padding_of
 from effocc_ros.networks.static_sites import StaticSites
 
 

@@ -12,6 +12,10 @@ from effocc_ros.networks.sparse_sites import Sites, Triple
 from effocc_ros.networks.threads import one_thread_each, share_out
 
 EPS, MOMENTUM = 1e-3, 0.01
+HALVING = ((3, 3, 3), (2, 2, 2))
+"""Kernel and stride between stages."""
+FLATTENING = ((3, 1, 1), (2, 1, 1), (0, 0, 0))
+"""Kernel, stride and padding of the last convolution."""
 
 
 class SparseConv(nn.Module):
@@ -134,17 +138,10 @@ class SparseEncoder(nn.Module):
     def _encode(self, features: Tensor, sites: Sites) -> Tensor:
         stages = list(self.encoder_layers.children())
         levels, steps = [sites], []
-        for number in range(1, len(stages) + 1):
-            kernel, stride, padding = (3, 3, 3), (2, 2, 2), (1, 1, 1)
-            if number + 1 == len(stages):
-                padding = (
-                    0,
-                    1,
-                    1,
-                )  # The last halving leaves the lowest and the highest layer out.
-            elif number == len(stages):
-                kernel, stride, padding = (3, 1, 1), (2, 1, 1), (0, 0, 0)
-            sites, rulebook = levels[-1].strided(kernel, stride, padding)
+        for number in range(len(stages)):
+            last = number + 1 == len(stages)
+            geometry = FLATTENING if last else (*HALVING, padding_of(number, len(stages)))
+            sites, rulebook = levels[-1].strided(*geometry)
             levels.append(sites)
             steps.append(rulebook)
         if features.device.type == "cpu":
@@ -156,6 +153,11 @@ class SparseEncoder(nn.Module):
                 x = block(x, here.submanifold)
             x = (self.conv_out if last else stage[-1])(x, step)
         return to_bev(x, levels[-1])
+
+
+def padding_of(number: int, stages: int) -> Triple:
+    """Return the padding behind a stage: the last halving leaves lowest and highest layer out."""
+    return (0, 1, 1) if number + 2 == stages else (1, 1, 1)
 
 
 def _prepare(levels: Sequence[Sites], steps: Sequence[Rulebook], dtype: torch.dtype) -> None:

@@ -11,7 +11,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from effocc_ros.networks.sparse_encoder import ConvNormRelu, SparseBlock, SparseConv, SparseEncoder
+from effocc_ros.networks.sparse_encoder import (
+    FLATTENING,
+    HALVING,
+    ConvNormRelu,
+    SparseBlock,
+    SparseConv,
+    SparseEncoder,
+    padding_of,
+)
 from effocc_ros.networks.sparse_sites import Triple
 from effocc_ros.networks.static_sites import (
     StaticSites,
@@ -28,10 +36,6 @@ GATHERED_BYTES = {"cpu": 1 << 20}
 """What is gathered at one time: on a CPU as much as a cache holds."""
 MOST_GATHERED = 1 << 29
 """On other devices."""
-HALVING = ((3, 3, 3), (2, 2, 2))
-"""Kernel and stride between stages."""
-FLATTENING = ((3, 1, 1), (2, 1, 1), (0, 0, 0))
-"""Kernel, stride and padding of the last convolution."""
 
 
 class StaticEncoder:
@@ -88,11 +92,6 @@ class StaticEncoder:
         reached = (table < len(sites.keys)).any(dim=1, keepdim=True)
         bev = (x * reached).view(height, width, shape[0], -1)
         return bev.transpose(2, 3).flatten(2).permute(2, 0, 1)[None]
-
-
-def padding_of(number: int, stages: int) -> Triple:
-    """Return the padding behind a stage: the last halving leaves lowest and highest layer out."""
-    return (0, 1, 1) if number + 2 == stages else (1, 1, 1)
 
 
 def stage_capacities(first: int, shape: Triple, stages: int) -> tuple[int, ...]:

@@ -60,6 +60,8 @@ class TrainConfig:
         ema_decay: Decay that the moving average of the weights comes to.
         ema_start: Updates that the average pretends to have seen; 0 suits short runs.
         ema_ramp: Updates in which the decay grows.
+        learns: Parts of the network that learn, such as ``[occ_head]``; all others stay as they
+            are in ``init``. Empty: all learn.
         freeze_norm: Keep batch normalisations as they are in ``init``.
         precision: ``32-true``, or ``bf16-mixed``: bfloat16 where autocast takes it.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
@@ -79,7 +81,7 @@ class TrainConfig:
         class_weights: ``none``; ``inverse_sqrt``: one over the square root of a class's share in
             the training labels; ``waymo``: EFFOcc's for Occ3D-Waymo.
         logit_adjustment: Share of the class weights that is taken back, 0 to 1, in the weights
-            that are judged and saved.
+            that are judged and saved. What a training starts from counts as saved weights.
         unseen_weight: Weight of voxels that no camera saw; 0 is EFFOcc's masked loss.
         columns: Part of the BEV columns that the head learns at each step.
         voxel_weight: Weight of the loss on the voxels' labels; 0 for a start that sees none.
@@ -128,6 +130,7 @@ class TrainConfig:
     ema_decay: float = 0.999
     ema_start: int = 10560
     ema_ramp: float = 2000.0
+    learns: tuple[str, ...] = ()
     freeze_norm: bool = False
     precision: str = "32-true"
     device: str = "auto"

@@ -15,6 +15,7 @@ from effocc_ros.networks.effocc import EffOcc, Outputs
 from effocc_ros.training.batch import Batch
 from effocc_ros.training.config import TrainConfig
 from effocc_ros.training.distillation import labels_of
+from effocc_ros.training.frozen import keep_frozen_statistics
 from effocc_ros.training.objective import Objective, Task
 from effocc_ros.training.precision import arithmetic
 from effocc_ros.training.processes import gathered, sum_of_processes
@@ -75,10 +76,7 @@ class Learner:
     def train_mode(self) -> None:
         """Put the networks into the modes of training."""
         self._student.train()
-        if self._config.freeze_norm:
-            for module in self._student.modules():
-                if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                    module.eval()
+        keep_frozen_statistics(self._student, all_norms=self._config.freeze_norm)
         if self._teacher is not None:
             self._teacher.train(self._config.teacher_train_mode)
 

@@ -30,11 +30,29 @@ def adjusted(network: EffOcc, class_weights: Tensor | None, share: float) -> Ite
     """
     bias = network.occ_head.predicter[-1].bias
     before = bias.detach().clone()
-    if class_weights is not None and share > 0:
-        with torch.no_grad():
-            bias.view(-1, len(class_weights)).sub_(share * class_weights.log().to(bias))
+    _add(network, class_weights, -share)
     try:
         yield network
     finally:
         with torch.no_grad():
             bias.copy_(before)
+
+
+def give_back(network: EffOcc, class_weights: Tensor | None, share: float) -> None:
+    """Undo :func:`adjusted` in weights that were saved with it: what a training shall start from.
+
+    Args:
+        network: The network; changed in place, so that adjusted it scores as it did.
+        class_weights: (C,) weights that it will be trained with; None where there are none.
+        share: That will be taken back again.
+    """
+    _add(network, class_weights, share)
+
+
+def _add(network: EffOcc, class_weights: Tensor | None, share: float) -> None:
+    """Add a share of the logarithms of the class weights to the scores of their classes."""
+    if class_weights is None or not share:
+        return
+    bias = network.occ_head.predicter[-1].bias
+    with torch.no_grad():
+        bias.view(-1, len(class_weights)).add_(share * class_weights.log().to(bias))

@@ -13,6 +13,7 @@ from effocc_ros.networks.config import ModelConfig
 from effocc_ros.networks.effocc import EffOcc
 from effocc_ros.presets import load_preset
 from effocc_ros.training.config import TrainConfig
+from effocc_ros.training.frozen import let_learn
 from effocc_ros.training.image_weights import load_image_weights
 from effocc_ros.training.label_statistics import (
     LabelStatistics,
@@ -21,6 +22,7 @@ from effocc_ros.training.label_statistics import (
     save_statistics,
 )
 from effocc_ros.training.loader import TrainingLoader, make_loader
+from effocc_ros.training.logit_adjustment import give_back
 from effocc_ros.training.losses import inverse_sqrt_weights
 from effocc_ros.training.objective import Objective
 from effocc_ros.training.ohem import WAYMO_CLASS_WEIGHTS
@@ -95,12 +97,15 @@ def prepare(config: TrainConfig, fabric: Fabric, folder: RunFolder) -> Parts:
     objective = Objective(
         config, class_list(network.classes), _class_weights(config, statistics, fabric), network
     )
+    if config.init or (config.teacher and config.inherit != "none"):
+        give_back(student, objective.class_weights, config.logit_adjustment)
     adapters = None
     if config.asks_teacher:
         adapters = _adapters(student, teacher, network, objective, loader, fabric)
     pixel_head = None
     if config.pixel_weight > 0:
         pixel_head = nn.Conv2d(network.bev_channels, network.class_count, kernel_size=1)
+    let_learn(student, config.learns)
     pupil = Student(student, adapters, pixel_head).to(fabric.device)
     return Parts(
         network,

@@ -71,7 +71,9 @@ class _Trainer:
         self._config, self._fabric, self._folder = config, fabric, folder
         self._parts, self._stopper = parts, stopper
         self._optimizer = torch.optim.AdamW(
-            parts.student.parameters(), lr=config.lr, weight_decay=config.weight_decay
+            [each for each in parts.student.parameters() if each.requires_grad],
+            lr=config.lr,
+            weight_decay=config.weight_decay,
         )
         self._ema = Ema(
             parts.student.network,

@@ -213,3 +213,41 @@ def test_weights_of_another_preset_are_refused(config, folder):
     with pytest.raises(InputError, match="missing"):
         train(replace(other, preset=str(folder / "very_small_vision.yaml")))
     assert train(replace(other, max_steps=1)).finished
+
+
+@pytest.fixture
+def camera_config(config, folder):
+    """A camera network with class weights of which a part is taken back."""
+    preset = str(folder / "very_small_vision.yaml")
+    return replace(config, preset=preset, class_weights="inverse_sqrt", logit_adjustment=0.5)
+
+
+def test_a_training_starts_from_what_another_one_saved_scores_and_all(camera_config):
+    train(camera_config)
+    start = camera_config.folder / "last.safetensors"
+    other = replace(camera_config, out=str(camera_config.folder.parent / "other"))
+    train(replace(other, init=str(start), lr=1e-12, max_steps=1, learns=("occ_head",)))
+    mine = load_checkpoint(other.folder / "last.safetensors")[1]
+    for name, theirs in load_checkpoint(start)[1].items():
+        torch.testing.assert_close(mine[name], theirs, msg=name)
+
+
+def test_parts_that_do_not_learn_stay_as_they_were_to_the_bit(camera_config):
+    train(camera_config)
+    start = camera_config.folder / "last.safetensors"
+    other = replace(camera_config, out=str(camera_config.folder.parent / "other"))
+    train(replace(other, init=str(start), learns=("occ_head.predicter",)))
+    before, after = (
+        load_checkpoint(file)[1] for file in (start, other.folder / "last.safetensors")
+    )
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {
+        f"occ_head.predicter.{n}" for n in ("0.weight", "0.bias", "2.weight", "2.bias")
+    }
+
+
+def test_a_student_starts_with_its_teachers_scores(camera_config, teacher):
+    train(replace(camera_config, teacher=teacher, lr=1e-12, max_steps=1))
+    theirs = load_checkpoint(teacher)[1]["occ_head.predicter.2.bias"]
+    mine = load_checkpoint(camera_config.folder / "last.safetensors")[1]
+    torch.testing.assert_close(mine["occ_head.predicter.2.bias"], theirs)

@@ -8,6 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUTPUT ?= output/demo
 RUNS ?= output/weights
+MODELS ?= models
+SCENES ?= 160
 MINUTES ?= 10
 COLCON := build/colcon/venv
 BENCHMARKS := $(filter-out $(addprefix benchmarks/,gpu_session.py stages.py car.py spconv_peer.py view.py),\
@@ -44,15 +46,18 @@ gpu-tiny: environment
 	$(BIN)/python benchmarks/gpu_session.py --tiny --minutes 60 --out output/gpu-tiny
 
 # What models/ ships, made again from nothing, with all the steps of the recipes. Many hours on a CPU; it
-# goes on where it was interrupted.
+# goes on where it was interrupted. A rehearsal of minutes, which leaves models/ alone:
+# make weights SCENES=5 MODELS=output/rehearsal RUNS=output/rehearsal TRAINING="max_steps=2 val_limit=2"
 weights: environment
-	$(BIN)/effocc simulate --out $(RUNS)/street --scenes 160 --keyframes 4 --seed 7
-	$(BIN)/effocc train fusion_tiny root=$(RUNS)/street out=$(RUNS)/fusion_tiny
-	cp $(RUNS)/fusion_tiny/last.safetensors models/fusion_tiny.safetensors
-	$(BIN)/effocc train vision_tiny_start root=$(RUNS)/street out=$(RUNS)/vision_tiny_start
-	cp $(RUNS)/vision_tiny_start/last.safetensors models/vision_tiny.safetensors
-	$(BIN)/effocc train lidar_tiny root=$(RUNS)/street out=$(RUNS)/lidar_tiny
-	cp $(RUNS)/lidar_tiny/last.safetensors models/lidar_tiny.safetensors
+	mkdir -p $(MODELS)
+	$(BIN)/effocc simulate --out $(RUNS)/street --scenes $(SCENES) --keyframes 4 --seed 7
+	$(BIN)/effocc train fusion_tiny root=$(RUNS)/street out=$(RUNS)/fusion_tiny $(TRAINING)
+	cp $(RUNS)/fusion_tiny/last.safetensors $(MODELS)/fusion_tiny.safetensors
+	$(BIN)/effocc train vision_tiny_start root=$(RUNS)/street out=$(RUNS)/vision_tiny_start \
+		teacher=$(MODELS)/fusion_tiny.safetensors $(TRAINING)
+	cp $(RUNS)/vision_tiny_start/last.safetensors $(MODELS)/vision_tiny.safetensors
+	$(BIN)/effocc train lidar_tiny root=$(RUNS)/street out=$(RUNS)/lidar_tiny $(TRAINING)
+	cp $(RUNS)/lidar_tiny/last.safetensors $(MODELS)/lidar_tiny.safetensors
 
 # nuscenes-devkit wants numpy 1, so its tests have an environment of their own.
 devkit: $(VENV)-devkit/created.stamp

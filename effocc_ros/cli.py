@@ -43,6 +43,7 @@ VERBS = {
     "evaluate": Verb("effocc_ros.evaluation.cli", "score a model on a split of a benchmark"),
     "train": Verb("effocc_ros.training.cli", "train a network, or go on with a training"),
     "select": Verb("effocc_ros.training.selection_cli", "choose the labels that are worth most"),
+    "fit-bias": Verb("effocc_ros.training.bias_cli", "fit a bias for each class to labels"),
     "experiment": Verb("effocc_ros.training.experiment_cli", "repeat what the paper claims"),
     "simulate": Verb("effocc_ros.simulation.cli", "drive a simulated street and write its bag"),
     "demo": Verb("effocc_ros.demo", "simulate a street and run the real node on it over DDS"),

@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which samples of a split are there: a part of a download is scored for what it has."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from tqdm import tqdm
+
+from effocc_ros.datasets.sample import Sample
 from effocc_ros.errors import InputError
-from effocc_ros.evaluation.reading import evenly
+from effocc_ros.evaluation.reading import evenly, read_samples
+
+logger = logging.getLogger(__name__)
 
 UNREADABLE = ("missing_file", "bad_file", "missing_sensor", "absurd_size")
 """Reasons for which a sample is left out, and the others are scored."""
@@ -86,6 +92,27 @@ def present(dataset: HasFiles, count: int | None, left_out: LeftOut) -> list[int
             reason="missing_file",
         )
     return [there[place] for place in evenly(len(there), count)]
+
+
+def read_present(dataset: HasFiles, what: str, count: int | None = None) -> Iterator[Sample]:
+    """Yield the samples that are there, under a progress bar; say how many are not.
+
+    Args:
+        dataset: The split.
+        what: Who reads, for the bar.
+        count: How many samples, evenly spaced; None for all.
+
+    Raises:
+        InputError: No sample is complete, or none can be read.
+    """
+    left_out = LeftOut(len(dataset))
+    positions = present(dataset, count, left_out)
+    samples = read_samples(dataset, positions, on_error=left_out.take)
+    yield from tqdm(samples, total=len(positions), unit="frame", desc=what)
+    if len(left_out.broken) == len(positions):
+        raise left_out.broken[0]
+    if str(left_out):
+        logger.warning("%s", left_out)
 
 
 def _absent(dataset: HasFiles, position: int) -> Path | None:

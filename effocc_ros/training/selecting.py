@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ask a network about a split, and choose what to label from its answers."""
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from effocc_ros.classes import class_list
 from effocc_ros.datasets.benchmarks import label_space, open_dataset
@@ -20,8 +18,7 @@ from effocc_ros.datasets.nuscenes_frames import SweepChoice
 from effocc_ros.datasets.sample import Sample
 from effocc_ros.errors import InputError
 from effocc_ros.evaluation.evaluate import check_fits
-from effocc_ros.evaluation.presence import LeftOut, present
-from effocc_ros.evaluation.reading import read_samples
+from effocc_ros.evaluation.presence import read_present
 from effocc_ros.loaded_model import LoadedModel, load_model
 from effocc_ros.networks.effocc import EffOcc
 from effocc_ros.pipelines import without_tf32
@@ -38,8 +35,6 @@ from effocc_ros.training.selection import (
     joined_voxels,
     random_voxels,
 )
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -145,7 +140,7 @@ def _whole(
 
 def _scores(dataset: NuscenesDataset, network: EffOcc) -> Iterator[FrameScore]:
     scenes = {record.token: record.scene_token for record in dataset.samples}
-    for sample in _read(dataset):
+    for sample in read_present(dataset, "select"):
         entropy = _answer(network, sample).entropy
         yield FrameScore(sample.token, scenes[sample.token], float(entropy.double().mean()))
 
@@ -157,7 +152,7 @@ def _voxels(
     earlier: dict[str, NDArray[np.int32]],
 ) -> Iterator[tuple[str, NDArray[np.int32]]]:
     """Yield a sample's token and the voxels chosen in it, for each sample."""
-    for sample in _read(dataset):
+    for sample in read_present(dataset, "select"):
         candidates = sample.mask_camera
         candidates = np.ones(dataset.space.grid.shape, bool) if candidates is None else candidates
         candidates = np.array(candidates, bool)
@@ -172,18 +167,6 @@ def _voxels(
                 entropy, labels, candidates, request.amount, by_class=not request.highest
             )
         yield sample.token, chosen
-
-
-def _read(dataset: NuscenesDataset) -> Iterator[Sample]:
-    """Yield the samples that are there; say how many are not."""
-    left_out = LeftOut(len(dataset))
-    positions = present(dataset, None, left_out)
-    samples = read_samples(dataset, positions, on_error=left_out.take)
-    yield from tqdm(samples, total=len(positions), unit="frame", desc="select")
-    if len(left_out.broken) == len(positions):
-        raise left_out.broken[0]
-    if str(left_out):
-        logger.warning("%s", left_out)
 
 
 def _answer(network: EffOcc, sample: Sample):

@@ -10,6 +10,7 @@ OUTPUT ?= output/demo
 RUNS ?= output/weights
 MODELS ?= models
 SCENES ?= 160
+FRESH ?= 75
 MINUTES ?= 10
 COLCON := build/colcon/venv
 BENCHMARKS := $(filter-out $(addprefix benchmarks/,gpu_session.py stages.py car.py spconv_peer.py view.py),\
@@ -47,7 +48,7 @@ gpu-tiny: environment
 
 # What models/ ships, made again from nothing, with all the steps of the recipes. Many hours on a CPU; it
 # goes on where it was interrupted. A rehearsal of minutes, which leaves models/ alone:
-# make weights SCENES=5 MODELS=output/rehearsal RUNS=output/rehearsal TRAINING="max_steps=2 val_limit=2"
+# make weights SCENES=5 FRESH=2 MODELS=output/rehearsal RUNS=output/rehearsal TRAINING="max_steps=2 val_limit=2"
 weights: environment
 	mkdir -p $(MODELS)
 	$(BIN)/effocc simulate --out $(RUNS)/street --scenes $(SCENES) --keyframes 4 --seed 7
@@ -55,7 +56,9 @@ weights: environment
 	cp $(RUNS)/fusion_tiny/last.safetensors $(MODELS)/fusion_tiny.safetensors
 	$(BIN)/effocc train vision_tiny_start root=$(RUNS)/street out=$(RUNS)/vision_tiny_start \
 		teacher=$(MODELS)/fusion_tiny.safetensors $(TRAINING)
-	cp $(RUNS)/vision_tiny_start/last.safetensors $(MODELS)/vision_tiny.safetensors
+	$(BIN)/effocc simulate --out $(RUNS)/fresh --scenes $(FRESH) --keyframes 4 --seed 23
+	$(BIN)/effocc fit-bias $(RUNS)/fresh --model $(RUNS)/vision_tiny_start/last.safetensors \
+		--out $(MODELS)/vision_tiny.safetensors
 	$(BIN)/effocc train lidar_tiny root=$(RUNS)/street out=$(RUNS)/lidar_tiny $(TRAINING)
 	cp $(RUNS)/lidar_tiny/last.safetensors $(MODELS)/lidar_tiny.safetensors
 

@@ -55,8 +55,9 @@ def test_the_checkpoint_differs_in_a_bias_for_each_class_and_its_card(
     torch.testing.assert_close(change[:, CAR], torch.full((16,), 0.4))
     assert torch.equal(change, change[:1].expand(16, 18))
     assert change[0, FREE] == 0.0
-    assert card["notes"] == (
-        "Not for driving. Class biases fitted to 2 samples of occ3d_nuscenes, split train"
+    assert card["notes"].startswith(
+        "Not for driving. Class biases fitted since, to 2 samples of occ3d_nuscenes, split train: "
+        "mIoU 0.00 there without them, "
     )
     assert abs(out.stat().st_size - model.stat().st_size) < 1000
     assert "car                   +0.40" in capsys.readouterr().out
@@ -65,7 +66,7 @@ def test_the_checkpoint_differs_in_a_bias_for_each_class_and_its_card(
 def test_samples_can_be_limited(root, tmp_path):
     model, out = write_model(tmp_path / "model.safetensors"), tmp_path / "new.safetensors"
     assert run(root, model, out, "--split", "val", "--limit", "1") == 0
-    assert "1 samples of occ3d_nuscenes, split val" in load_checkpoint(out)[2]["notes"]
+    assert "to 1 samples of occ3d_nuscenes, split val: " in load_checkpoint(out)[2]["notes"]
 
 
 def test_what_cannot_be_used_is_named_and_nothing_is_written(root, tmp_path, capsys):

@@ -8,8 +8,8 @@ Short bags of one simulated street go through `vision_tiny`, on one thread a wor
 and by two. Wall time counts from the moment when all workers are ready; CPU seconds are those of
 the workers, their start included. On a busy machine wall times say little, CPU seconds still do.
 Then workers that do nothing take many tasks: what a task costs on its way there and back, with
-processes and, where it is installed, with Ray. Memory is the peak of a worker after its first and
-after its last bag.
+processes and, where it is installed, with Ray. Memory is what the worker of the first bag holds
+after each of its bags; its growth is the slope of a line through all but the first two.
 """
 
 import argparse
@@ -24,6 +24,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from cost import resident
 from network import cpu_name
 
 from effocc_ros.bags.process import ProcessOptions
@@ -35,15 +37,17 @@ from effocc_ros.simulation.bag import simulate_bag
 
 MODEL = "vision_tiny"
 NOTHINGS = 500
+WARM = 2
+"""Bags after which a worker has all that it keeps."""
 
 
 @dataclass(frozen=True)
 class Spent:
-    """Seconds from the last worker's being ready, CPU seconds, MiB of a worker first and last."""
+    """Seconds from the last worker's being ready, CPU seconds, what a worker returned."""
 
     wall: float
     cpu: float
-    memory: tuple[float, float] = (0.0, 0.0)
+    returned: Sequence[Any] = ()
 
 
 class Watched:
@@ -62,7 +66,7 @@ class Watched:
 
 
 class Measured:
-    """A worker that also tells its peak memory in MiB."""
+    """A worker that tells the MiB that it holds (Linux)."""
 
     def __init__(self, handle: Handle):
         self._handle = handle
@@ -72,7 +76,7 @@ class Measured:
         report = self._handle(task)
         if report.error:
             raise RuntimeError(report.error)
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        return resident()
 
 
 @dataclass(frozen=True)
@@ -104,8 +108,7 @@ def spent(crew: Crew, tasks: Sequence[Any], prepare_on: Any) -> Spent:
         watched = Watched(workers)
         results = [(outcome.worker, outcome.result) for outcome in work_through(tasks, watched)]
         wall = time.perf_counter() - watched.ready
-    first = [result for worker, result in results if worker == results[0][0]]
-    return Spent(wall, _cpu() - cpu, (first[0], first[-1]))
+    return Spent(wall, _cpu() - cpu, [one for worker, one in results if worker == results[0][0]])
 
 
 def _cpu() -> float:
@@ -126,14 +129,22 @@ def compare(folder: Path, bags: int, interval: float) -> None:
         tasks = [BagTask(source, out / source.name, {}) for source in sources]
         result = spent(Crew(workers, 1, "cpu"), tasks, prepare_on)
         walls[workers] = result.wall
-        first, last = result.memory
+        held = result.returned
         print(
             f"{workers} worker{'s' * (workers > 1)}: {result.wall:6.1f} s wall, "
-            f"{result.cpu:6.1f} s CPU, {first:.0f} MiB after a worker's first bag, "
-            f"{last:.0f} MiB after its last",
+            f"{result.cpu:6.1f} s CPU; one holds {' '.join(f'{each:.0f}' for each in held)} MiB "
+            f"after each of its bags{growth(held)}",
             flush=True,
         )
     print(f"two workers are {walls[1] / walls[2]:.2f} times as fast as one")
+
+
+def growth(held: Sequence[float]) -> str:
+    """Say how much is added by a bag, where there are enough to tell."""
+    steady = held[WARM:]
+    if len(steady) < 2:
+        return ""
+    return f", {np.polyfit(range(len(steady)), steady, 1)[0]:+.1f} a bag"
 
 
 def _workers(options: ProcessOptions, devices: Sequence[str]) -> MeasuredWorkers:

@@ -75,12 +75,14 @@ class BagRun:
             )
         for hint in fed.hints:
             logger.warning("%s", hint)
-        self.stream = Stream(fed.stream_config(predictor.config, interval_s), self._on_problem)
+        # Not a method of this run: run and stream would hold each other, and with them images and
+        # sweeps, until the collector of such circles comes by, many bags later.
+        self._said = _SaidOnce()
+        self.stream = Stream(fed.stream_config(predictor.config, interval_s), self._said)
         self.on_message: Callable[[BagMessage], None] = lambda message: None
         self.count = 0
         self.milliseconds: dict[str, list[float]] = defaultdict(list)
         self._undecodable: Counter[str] = Counter()
-        self._said: dict[tuple[str, str], str] = {}
         self._feeders = fed.feeders(self.stream)
 
     @property
@@ -118,7 +120,7 @@ class BagRun:
             yield result
         if not frames:
             statistics = self.stream.statistics()
-            raise no_frames(self.bag, self.fed, statistics, self.rejected, self._said)
+            raise no_frames(self.bag, self.fed, statistics, self.rejected, self._said.texts)
 
     def _take(self, message: BagMessage) -> None:
         self.on_message(message)
@@ -126,7 +128,7 @@ class BagRun:
             decoded = message.decode()
         except InputError as error:
             self._undecodable[f"{message.topic}.{error.reason}"] += 1
-            self._on_problem(Problem(message.topic, error.reason, str(error)))
+            self._said(Problem(message.topic, error.reason, str(error)))
         else:
             arrived = message.arrival / NANOSECONDS
             self._feeders[message.topic](decoded, message.moment / NANOSECONDS, arrived)
@@ -142,7 +144,7 @@ class BagRun:
                 occupancy = self.predictor.predict(frame)
             except InputError as error:
                 self.stream.drop(trigger, error.reason)
-                self._on_problem(Problem(self.predictor.name, error.reason, str(error)))
+                self._said(Problem(self.predictor.name, error.reason, str(error)))
                 continue
             predicted = time.perf_counter()
             yield Result(frame, occupancy, logged)
@@ -155,8 +157,18 @@ class BagRun:
     def _remember(self, stage: str, seconds: float) -> None:
         self.milliseconds[stage].append(1e3 * seconds)
 
-    def _on_problem(self, problem: Problem) -> None:
-        # Once for each kind: a camera that is broken is broken twelve times a second.
-        if (problem.source, problem.reason) not in self._said:
-            self._said[problem.source, problem.reason] = problem.text
+
+class _SaidOnce:
+    """Logs problems, once for each kind: a camera that is broken is broken twelve times a second.
+
+    Attributes:
+        texts: What was said, by source and reason.
+    """
+
+    def __init__(self):
+        self.texts: dict[tuple[str, str], str] = {}
+
+    def __call__(self, problem: Problem) -> None:
+        if (problem.source, problem.reason) not in self.texts:
+            self.texts[problem.source, problem.reason] = problem.text
             logger.warning("%s", problem.text)

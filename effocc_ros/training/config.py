@@ -66,7 +66,7 @@ class TrainConfig:
         precision: ``32-true``, or ``bf16-mixed``: bfloat16 where autocast takes it.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         devices: Processes on this machine, one device each; torchrun and SLURM say it themselves.
-        num_nodes: Machines.
+        num_nodes: Machines; torchrun and SLURM say it themselves.
         workers: Processes that load data, for each training process.
         seed: Everything random follows from it.
         log_every: Steps between rows of metrics.csv.

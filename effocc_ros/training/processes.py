@@ -3,7 +3,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -19,16 +19,14 @@ from effocc_ros.training.config import TrainConfig
 def start_fabric(config: TrainConfig) -> Fabric:
     """Join the processes of a training.
 
-    Under torchrun its numbers count; under SLURM and alone those of the config.
+    Under torchrun and SLURM their numbers count, else those of the config.
 
     Raises:
-        InputError: There is no such device, or the batch does not divide among the processes.
+        InputError: There is no such device, the batch does not divide among the processes, or
+            SLURM's tasks were started in a way that cannot train together.
     """
     device = choose_device(config.device)
-    devices, nodes = config.devices, config.num_nodes
-    if "TORCHELASTIC_RUN_ID" in os.environ:
-        devices = int(os.environ["LOCAL_WORLD_SIZE"])
-        nodes = int(os.environ["WORLD_SIZE"]) // devices
+    devices, nodes = processes(os.environ) or (config.devices, config.num_nodes)
     world = devices * nodes
     part = config.batch_size // config.accumulate
     if part % world:
@@ -57,6 +55,41 @@ def start_fabric(config: TrainConfig) -> Fabric:
     )
     fabric.launch()
     return fabric
+
+
+def processes(variables: Mapping[str, str]) -> tuple[int, int] | None:
+    """Return the processes of each machine and the machines, as torchrun or SLURM say; or None.
+
+    Args:
+        variables: The environment of a process.
+
+    Raises:
+        InputError: SLURM's tasks are not spread evenly by --ntasks-per-node, which Fabric wants,
+            or this process is not one of them and would wait for the others in vain.
+    """
+    if "TORCHELASTIC_RUN_ID" in variables:
+        devices = int(variables["LOCAL_WORLD_SIZE"])
+        return devices, int(variables["WORLD_SIZE"]) // devices
+    # As Fabric sees it: a shell in an allocation is no task of its own.
+    interactive = variables.get("SLURM_JOB_NAME") in ("bash", "interactive")
+    if "SLURM_NTASKS" not in variables or interactive:
+        return None
+    tasks, nodes = int(variables["SLURM_NTASKS"]), int(variables.get("SLURM_NNODES", "1"))
+    devices = variables.get("SLURM_NTASKS_PER_NODE", "1" if tasks == 1 else "")
+    by_srun = tasks == 1 or "SLURM_STEP_ID" in variables
+    if devices and tasks == int(devices) * nodes and by_srun:
+        return int(devices), nodes
+    how = f"--nodes {nodes} --ntasks-per-node {max(tasks // nodes, 1)}"
+    each = f" and --ntasks-per-node {devices}" if devices else " without --ntasks-per-node"
+    raise InputError(
+        "SLURM",
+        found=f"--ntasks {tasks} on {nodes} machine{'s' * (nodes > 1)}{each}"
+        if by_srun
+        else f"{tasks} tasks of which one trains, for srun did not start it",
+        expected="as many tasks on each machine, started by srun",
+        do=f"srun {how} effocc train ...",
+        reason="bad_slurm_tasks",
+    )
 
 
 @contextmanager

@@ -56,8 +56,11 @@ def write_animation(moments: Iterable[Moment], path: Path) -> int:
     if pictures:
         animation = cv2.Animation()
         animation.frames, animation.durations = pictures, _milliseconds(stamps)
+        # In memory, because OpenCV says nothing of a disk that is full.
+        quality = [cv2.IMWRITE_WEBP_QUALITY, QUALITY]
+        _, data = cv2.imencodeanimation(path.suffix, animation, quality)
         with whole_file(path) as partial:
-            cv2.imwriteanimation(str(partial), animation, [cv2.IMWRITE_WEBP_QUALITY, QUALITY])
+            partial.write_bytes(data)
     return len(pictures)
 
 
@@ -130,11 +133,11 @@ def _check_writable(path: Path) -> None:
             expected=" or ".join(SUFFIXES),
             reason="bad_output",
         )
-    if not hasattr(cv2, "imwriteanimation"):
+    if not hasattr(cv2, "imencodeanimation"):
         raise InputError(
             f"animation {path}",
             found=f"OpenCV {cv2.__version__}",
-            expected="4.11 or newer",
+            expected="4.12 or newer",
             do="--mp4 needs no newer one",
             reason="old_opencv",
         )

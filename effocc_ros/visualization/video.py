@@ -46,7 +46,7 @@ def write_video(moments: Iterable[Moment], path: Path) -> int:
         The number of pictures.
 
     Raises:
-        InputError: OpenCV cannot write it.
+        InputError: OpenCV cannot write it, or there is no room.
     """
     moments, count = iter(moments), 0
     begin = list(islice(moments, 2))
@@ -54,12 +54,14 @@ def write_video(moments: Iterable[Moment], path: Path) -> int:
         return 0
     pages = (_page(moment) for some in (begin, moments) for moment in some)
     first = next(pages)
-    with whole_file(path) as partial, _writer(partial, first.shape, _rate(begin)) as write:
-        write(first)
-        count = 1
-        for picture in pages:
-            write(_of_height(picture, first.shape[0]))
-            count += 1
+    with whole_file(path) as partial:
+        with _writer(partial, path, first.shape, _rate(begin)) as write:
+            write(first)
+            count = 1
+            for picture in pages:
+                write(_of_height(picture, first.shape[0]))
+                count += 1
+        _check_whole(partial, path, count)
     return count
 
 
@@ -83,10 +85,10 @@ def _rate(begin: list[Moment]) -> float:
 
 @contextmanager
 def _writer(
-    path: Path, shape: tuple[int, ...], rate: float
+    partial: Path, path: Path, shape: tuple[int, ...], rate: float
 ) -> Iterator[Callable[[NDArray[np.uint8]], None]]:
     size = shape[1], shape[0]
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*CODEC), rate, size)
+    writer = cv2.VideoWriter(str(partial), cv2.VideoWriter_fourcc(*CODEC), rate, size)
     try:
         if not writer.isOpened():
             raise InputError(
@@ -99,3 +101,19 @@ def _writer(
         yield lambda picture: writer.write(picture[..., ::-1])
     finally:
         writer.release()
+
+
+def _check_whole(partial: Path, path: Path, count: int) -> None:
+    """Raise InputError unless a video has so many pictures: OpenCV passes over a full disk."""
+    video = cv2.VideoCapture(str(partial))
+    found = int(video.get(cv2.CAP_PROP_FRAME_COUNT)) if video.isOpened() else 0
+    video.release()
+    if found != count:
+        raise InputError(
+            f"video {path}",
+            found=f"{found} of {count} pictures in what was written",
+            expected="all of them",
+            do="Make room, or choose another place: the disk is full, unless OpenCV said another "
+            "reason",
+            reason="cannot_write",
+        )

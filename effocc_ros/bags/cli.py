@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from effocc_ros.fleet.options import add_crew_options
+from effocc_ros.fleet.options import add_crew_options, seconds
 
 if TYPE_CHECKING:
     from effocc_ros.bags.process import ProcessOptions
@@ -45,7 +45,7 @@ def add_process(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         "--interval",
-        type=float,
+        type=seconds,
         default=0.5,
         metavar="SECONDS",
         help="at least this long between two frames; 0: every sweep (%(default)s)",

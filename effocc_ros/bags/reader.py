@@ -292,7 +292,7 @@ class BagReader:
             raise without_messages(self.path, [file.name for file in files.paths])
         if files.unfinished:
             logger.warning(
-                "bag %s has no metadata.yaml, as a killed recorder leaves it: read as far as it "
+                "bag %s has no whole metadata.yaml, as a killed recorder leaves it: read as far as it "
                 "goes, %d messages in %d files",
                 *(self.path, count, len(files.paths)),
             )

@@ -31,20 +31,28 @@ BEGINNINGS = (
 """How a file begins, what it is then, and what to do with it."""
 
 
-def foreign_kind(head: bytes) -> tuple[str, str] | None:
+HEAD, SURE = 64, 4
+"""Bytes by which a file is told, and of a beginning that no number has by chance."""
+
+
+def foreign_kind(head: bytes, sure: bool = False) -> tuple[str, str] | None:
     """Return what a file is, and what to do, empty where another download may help.
 
     Args:
         head: Its first 64 bytes or more.
+        sure: Only kinds that a file of numbers does not look like by chance.
     """
     for start, kind, do in BEGINNINGS:
-        if head.startswith(start):
+        if head.startswith(start) and (len(start) >= SURE or not sure):
             return kind, do
+    if sure:
+        return None
     if head[4:12] in (b"ftypavif", b"ftypheic", b"ftypmif1"):
         return "an AVIF or HEIC image", CONVERT
     if head.lstrip()[:1] == b"<":
         return "a web page", ""
-    return ("nothing but zeros", "") if head and not head.strip(b"\x00") else None
+    empty = len(head) >= HEAD and not head.strip(b"\x00")
+    return ("zeros where its header should be, in a file", "") if empty else None
 
 
 def is_safetensors(head: bytes, size: int) -> bool:

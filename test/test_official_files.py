@@ -37,7 +37,7 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 12\n
         (b"\xfd7zXZ\x00 and so on", "an xz file of", "Unpack it"),
         (zip_of("epoch_24.pth"), "a zip archive, not a torch file", "in it (epoch_24.pth)"),
         (zip_of("a.npy"), r"numpy's archive of arrays \(.npz\)", "Download"),
-        (bytes(100), "nothing but zeros of 100 bytes", "Download"),
+        (bytes(100), "zeros where its header should be, in a file of 100 bytes", "Download"),
     ],
 )
 def test_files_of_other_kinds_are_named_with_what_to_do(tmp_path, content, said, do):

@@ -5,11 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from effocc_ros.datasets.files import UNREADABLE, is_there
 from effocc_ros.errors import InputError
 from effocc_ros.evaluation.reading import evenly
-
-UNREADABLE = ("missing_file", "bad_file", "missing_sensor", "absurd_size")
-"""Reasons for which a sample is left out, and the others are scored."""
 
 
 class HasFiles(Protocol):
@@ -89,4 +87,4 @@ def present(dataset: HasFiles, count: int | None, left_out: LeftOut) -> list[int
 
 
 def _absent(dataset: HasFiles, position: int) -> Path | None:
-    return next((file for file in dataset.files_of(position) if not file.is_file()), None)
+    return next((file for file in dataset.files_of(position) if not is_there(file)), None)

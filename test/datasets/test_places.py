@@ -94,7 +94,7 @@ def test_a_data_set_without_the_channel_of_the_lidar_says_what_to_call_it(root):
     for row in rows:
         row["channel"] = row["channel"].replace("LIDAR_TOP", "LIDAR_CONCAT")
     write_table(root, "sensor", rows)
-    with pytest.raises(InputError, match="Call its channel LIDAR_TOP in sensor.json"):
+    with pytest.raises(InputError, match="Call its channel LIDAR_TOP"):
         opened(root)[0]
 
 

@@ -94,7 +94,7 @@ def _draft(contents: "BagContents", bag: Path, out: Path) -> None:
     from effocc_ros.errors import InputError
     from effocc_ros.rig_draft import draft_rig
 
-    text = draft_rig(contents, bag.name)
+    text = draft_rig(contents, str(bag))
     try:
         with out.open("x", encoding="utf-8") as file:
             file.write(text)

@@ -95,9 +95,13 @@ class CloudReader:
 
 
 def _by_name(fields: Iterable[Any]) -> dict[str, Any]:
-    """Return fields by their names in small letters; of several the one that is written so."""
-    ordered = sorted(fields, key=lambda field: field.name != field.name.lower(), reverse=True)
-    return {field.name.lower(): field for field in ordered}
+    """Return fields by their names in small letters; of several the first that is written so."""
+    found: dict[str, Any] = {}
+    for field in fields:
+        name = field.name.lower()
+        if name not in found or (field.name == name != found[name].name):
+            found[name] = field
+    return found
 
 
 def _no_intensity(fields: dict, source: str) -> Remark:

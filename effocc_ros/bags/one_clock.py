@@ -60,8 +60,8 @@ def arrivals(
     if topics:
         at = np.concatenate(topics)
         live = [each for each in topics if _is_live(moments[each], log_times[each])]
-        told = np.concatenate(live) if live else at
-        usual = np.median(log_times[told] - moments[told])
+        told = np.concatenate(live) if live else at[:0]
+        usual = np.median((log_times - moments)[told if len(told) else at])
         duration = int(np.ptp(moments[at]))
         absurd = np.abs(log_times[at] - moments[at] - usual) > max(duration, LATE)
         absurd |= ~np.isin(at, told)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Calibration files, for vehicles whose bags lack CameraInfo or tf."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,16 @@ def load_calibration(path: Path | str) -> dict[str, SensorCalibration]:
     if not isinstance(content, dict):
         raise _bad(path, type(content).__name__, "a mapping of sensor names")
     return {name: _sensor(path, name, values) for name, values in content.items()}
+
+
+def not_filed(calibration: Mapping[str, SensorCalibration], name: str) -> str:
+    """Return a hint that a calibration file does not have a sensor, which may be called otherwise.
+
+    Empty where there is no file, or it has the sensor.
+    """
+    if not calibration or name in calibration:
+        return ""
+    return f". The calibration file has no {name} but {', '.join(sorted(calibration)[:12])}"
 
 
 def _sensor(path: Path, name: Any, values: Any) -> SensorCalibration:

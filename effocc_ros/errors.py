@@ -31,6 +31,11 @@ class InputError(ValueError):
         advice = f" {do}." if do else ""
         super().__init__(f"{what}: found {found}; expected {expected}.{advice}")
 
+    def advised(self, more: str) -> "InputError":
+        """Return the same error with more of what the reader can do."""
+        said = {"found": self.found, "expected": self.expected, "do": self.do + more}
+        return InputError(self.what, **said, reason=self.reason)
+
     def __reduce__(self) -> tuple:
         """Let it travel between processes, which an exception with keywords alone cannot."""
         said = {"found": self.found, "expected": self.expected, "do": self.do}

@@ -61,10 +61,23 @@ FOREIGN_TYPES = (
         "rslidar_sdk, with msg_source: 2 in its config.yaml",
     ),
     ForeignType(
-        r"(hesai|pandar|nebula)\w*/msg/(\w*Packets?|\w*Scan|UdpFrame)",
+        r"(hesai|pandar)\w*/msg/(\w*Packets?|\w*Scan|UdpFrame)",
         "raw packets of a Hesai",
         CLOUD,
         "HesaiLidar_ROS_2.0 (source_type: 3), or nebula_ros",
+    ),
+    ForeignType(
+        r"nebula_msgs/msg/Nebula(Packets?|Scan)",
+        "raw packets, as Autoware's drivers record them",
+        CLOUD,
+        "nebula_ros with the sensor's own launch file and launch_hw:=false",
+    ),
+    ForeignType(
+        r"\w*(seyond|innovusion|innoviz|cepton|aeva|luminar|lslidar|leishen|vanjee|wanji|tanway"
+        r"|zvision|benewake|sick|lidar)\w*/msg/\w*(Scan|Frame|Packets?|Cloud|Points?)",
+        "a LiDAR's own format",
+        CLOUD,
+        "the driver of the sensor, told to read from a topic or a bag",
     ),
     ForeignType(
         r"point_cloud_interfaces/msg/CompressedPointCloud2",
@@ -115,6 +128,12 @@ FOREIGN_TYPES = (
         "the decoder that comes with the package of this type",
     ),
     ForeignType(
+        r"(event_camera|dvs|prophesee_event|metavision)\w*/msg/(EventPacket|EventArray)",
+        "events of an event camera, which are no images; use a camera of frames",
+        IMAGE,
+    ),
+    ForeignType(
+        r"(?!\w*(radar|audio|can|gnss|gps|imu|serial)\w*/)"
         r"\w+/msg/\w*(Packets?|PacketMsg|PacketArray|UdpFrame)",
         "raw packets of a sensor",
         CLOUD,

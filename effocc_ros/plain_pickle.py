@@ -17,6 +17,23 @@ LONGEST_BYTES = 1 << 30
 """Of a bytearray in a pickle."""
 
 
+RUNS = {
+    *("builtins", "__builtin__", "os", "posix", "nt", "sys", "subprocess", "commands", "shutil"),
+    *("importlib", "imp", "runpy", "ctypes", "pty", "socket", "webbrowser", "code", "operator"),
+    *(
+        "functools",
+        "pickle",
+        "_pickle",
+        "marshal",
+        "types",
+        "copyreg",
+        "tempfile",
+        "multiprocessing",
+    ),
+}
+"""Packages with functions by which a pickle runs code."""
+
+
 class UnknownNameError(pickle.UnpicklingError):
     """A pickle asks for something that is not plain.
 
@@ -27,6 +44,46 @@ class UnknownNameError(pickle.UnpicklingError):
     def __init__(self, name: str):
         super().__init__(f"it asks for {name}")
         self.name = name
+
+
+class Unmade:
+    """Stands for an object that is not made: whatever a pickle does to it does nothing.
+
+    Attributes:
+        asked_for: Its class, with the module.
+    """
+
+    asked_for = ""
+
+    def __new__(cls, *_: Any, **__: Any) -> "Unmade":
+        """Take what the class would be made of."""
+        return super().__new__(cls)
+
+    def __init__(self, *_: Any, **__: Any):
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        pass
+
+    def append(self, value: Any) -> None:
+        """Take what a list would take; so do the others."""
+
+    extend = add = update = append
+
+
+def unmade(module: str, name: str) -> type[Unmade]:
+    """Return what stands for a class.
+
+    Raises:
+        UnknownNameError: The name is that of something that runs programs: no object of a
+            training is of such a kind, and who asks for it means harm.
+    """
+    if module.partition(".")[0] in RUNS:
+        raise UnknownNameError(f"{module}.{name}")
+    return type(name, (Unmade,), {"asked_for": f"{module}.{name}"})
 
 
 class _Plain:

@@ -10,6 +10,7 @@ from effocc_ros.bags.reader import BagMessage, BagReader
 from effocc_ros.errors import InputError
 from effocc_ros.foreign_types import CLOUD, conversion, foreign_topics
 from effocc_ros.foreign_types import IMAGE as PIXELS
+from effocc_ros.occupancy_views import POINT
 from effocc_ros.rig import Rig
 from effocc_ros.stamps import NANOSECONDS
 
@@ -29,7 +30,8 @@ class BagContents:
     """What of a bag a rig depends on.
 
     Attributes:
-        types: Topic -> message type, of the topics that have messages.
+        types: Topic -> message type, of the topics that have messages. Voxels that node and
+            `effocc process` write as a cloud are no LiDAR's, and left out.
         parents: tf frame -> its parent.
         periods: Frame whose transform comes again and again -> median seconds between two.
         frames: Topic of images or points -> tf frame of its first message.
@@ -68,13 +70,21 @@ def bag_contents(bag: BagReader) -> BagContents:
         for child, times in ((child, sorted(set(times))) for child, times in stamps.items())
         if len(times) > 1
     }
-    sensors = [name for name, kind in types.items() if kind in (IMAGE, COMPRESSED, POINTS)]
-    return BagContents(types, parents, periods, {name: _frame(bag, name) for name in sensors})
+    frames: dict[str, str] = {}
+    for topic in [name for name, kind in types.items() if kind in (IMAGE, COMPRESSED, POINTS)]:
+        message = next(iter(bag.recorded((topic,))))
+        if _holds_voxels(message):
+            del types[topic]
+        else:
+            frame_id = getattr(_field(message, "header"), "frame_id", "")
+            frames[topic] = str(frame_id).lstrip("/")
+    return BagContents(types, parents, periods, frames)
 
 
-def _frame(bag: BagReader, topic: str) -> str:
-    headers = [_field(message, "header") for message in islice(bag.recorded((topic,)), 1)]
-    return str(getattr(headers[0], "frame_id", "")).lstrip("/") if headers else ""
+def _holds_voxels(message: BagMessage) -> bool:
+    """Return whether a cloud has the fields of voxels with labels."""
+    fields = _field(message, "fields") if message.msgtype == POINTS else None
+    return {field.name for field in fields or ()} >= set(POINT.names)
 
 
 def _field(message: BagMessage, name: str) -> Any:

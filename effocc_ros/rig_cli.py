@@ -49,8 +49,7 @@ def run_check(arguments: argparse.Namespace) -> int:
         unsure = error
     if unsure is None and rig.name != DRAFTED:
         return _fits(rig, contents)
-    rig, found = best_rig([load_rig(name) for name in rig_names()], contents)
-    _does_not_fit(rig, found, ", the nearest one,")
+    _no_preset(arguments.bag, best_rig([load_rig(n) for n in rig_names()], contents), contents)
     _draft(contents, arguments.bag, arguments.out)
     if unsure is None:
         print("effocc process drafts the same by itself")
@@ -71,6 +70,20 @@ def _fits(rig: "Rig", contents: "BagContents") -> int:
     return 0
 
 
+def _no_preset(bag: Path, nearest: tuple["Rig", list[str]], contents: "BagContents") -> None:
+    """Say how the nearest preset differs, if the bag has any of its sensors."""
+    from effocc_ros.rig_guess import foreign_sensors, present
+
+    rig, found = nearest
+    there = present(rig, contents)
+    if not there.topics:
+        print("no preset fits: the bag has the sensors of none")
+        for each in foreign_sensors(contents, there, bag=str(bag)):
+            print(f"  {each}")
+    elif found:
+        _does_not_fit(rig, found, ", the nearest one,")
+
+
 def _does_not_fit(rig: "Rig", found: list[str], nearest: str = "") -> int:
     print(f"rig {rig.name}{nearest} does not fit:")
     print("\n".join(f"  {problem}" for problem in found))
@@ -81,7 +94,7 @@ def _draft(contents: "BagContents", bag: Path, out: Path) -> None:
     from effocc_ros.errors import InputError
     from effocc_ros.rig_draft import draft_rig
 
-    text = draft_rig(contents, bag.name)
+    text = draft_rig(contents, str(bag))
     try:
         with out.open("x", encoding="utf-8") as file:
             file.write(text)
@@ -93,4 +106,4 @@ def _draft(contents: "BagContents", bag: Path, out: Path) -> None:
             do="Name another one with --out",
             reason="file_exists",
         ) from error
-    print(f"wrote {out}: look through it, then rig:={out}")
+    print(f"wrote {out}: look through it, then --rig {out}, or rig:={out} for the launch files")

@@ -2,6 +2,7 @@
 """A rig file for a bag that no known rig fits: what can be read off its topics and its tf."""
 
 import re
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 import yaml
@@ -10,6 +11,7 @@ from effocc_ros.errors import InputError
 from effocc_ros.foreign_types import CLOUD, advice
 from effocc_ros.foreign_types import IMAGE as PIXELS
 from effocc_ros.frame import NUSCENES_CAMERAS
+from effocc_ros.messages import OCCUPANCY_TYPE
 from effocc_ros.rig_check import (
     CAMERA_INFO,
     COMPRESSED,
@@ -44,16 +46,7 @@ def draft_rig(contents: BagContents, bag: str) -> str:
     cameras = _cameras(contents.types)
     clouds = [topic for topic, kind in contents.types.items() if kind == POINTS]
     if not cameras and not clouds:
-        targets = {IMAGE: PIXELS, COMPRESSED: PIXELS, POINTS: CLOUD}
-        what, do = advice(contents.types, targets, bag)
-        kinds = ", ".join(sorted(set(contents.types.values()))) or "nothing"
-        raise InputError(
-            f"bag {bag}",
-            found=what or f"topics of {kinds}",
-            expected=f"some of {', '.join(targets)}",
-            do=do,
-            reason="no_sensor",
-        )
+        raise _no_sensor(contents, bag)
     values: dict = {"cameras": cameras}
     if clouds:
         # The shortest name is the driver's; what processing made of it is below that name.
@@ -63,10 +56,11 @@ def draft_rig(contents: BagContents, bag: str) -> str:
         named = [topic for topic in _transforms(contents.types) if topic.endswith(f"/{name}")]
         if named and f"/{name}" not in named:
             values[name] = min(named, key=lambda topic: (len(topic), topic))
-    frames = [*contents.parents, *contents.parents.values()]
-    base = next((name for name in BASE_FRAMES if name in frames), "base_link")
+    sensors = [values["points"]] if clouds else []
+    sensors += [camera["image"] for camera in cameras.values()]
+    base = _base_frame(contents, sensors)
     above = contents.chain(base)[1:]
-    fixed = next((name for name in FIXED_FRAMES if name in above), above[-1] if above else "")
+    fixed = _named(FIXED_FRAMES, above) or (above[-1] if above else "")
     moving = contents.chain(base)[: above.index(fixed) + 1] if fixed else []
     slowest = max((contents.periods.get(frame, 0.0) for frame in moving), default=0.0)
     values |= {
@@ -75,6 +69,38 @@ def draft_rig(contents: BagContents, bag: str) -> str:
         "max_extrapolation_s": round(max(0.1, 1.2 * slowest), 2),
     }
     return HEADER.format(bag=bag) + yaml.safe_dump(values, sort_keys=False)
+
+
+def _no_sensor(contents: BagContents, bag: str) -> InputError:
+    targets = {IMAGE: PIXELS, COMPRESSED: PIXELS, POINTS: CLOUD}
+    what, do = advice(contents.types, targets, bag)
+    if not what and OCCUPANCY_TYPE in contents.types.values():
+        what = "occupancy, as `effocc process` writes it, and no sensors"
+        do = f"Give the bag that it was made of; `effocc view {bag}` shows this one"
+    kinds = ", ".join(sorted(set(contents.types.values()))) or "nothing"
+    return InputError(
+        f"bag {bag}",
+        found=what or f"topics of {kinds}",
+        expected=f"some of {', '.join(targets)}",
+        do=do,
+        reason="no_sensor",
+    )
+
+
+def _base_frame(contents: BagContents, sensors: list[str]) -> str:
+    """Return the vehicle's frame: one with its usual name, above the sensors if there is one."""
+    frames = dict.fromkeys([*contents.parents, *contents.parents.values()])
+    above = [name for topic in sensors for name in contents.chain(contents.frames.get(topic, ""))]
+    own = _named(BASE_FRAMES, [name for name in above if name in frames])
+    return own or _named(BASE_FRAMES, frames) or "base_link"
+
+
+def _named(usual: tuple[str, ...], frames: Iterable[str]) -> str:
+    """Return the frame with the first of some names, as it is or behind the prefix of a robot."""
+    known = [*frames]
+    exact = [name for name in usual if name in known]
+    prefixed = [frame for name in usual for frame in known if frame.endswith(f"/{name}")]
+    return next(iter([*exact, *prefixed]), "")
 
 
 def _transforms(types: dict[str, str]) -> list[str]:
@@ -106,13 +132,15 @@ def rival_images(types: dict[str, str]) -> dict[str, list[str]]:
 
 
 def _images(types: dict[str, str]) -> list[str]:
-    """Return the topics of images, sorted; the transport that more topics have wins."""
+    """Return the topics of images, sorted; of one camera those of the transport that most have."""
     images = {topic for topic, kind in types.items() if kind in (IMAGE, COMPRESSED)}
     images = {topic for topic in images if not re.search("depth|disparity|label|mask", topic)}
     compressed = [topic for topic in images if types[topic] == COMPRESSED]
-    jpeg = 2 * len(compressed) >= len(images)
-    chosen = compressed if jpeg else [topic for topic in images if types[topic] == IMAGE]
-    return sorted(chosen)
+    usual = COMPRESSED if 2 * len(compressed) >= len(images) else IMAGE
+    served = {_camera_name(topic) for topic in images if types[topic] == usual}
+    return sorted(
+        topic for topic in images if types[topic] == usual or _camera_name(topic) not in served
+    )
 
 
 def _camera_info(topic: str, types: dict[str, str]) -> str:

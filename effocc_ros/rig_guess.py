@@ -75,7 +75,7 @@ def guess(
     kind = "lidar" if not cameras else "fusion" if there.points else "vision"
     left_out = [camera.name for camera in there.cameras if camera not in cameras]
     notes = [f"{', '.join(left_out)} without CameraInfo"] if left_out else []
-    notes += _foreign(contents, modality, there)
+    notes += foreign_sensors(contents, there, modality, str(bag), advice=False)
     who = f"for a {modality} model the bag has" if modality else "the bag has"
     reasons = [
         f"{who} {_counted(cameras, there.points)}",
@@ -232,12 +232,23 @@ def _calibrated(rig: Rig, camera: CameraTopics, contents: BagContents) -> bool:
     return info or rig.calibration is not None
 
 
-def _foreign(contents: BagContents, modality: str, there: Rig) -> list[str]:
-    """Say what stands in the place of a kind of sensor that is not there."""
+def foreign_sensors(
+    contents: BagContents, there: Rig, modality: str = "", bag: str = "BAG", advice: bool = True
+) -> list[str]:
+    """Say what a bag has in the place of a kind of sensor that is not there.
+
+    Args:
+        contents: What the bag has.
+        there: The rig, with the sensors that are there.
+        modality: That of the network, where it is known.
+        bag: The bag's path.
+        advice: Whether to say what makes it usable.
+    """
     targets = [IMAGE] if not there.cameras and modality != "lidar" else []
     targets += [CLOUD] if not there.points and modality != "vision" else []
     topics = [topic for target in targets for topic in foreign_topics(contents.types, target)]
-    return [conversion(topic, contents.types[topic])[0] for topic in topics]
+    said = [conversion(topic, contents.types[topic], bag) for topic in topics]
+    return [". ".join(each) if advice else each[0] for each in said]
 
 
 def _sensors(rig: Rig) -> int:

@@ -11,7 +11,7 @@ import struct
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,8 +19,9 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
+from effocc_ros.errors import some
 from effocc_ros.plain_files import open_file
-from effocc_ros.plain_pickle import Known, PlainUnpickler
+from effocc_ros.plain_pickle import Known, PlainUnpickler, UnknownNameError, unmade
 
 ZIP, PICKLE = b"PK", b"\x80"
 """How the two formats begin: a zip archive, or pickles of protocol 2 or later."""
@@ -47,6 +48,19 @@ _KINDS = {
     "Untyped": torch.uint8,
 }
 """Storage classes by the beginning of their name -> type of their numbers."""
+
+
+class OtherArchiveError(ValueError):
+    """A zip archive that torch did not write.
+
+    Attributes:
+        names: The first files in it.
+    """
+
+    def __init__(self, names: list[str]):
+        arrays = names and all(name.endswith(".npy") for name in names)
+        super().__init__("numpy's archive of arrays (.npz)" if arrays else "a zip archive")
+        self.names = "" if arrays else some(names)
 
 
 @dataclass
@@ -90,7 +104,9 @@ def _read_archive(file: BinaryIO, data: mmap.mmap) -> TorchFile:
     read = TorchFile(None)
     with zipfile.ZipFile(file) as archive:
         entries = {info.filename: info for info in archive.infolist()}
-        place = next(name for name in entries if name.split("/")[1:] == ["data.pkl"])
+        place = next((name for name in entries if name.split("/")[1:] == ["data.pkl"]), None)
+        if place is None:
+            raise OtherArchiveError([*entries])
         folder = place.removesuffix("data.pkl")
         if entries[place].file_size > MOST_PICKLE:
             raise ValueError(f"a pickle of {entries[place].file_size} bytes")
@@ -116,9 +132,13 @@ def _start(data: mmap.mmap, info: zipfile.ZipInfo) -> int:
 
 def _read_pickles(data: mmap.mmap) -> Any:
     """Read the format before torch 1.6: pickles, then each storage behind its length."""
-    magic, *_ = [PlainUnpickler(data).load() for _ in range(_ALONE)]
+    magic = _Unpickler(data, _no_storage).load()
+    if isinstance(magic, Mapping) and magic:
+        return magic  # a pickle that torch has no part in, of numpy arrays
     if magic != _MAGIC:
         raise ValueError("a pickle of something else")
+    for _ in range(_ALONE - 1):
+        PlainUnpickler(data).load()
     start = data.tell()
     # Once for the sizes of the storages, which follow in the order of a list behind this pickle.
     sizes: dict[str, int] = {}
@@ -136,6 +156,10 @@ def _read_pickles(data: mmap.mmap) -> Any:
     return _Unpickler(data, lambda key, size: _bytes_of(data, places[key], size)).load()
 
 
+def _no_storage(key: str, size: int) -> Tensor:
+    raise pickle.UnpicklingError(f"a storage {key} before the file says that it has any")
+
+
 def _bytes_of(data: mmap.mmap, start: int, size: int) -> Tensor:
     if start + size > len(data):
         raise EOFError(f"it ends within {size} bytes of weights")
@@ -147,11 +171,20 @@ def _bytes_of(data: mmap.mmap, start: int, size: int) -> Tensor:
 
 
 class _Unpickler(PlainUnpickler):
-    """Puts tensors together from the storages that ``storage(key, bytes)`` returns."""
+    """Puts tensors together from the storages that ``storage(key, bytes)`` returns.
+
+    Objects of a training that stand beside the weights are not made.
+    """
 
     def __init__(self, file: BinaryIO, storage: Callable[[str, int], Tensor]):
         super().__init__(file, _known())
         self._storage = storage
+
+    def find_class(self, module: str, name: str) -> Any:
+        try:
+            return super().find_class(module, name)
+        except UnknownNameError:
+            return unmade(module, name)
 
     def persistent_load(self, pid: tuple) -> Tensor:
         kind, dtype, key, _, numel, *view = pid
@@ -184,6 +217,9 @@ def _known() -> Known:
         ("torch._utils", "_rebuild_tensor_v3"): strided_bytes,
         ("torch._utils", "_rebuild_parameter"): parameter,
         ("torch._utils", "_rebuild_parameter_with_state"): parameter,
+        ("torch._tensor", "_rebuild_from_type_v2"): lambda make, kind, made_of, state: make(
+            *made_of
+        ),
         ("torch", "Size"): tuple,
         ("torch", "device"): lambda *names: ":".join(map(str, names)),
     }

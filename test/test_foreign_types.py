@@ -19,9 +19,13 @@ FOREIGN = {
     "ouster_sensor_msgs/msg/PacketMsg": (CLOUD, "Ouster", "bag_file:=/data/drive"),
     "rslidar_msg/msg/RslidarPacket": (CLOUD, "RoboSense", "msg_source: 2"),
     "pandar_msgs/msg/PandarScan": (CLOUD, "Hesai", "nebula_ros"),
-    "nebula_msgs/msg/NebulaPackets": (CLOUD, "Hesai", "nebula_ros"),
+    "nebula_msgs/msg/NebulaPackets": (CLOUD, "Autoware", "launch_hw:=false"),
     "hesai_ros_driver/msg/UdpFrame": (CLOUD, "Hesai", "source_type: 3"),
-    "seyond/msg/SeyondPacket": (CLOUD, "raw packets", "the driver of the sensor"),
+    "seyond/msg/SeyondPacket": (CLOUD, "a LiDAR's own format", "the driver of the sensor"),
+    "innovusion/msg/InnovusionScan": (CLOUD, "a LiDAR's own format", "the driver of the sensor"),
+    "sensor_company/msg/RawPackets": (CLOUD, "raw packets", "the driver of the sensor"),
+    "event_camera_msgs/msg/EventPacket": (IMAGE, "events of an event camera", "Record a"),
+    "dvs_msgs/msg/EventArray": (IMAGE, "events of an event camera", "Record a"),
     "point_cloud_interfaces/msg/CompressedPointCloud2": (
         CLOUD,
         "compressed cloud",
@@ -64,7 +68,10 @@ def test_each_form_is_named_with_a_tool(msgtype):
 
 @pytest.mark.parametrize(
     "msgtype",
-    [CLOUD, IMAGE, "sensor_msgs/msg/CompressedImage", "std_msgs/msg/String", "nav_msgs/msg/Path"],
+    [
+        *(CLOUD, IMAGE, "sensor_msgs/msg/CompressedImage", "std_msgs/msg/String"),
+        *("nav_msgs/msg/Path", "radar_msgs/msg/RadarPackets", "audio_msgs/msg/AudioPacket"),
+    ],
 )
 def test_what_is_read_or_of_another_kind_is_left_alone(msgtype):
     assert foreign_type(msgtype) is None

@@ -3,7 +3,8 @@
 
 import pytest
 import yaml
-from helpers.toy_drive import make_toy_bag
+from helpers.occupancy_bags import make_occupancy_bag
+from helpers.toy_drive import START, make_toy_bag
 
 from effocc_ros.bags.reader import BagReader
 from effocc_ros.bags.writer import BagWriter
@@ -146,3 +147,56 @@ def test_the_verb_tells_the_rig_and_drafts_one_where_none_fits(tmp_path, capsys,
     assert load_rig("rig.yaml").points == "/velodyne_points"
     assert main(["rig", "check", str(tmp_path / "odd")]) == 2
     assert "rig file rig.yaml: found a file of that name" in capsys.readouterr().err
+
+
+def test_frames_behind_the_name_of_a_robot_are_drafted():
+    parents = {
+        "r1/base_link": "r1/odom",
+        "r2/base_link": "r2/odom",
+        "r2/lidar": "r2/base_link",
+        "r1/lidar": "r1/base_link",
+    }
+    types = {"/r2/points": "sensor_msgs/msg/PointCloud2"}
+    contents = BagContents(types, parents, {}, {"/r2/points": "r2/lidar"})
+    values = yaml.safe_load(draft_rig(contents, "drive"))
+    assert (values["base_frame"], values["fixed_frame"]) == ("r2/base_link", "r2/odom")
+
+
+def test_each_camera_is_drafted_with_a_transport_that_it_has():
+    types = {"/front/image_raw/compressed": "sensor_msgs/msg/CompressedImage"}
+    for name in ("front_left", "front_right"):
+        types[f"/{name}/image_raw"] = "sensor_msgs/msg/Image"
+        types[f"/{name}/image_raw/compressed"] = "sensor_msgs/msg/CompressedImage"
+    types["/rear/image_raw"] = "sensor_msgs/msg/Image"
+    cameras = yaml.safe_load(draft_rig(BagContents(types, PARENTS, {}), "drive"))["cameras"]
+    assert {name: camera["compressed"] for name, camera in cameras.items()} == {
+        "CAM_FRONT_LEFT": True,
+        "CAM_FRONT": True,
+        "CAM_FRONT_RIGHT": True,
+        "CAM_BACK": False,
+    }
+
+
+def test_a_bag_of_occupancy_has_no_lidar(tmp_path, capsys):
+    bag = make_occupancy_bag(tmp_path / "occupancy", (START,))
+    with BagReader(bag) as reader:
+        assert "sensor_msgs/msg/PointCloud2" not in bag_contents(reader).types.values()
+    for command in (["process", str(bag), str(tmp_path / "out")], ["rig", "check", str(bag)]):
+        assert main(command) == 2
+        said = capsys.readouterr().err
+        assert "found occupancy, as `effocc process` writes it, and no sensors" in said
+        assert f"`effocc view {bag}`" in said
+
+
+def test_a_bag_with_the_sensors_of_no_preset_is_not_compared_with_one(tmp_path, capsys):
+    bag = make_toy_bag(tmp_path / "drive", 2)
+    with BagReader(bag) as reader, BagWriter(tmp_path / "odd") as writer:
+        for message in reader.messages(topics=("/LIDAR_TOP", "/tf", "/tf_static")):
+            topic = message.topic.replace("/LIDAR_TOP", "/velodyne_points")
+            writer.write_raw(topic, message.msgtype, bytes(message.raw), message.log_time)
+    out = str(tmp_path / "rig.yaml")
+    assert main(["rig", "check", str(tmp_path / "odd"), "--out", out]) == 1
+    said = capsys.readouterr().out
+    assert "no preset fits: the bag has the sensors of none" in said
+    assert "does not fit" not in said
+    assert f"--rig {out}, or rig:={out} for the launch files" in said

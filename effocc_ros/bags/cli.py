@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from effocc_ros.fleet.options import add_crew_options
+from effocc_ros.fleet.options import add_crew_options, seconds
 
 if TYPE_CHECKING:
     from effocc_ros.bags.process import ProcessOptions
@@ -45,7 +45,7 @@ def add_process(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         "--interval",
-        type=float,
+        type=seconds,
         default=0.5,
         metavar="SECONDS",
         help="at least this long between two frames; 0: every sweep (%(default)s)",
@@ -154,7 +154,7 @@ def add_nuscenes2bag(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("out", type=Path, metavar="OUT_BAG", help="rosbag2 folder to write")
     parser.add_argument("--version", help="folder of tables; not needed where there is but one")
-    parser.add_argument("--scene", help="name of the scene; the first when left out")
+    parser.add_argument("--scene", help="name of the scene; the first that is whole when left out")
     parser.add_argument(
         "--keyframes", action="store_true", help="leave out the sweeps between keyframes"
     )
@@ -165,14 +165,15 @@ def add_nuscenes2bag(subparsers: argparse._SubParsersAction) -> None:
 def run_nuscenes2bag(arguments: argparse.Namespace) -> None:
     """Run `effocc nuscenes2bag` and print the messages of each topic."""
     from effocc_ros.bags.nuscenes import nuscenes_to_bag
-    from effocc_ros.datasets.nuscenes_tables import only_version
+    from effocc_ros.datasets.nuscenes_tables import NuscenesTables, only_version
 
     version = arguments.version or only_version(arguments.root)
+    scene = arguments.scene or NuscenesTables(arguments.root, version).whole_scene()
     counts = nuscenes_to_bag(
         arguments.root,
         arguments.out,
         version=version,
-        scene=arguments.scene or _first_scene(arguments.root, version),
+        scene=scene,
         sweeps=not arguments.keyframes,
         overwrite=arguments.overwrite,
         progress=True,
@@ -180,10 +181,4 @@ def run_nuscenes2bag(arguments: argparse.Namespace) -> None:
     width = max(map(len, counts))
     for topic, count in counts.items():
         print(f"{topic:<{width}}  {count:6d}")
-    print(f"written: {arguments.out}")
-
-
-def _first_scene(root: Path, version: str) -> str:
-    from effocc_ros.datasets.nuscenes_tables import NuscenesTables
-
-    return next(iter(NuscenesTables(root, version).scene_names), "")
+    print(f"written: {arguments.out} ({scene})")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which storage files make up a bag, as its metadata.yaml says."""
 
+import logging
 import re
 import reprlib
 from dataclasses import dataclass
@@ -8,6 +9,8 @@ from pathlib import Path, PurePosixPath
 
 from effocc_ros.errors import InputError
 from effocc_ros.plain_files import read_yaml
+
+logger = logging.getLogger(__name__)
 
 PART = re.compile(r"(.*?)(?:_(\d+))?(\.mcap|\.db3)(\.zstd)?")
 """How rosbag2 names the parts of a recording: its own name, their number, their kind."""
@@ -26,7 +29,8 @@ class BagFiles:
     Attributes:
         paths: Its storage files in the order of recording.
         messages: How many messages metadata.yaml counts; None where it says nothing.
-        unfinished: No metadata.yaml: the recorder was killed, and the last part may lack its end.
+        unfinished: No metadata.yaml, or none that can be read: the recorder was killed, and the
+            last part may lack its end.
     """
 
     paths: tuple[Path, ...]
@@ -41,7 +45,8 @@ def bag_files(path: Path) -> BagFiles:
         path: Folder of a rosbag2, or one storage file.
 
     Raises:
-        InputError: Nothing there, broken metadata.yaml, or parts that are missing.
+        InputError: Nothing there, parts that are missing, or a broken metadata.yaml beside files
+            that are not one recording's.
     """
     if path.is_file():
         return BagFiles((path,))
@@ -55,12 +60,34 @@ def bag_files(path: Path) -> BagFiles:
     metadata = path / "metadata.yaml"
     if not metadata.is_file():
         return BagFiles(_parts(path), unfinished=True)
-    names, messages = _listed(metadata)
+    try:
+        names, messages = _listed(metadata)
+    except InputError as error:
+        return BagFiles(_instead(path, error), unfinished=True)
     files = tuple(_located(path, name) for name in names)
     missing = [file.name for file in files if not file.is_file()]
-    if missing:
-        _refuse_parts(path, files, missing)
-    return BagFiles(files, messages)
+    if not missing:
+        return BagFiles(files, messages)
+    refused = _refused_parts(path, files, missing)
+    if len(missing) < len(files):
+        raise refused
+    renamed = _instead(path, refused)
+    if len(renamed) != len(files):
+        raise refused
+    logger.warning("bag %s: its files are not called as metadata.yaml says, and are read", path)
+    return BagFiles(renamed, messages)
+
+
+def _instead(path: Path, error: InputError) -> tuple[Path, ...]:
+    """Return the parts of the one recording in a folder whose list of parts is of no use.
+
+    Raises:
+        InputError: The error that is given, where there is no such recording.
+    """
+    try:
+        return _parts(path)
+    except InputError:
+        raise error from None
 
 
 def _located(folder: Path, name: str) -> Path:
@@ -128,10 +155,10 @@ def _parts(path: Path) -> tuple[Path, ...]:
     )
 
 
-def _refuse_parts(path: Path, files: tuple[Path, ...], missing: list[str]) -> None:
+def _refused_parts(path: Path, files: tuple[Path, ...], missing: list[str]) -> InputError:
     there = [file for file in files if file.name not in missing]
     alone = f"; or read one part alone: {there[0]}" if there else ""
-    raise InputError(
+    return InputError(
         f"bag {path}",
         found=f"{len(there)} of the {len(files)} parts that metadata.yaml lists; "
         f"missing: {_some(missing)}",

@@ -38,7 +38,8 @@ def no_frames(
         f"bag {bag.path}",
         found=f"no frame that can be made of its {statistics.frames_in} moments",
         expected="at least one",
-        do=f"The main reason ({main}, {count} times): {complaint.rstrip('.')}{_hint(bag, main)}",
+        do=f"The main reason ({main}, {count} times): {complaint.rstrip('.?')}"
+        + _hint(bag, fed, main),
         reason=main,
     )
 
@@ -65,7 +66,12 @@ def _main_complaint(
     return main[1], counted[main], said[main]
 
 
-def _hint(bag: BagReader, reason: str) -> str:
+def _hint(bag: BagReader, fed: Feeding, reason: str) -> str:
+    if reason in UNCONNECTED and fed.other_tf:
+        return (
+            f". The bag has transforms on {', '.join(fed.other_tf)} too: if they are this "
+            "vehicle's, name them in the rig file (tf, tf_static)"
+        )
     latched = any(is_static(name) and topic.count for name, topic in bag.topics.items())
     if reason not in UNCONNECTED or latched:
         return ""

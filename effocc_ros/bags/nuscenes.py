@@ -153,13 +153,14 @@ def nuscenes_to_bag(
 ) -> dict[str, int]:
     """Write one scene of nuScenes as a bag: its cameras and LiDAR, and the ego poses of all data.
 
+    Files that are absent are left out, and that is logged.
+
     Args:
         root: The data set's folder.
         path: The rosbag2 folder that shall appear.
         version: Which tables.
         scene: Which scene.
-        sweeps: Also the data between keyframes (12 Hz cameras, 20 Hz LiDAR), of which files may
-            be absent; that is logged.
+        sweeps: Also the data between keyframes (12 Hz cameras, 20 Hz LiDAR).
         overwrite: Replace a bag that is there.
         progress: Show a progress bar on stderr.
 
@@ -167,15 +168,14 @@ def nuscenes_to_bag(
         Number of messages on each topic.
 
     Raises:
-        InputError: A table, token or file is missing or broken; named in the text.
+        InputError: A table or token is missing or broken, a file is broken, or every file of the
+            scene is absent; named in the text.
     """
     records = NuscenesTables(root, version).scene(scene)
-    measured = [record for record in records if record.modality in ("camera", "lidar")]
-    measured = [
-        record for record in measured if record.key_frame or (sweeps and record.file.is_file())
-    ]
-    if sweeps:
-        _say_absent(records, measured)
+    wanted = [record for record in records if record.modality in ("camera", "lidar")]
+    wanted = [record for record in wanted if record.key_frame or sweeps]
+    measured = [record for record in wanted if record.file.is_file()]
+    _say_absent(scene, wanted, measured)
     calibration = scene_calibration(measured)
     poses = {record.pose_stamp: record.ego2global for record in records}
     steps: list[PoseEvent | SensorRecord] = [PoseEvent(*item) for item in poses.items()]
@@ -207,17 +207,28 @@ def scene_calibration(records: Iterable[SensorRecord]) -> tuple[MountedSensor, .
     return tuple(found.values())
 
 
-def _say_absent(records: Sequence[SensorRecord], measured: Sequence[SensorRecord]) -> None:
-    """Say that sweeps/ was not downloaded, or not all of it."""
+def _say_absent(
+    scene: str, wanted: Sequence[SensorRecord], measured: Sequence[SensorRecord]
+) -> None:
+    """Say what was not downloaded; refuse a scene of which there is nothing."""
     known = {record.token for record in measured}
-    between = [each for each in records if each.modality in ("camera", "lidar")]
-    between = [each for each in between if not each.key_frame]
-    absent = [each.file for each in between if each.token not in known]
-    if absent:
-        logger.warning(
-            "%d of %d files between keyframes are absent, for example %s; the bag goes on without "
-            "them (--keyframes leaves out all of them)",
-            *(len(absent), len(between), absent[0]),
+    absent = [each for each in wanted if each.token not in known]
+    for kind, word in ((True, "keyframes"), (False, "files between keyframes")):
+        gone = [each.file for each in absent if each.key_frame is kind]
+        total = sum(each.key_frame is kind for each in wanted)
+        if gone and measured:
+            logger.warning(
+                "%d of %d %s of %s are absent, for example %s; the bag goes on without them%s",
+                *(len(gone), total, word, scene, gone[0]),
+                "" if kind else " (--keyframes leaves out all of them)",
+            )
+    if not measured:
+        raise InputError(
+            f"nuScenes scene {scene}",
+            found=f"none of its {len(wanted)} files, for example {wanted[0].file}",
+            expected="images and LiDAR sweeps",
+            do="Unpack the archive that has them, or name another scene (--scene)",
+            reason="missing_file",
         )
 
 

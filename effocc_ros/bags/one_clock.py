@@ -48,8 +48,8 @@ def arrivals(
 ) -> NDArray[np.int64]:
     """Return when messages came, by log time unless that cannot be: then when they are used.
 
-    A topic that was made or converted afterwards may have been logged on another day, with stamps
-    of the drive.
+    A topic that was made or converted afterwards may have been logged on another day, or as fast
+    as a disk can write, with stamps of the drive.
 
     Args:
         moments: When each message was made, nanoseconds of the clock of the stamps.
@@ -59,11 +59,20 @@ def arrivals(
     came = log_times.copy()
     if topics:
         at = np.concatenate(topics)
-        apart, usual = log_times[at] - moments[at], np.median(log_times[at] - moments[at])
+        live = [each for each in topics if _is_live(moments[each], log_times[each])]
+        told = np.concatenate(live) if live else at[:0]
+        usual = np.median((log_times - moments)[told if len(told) else at])
         duration = int(np.ptp(moments[at]))
-        absurd = at[np.abs(apart - usual) > max(duration, LATE)]
-        came[absurd] = moments[absurd] + round(usual)
+        absurd = np.abs(log_times[at] - moments[at] - usual) > max(duration, LATE)
+        absurd |= ~np.isin(at, told)
+        came[at[absurd]] = moments[at[absurd]] + round(usual)
     return came
+
+
+def _is_live(moments: NDArray[np.int64], log_times: NDArray[np.int64]) -> bool:
+    """Return whether a topic's log times run as its stamps do, and not faster or slower."""
+    made, logged = int(np.ptp(moments)), int(np.ptp(log_times))
+    return made < JUMP_BACK or made / 2 < logged < 2 * made + LATE
 
 
 def _clocks(

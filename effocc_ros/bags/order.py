@@ -114,7 +114,9 @@ def order_of_use(
             group[ordered[0]] = FIRST
         if msgtype in AHEAD:
             times[at] -= lead
-    times[group < REST] = times[group == REST].min(initial=times.min(initial=0))
+    rest = times[group == REST]
+    if len(rest):
+        times[group < REST] = rest.min()
     order = np.lexsort((rows["log_time"], times, group))
     return order, times[order], came[order]
 

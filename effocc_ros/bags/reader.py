@@ -292,8 +292,8 @@ class BagReader:
             raise without_messages(self.path, [file.name for file in files.paths])
         if files.unfinished:
             logger.warning(
-                "bag %s has no metadata.yaml, as a killed recorder leaves it: read as far as it "
-                "goes, %d messages in %d files",
+                "bag %s has no whole metadata.yaml, as a killed recorder leaves it: read as far "
+                "as it goes, %d messages in %d files",
                 *(self.path, count, len(files.paths)),
             )
         elif not self.foreign and count < (files.messages or 0):

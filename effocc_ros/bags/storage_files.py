@@ -16,6 +16,8 @@ ROSBAG1_MAGIC = b"#ROSBAG"
 RECORD = struct.Struct("<BQ")
 """Opcode and length before every record of an MCAP file."""
 MESSAGE, CHUNK = 5, 6
+MOST_RECORDS = 100_000
+"""Records before the first message that are looked at: types, channels, attachments."""
 
 NOTHING_SAVED = (
     "nothing in it can be saved. Record again, and end the recorder with Ctrl-C or SIGTERM"
@@ -89,9 +91,12 @@ def _check_mcap(path: Path) -> None:
 def _has_messages(file: BinaryIO, size: int) -> bool:
     """Return whether at least one message, or chunk of them, is whole in an MCAP file."""
     place = len(MCAP_MAGIC)
-    while place + RECORD.size <= size:
+    for _ in range(MOST_RECORDS):
         file.seek(place)
-        opcode, length = RECORD.unpack(file.read(RECORD.size))
+        head = file.read(RECORD.size)
+        if len(head) < RECORD.size or not head[0]:
+            return False  # zeros, as a disk fills an end that was never written
+        opcode, length = RECORD.unpack(head)
         place += RECORD.size + length
         if opcode in (MESSAGE, CHUNK) and place <= size:
             return True

@@ -138,8 +138,9 @@ def _labels(
     samples: list[SampleRecord],
     progress: bool,
 ) -> Finding:
-    folder = root / benchmark.folder
-    what, total = f"labels {name} ({benchmark.folder})", len(samples)
+    folder = benchmark.place(root, samples)
+    where = os.path.relpath(folder, root)
+    what, total = f"labels {name} ({where})", len(samples)
     if not folder.is_dir():
         return Finding(what, 0, total, "no such folder", needed=False)
     there, note = 0, ""
@@ -148,7 +149,7 @@ def _labels(
         if (folder / file).is_file():
             there += 1
         else:
-            note = note or f"{Path(benchmark.folder) / file} is absent"
+            note = note or f"{Path(where) / file} is absent"
     return Finding(what, there, total, note)
 
 

@@ -38,6 +38,7 @@ def run_check(arguments: argparse.Namespace) -> int:
     """Run `effocc dataset check`."""
     from effocc_ros.datasets.check import check_nuscenes, check_waymo
     from effocc_ros.datasets.nuscenes_tables import versions
+    from effocc_ros.datasets.places import tables_advice
     from effocc_ros.errors import InputError
 
     root = arguments.root
@@ -49,6 +50,7 @@ def run_check(arguments: argparse.Namespace) -> int:
             if root.is_dir()
             else "no folder",
             expected="the folder of nuScenes or of Occ3D-Waymo",
+            do=tables_advice(root) if root.is_dir() else "",
             reason="no_dataset",
         )
     complete = True
@@ -92,9 +94,10 @@ def _candidates(root: Path, chosen: tuple[str, ...]) -> Iterator[tuple]:
     for version in chosen:
         for benchmark in NUSCENES_BENCHMARKS.values():
             dataset = NuscenesDataset(benchmark, root, "all", version=version)
-            for index in range(len(dataset)):
-                if dataset.labels_file(index).is_file():
-                    yield dataset, index
-                    break
+            labeled = [i for i in range(len(dataset)) if dataset.labels_file(i).is_file()]
+            whole = (i for i in labeled if all(file.is_file() for file in dataset.files_of(i)))
+            chosen = next(whole, next(iter(labeled), None))
+            if chosen is not None:
+                yield dataset, chosen
     if (root / "voxel04" / "training").is_dir():
         yield open_dataset("occ3d_waymo", root, "train"), 0

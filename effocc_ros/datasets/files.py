@@ -3,6 +3,7 @@
 
 import logging
 import os
+import stat
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from effocc_ros.datasets.point_columns import are_coordinates, point_layout
 from effocc_ros.errors import InputError
+from effocc_ros.file_kinds import foreign_kind
 from effocc_ros.image_bytes import (
     decode_bytes,
     eight_bits,
@@ -26,10 +28,22 @@ from effocc_ros.plain_files import open_file
 MOST_BYTES = 1 << 30
 """More than any file of one sample has, packed or unpacked."""
 
+UNREADABLE = ("missing_file", "bad_file", "missing_sensor", "absurd_size")
+"""Reasons for which a file, or a sample that needs it, is left out, and the others are used."""
+
 logger = logging.getLogger(__name__)
 
 Shape = tuple[int | None, ...]
 """Shape of an array; None is any length."""
+
+
+def is_there(path: Path) -> bool:
+    """Return whether a file is there, and not only its name, as an interrupted download leaves."""
+    try:
+        status = path.stat()
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_size > 0
 
 
 def read_bytes(path: Path, what: str = "the data of a sensor") -> bytes:
@@ -67,7 +81,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         raise _bad(path, claim, "an image of a camera")
     picture = decode_bytes(np.frombuffer(data, np.uint8), header) if header is not None else None
     if picture is None:
-        raise _bad(path, f"{len(data)} bytes that are no whole JPEG or PNG", "an image")
+        raise _other(path, data, " that are no whole JPEG or PNG", "an image")
     if picture.dtype == np.uint16:
         picture = eight_bits(picture, used_bits(picture))
     return picture if picture.ndim == 3 else cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB)
@@ -81,7 +95,7 @@ def read_packed_image(path: Path, what: str = "an image") -> bytes:
     """
     data = read_bytes(path, what)
     if not kind_of(data) or is_cut(data):
-        raise _bad(path, f"{len(data)} bytes that are no whole JPEG or PNG", what)
+        raise _other(path, data, " that are no whole JPEG or PNG", what)
     header = read_header(data)
     if header is not None and header.is_absurd(len(data)):
         claim = f"{len(data)} bytes that claim {header.size[0]}x{header.size[1]} pixels"
@@ -109,8 +123,8 @@ def read_points(path: Path, columns: int, what: str = "LiDAR points") -> NDArray
     data = read_bytes(path, what)
     layout = point_layout(data, columns) if data else None
     expected = f"points of {4 * columns} bytes: {columns} numbers, float32"
-    if layout is None:
-        raise _bad(path, f"{len(data)} bytes", expected)
+    if layout is None or foreign_kind(data[:64], sure=True):
+        raise _other(path, data, "", expected)
     kind, found = layout
     points = np.frombuffer(data, kind).reshape(-1, found)
     if not are_coordinates(points):
@@ -265,7 +279,18 @@ def _absent(path: Path) -> InputError:
     )
 
 
-def _bad(path: Path, found: str, expected: str) -> InputError:
+def _other(path: Path, data: bytes, what: str, expected: str) -> InputError:
+    """Return the error of a file that is of another kind than its name says."""
+    kind, do = foreign_kind(data[:64]) or ("", "")
+    found = f"{kind} of {len(data)} bytes" if kind else f"{len(data)} bytes{what}"
+    return _bad(path, found, expected, do)
+
+
+def _bad(path: Path, found: str, expected: str, do: str = "") -> InputError:
     return InputError(
-        f"file {path}", found=found, expected=expected, do="Copy it again", reason="bad_file"
+        f"file {path}",
+        found=found,
+        expected=expected,
+        do=do or "Copy it again",
+        reason="bad_file",
     )

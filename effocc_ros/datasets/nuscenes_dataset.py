@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Benchmarks on nuScenes: one torch Dataset, whichever labels it reads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 from effocc_ros.datasets.budgets import LabelBudget, labeled_scenes
 from effocc_ros.datasets.nuscenes_frames import FrameReader, SweepChoice
 from effocc_ros.datasets.nuscenes_tables import NuscenesTables, SampleRecord
+from effocc_ros.datasets.places import labels_folder
 from effocc_ros.datasets.sample import Labels, LabelSpace, Sample
 from effocc_ros.datasets.splits import official_version, scenes_of_split
 from effocc_ros.errors import InputError
@@ -26,12 +27,19 @@ class NuscenesBenchmark:
         folder: Where they are, below the data set's folder.
         file: Returns the path of a sample's labels below ``folder``.
         read: Reads such a file.
+        habits: Where people unpack them instead, below the data set's folder or beside it.
     """
 
     space: LabelSpace
     folder: str
     file: Callable[[SampleRecord], Path]
     read: Callable[[Path], Labels]
+    habits: tuple[str, ...] = ()
+
+    def place(self, root: Path, samples: Iterable[SampleRecord]) -> Path:
+        """Return the folder of the labels of samples, where there is any."""
+        scenes = {self.file(sample).parts[0] for sample in samples}
+        return labels_folder(root, (self.folder, *self.habits), scenes)
 
 
 class NuscenesDataset(Dataset[Sample]):
@@ -42,7 +50,7 @@ class NuscenesDataset(Dataset[Sample]):
         root: The data set's folder, with samples/, sweeps/ and the tables' folder.
         split: An official split, one of the folder's own, or ``all``.
         version: Folder of the tables; that of the official split when empty.
-        labels_root: Folder of the labels; the benchmark's own below ``root`` when None.
+        labels_root: Folder of the labels; found when None.
         cameras: Which cameras to read.
         lidar: Whether to read the LiDAR.
         sweeps: Which earlier LiDAR sweeps to add.
@@ -78,7 +86,6 @@ class NuscenesDataset(Dataset[Sample]):
     ):
         self.benchmark, self.space = benchmark, benchmark.space
         self.tables = NuscenesTables(root, version or official_version(split))
-        self.labels_root = Path(labels_root or Path(root) / benchmark.folder)
         # Shared with worker processes, also with those that live longer than an epoch.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
         self._reader = FrameReader(self.tables, cameras, lidar, sweeps)
@@ -92,6 +99,7 @@ class NuscenesDataset(Dataset[Sample]):
                 do="Name the split that these tables are of, or `all`",
                 reason="empty_split",
             )
+        self.labels_root = Path(labels_root or benchmark.place(Path(root), samples))
         self._budget = budget or _of_scenes(samples, labeled_fraction)
         if budget is not None:
             _check_budget(budget, labeled_fraction, samples, f"split {split}")

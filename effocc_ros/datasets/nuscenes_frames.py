@@ -116,7 +116,9 @@ class FrameReader:
                 f"sample {sample.token} in {self.tables.folder}",
                 found=f"keyframes of {', '.join(records) or 'no sensor'}",
                 expected=f"one of {channel}",
-                do="Take all tables from one download",
+                do=f"Call its channel {channel} in sensor.json"
+                if channel == LIDAR and any("LIDAR" in name for name in records)
+                else "Take all tables from one download",
                 reason="missing_sensor",
             )
         return records[channel]

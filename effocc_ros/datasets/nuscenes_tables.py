@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from effocc_ros.datasets.places import tables_advice
 from effocc_ros.datasets.table_cache import open_cache, table_cache
 from effocc_ros.errors import InputError
 from effocc_ros.geometry import rigid
@@ -99,12 +100,12 @@ class NuscenesTables:
     def __init__(self, root: Path | str, version: str):
         self.root = Path(root)
         self.folder = self.root / version
-        if not self.folder.is_dir():
+        if not any(self.folder.glob("*.json")):
             raise InputError(
                 f"nuScenes tables {self.folder}",
-                found=f"no such folder; versions there: {', '.join(versions(root)) or 'none'}",
+                found=f"no tables; versions there: {', '.join(versions(root)) or 'none'}",
                 expected="a folder of .json tables beside samples/ and sweeps/",
-                do="Give the folder that holds samples/ as ROOT and its tables by --version",
+                do=tables_advice(self.root, version),
                 reason="missing_tables",
             )
         self._cache = table_cache(self.root, version)
@@ -147,6 +148,23 @@ class NuscenesTables:
                 reason="empty_scene",
             )
         return records
+
+    def whole_scene(self) -> str:
+        """Return the first scene whose keyframes of cameras and LiDAR are all on disk.
+
+        Where there is none it is the first of all; empty where there is no scene.
+        """
+        names = self.scene_names
+        for name in names:
+            files = self._query(
+                "SELECT d.filename FROM data AS d JOIN place AS p ON p.id = d.place "
+                + _IN_SCENE
+                + "AND d.key_frame AND p.modality IN ('camera', 'lidar')",
+                (name,),
+            )
+            if files and all((self.root / file).is_file() for (file,) in files):
+                return name
+        return next(iter(names), "")
 
     def keyframe(self, sample: SampleRecord) -> dict[str, SensorRecord]:
         """Return the annotated data of a sample by channel."""
@@ -223,7 +241,10 @@ class NuscenesTables:
 
 def versions(root: Path | str) -> tuple[str, ...]:
     """Return the names of the folders of tables in a nuScenes data set."""
-    return tuple(sorted(path.name for path in Path(root).glob("v1.0-*") if path.is_dir()))
+    folders = [path for path in Path(root).glob("v1.0-*") if path.is_dir()]
+    # An archive that is unpacked into a folder of its own name makes a data set of that folder.
+    own = (path for path in folders if any(path.glob("*.json")) or not any(path.glob("v1.0-*")))
+    return tuple(sorted(path.name for path in own))
 
 
 def only_version(root: Path | str) -> str:
@@ -238,7 +259,7 @@ def only_version(root: Path | str) -> str:
             f"nuScenes tables in {root}",
             found=", ".join(found) or "no folder v1.0-*",
             expected="one folder of tables",
-            do="Name one: --version" if found else "Give the folder that samples/ is in",
+            do="Name one: --version" if found else tables_advice(Path(root)),
             reason="missing_tables",
         )
     return found[0]

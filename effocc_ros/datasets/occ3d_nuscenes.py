@@ -38,4 +38,9 @@ def read_labels(path: Path) -> Labels:
     )
 
 
-BENCHMARK = NuscenesBenchmark(SPACE, "gts", labels_file, read_labels)
+_NAMES = ("occ3d", "Occ3D", "Occ3D-nuScenes", "occ3d_nuscenes", "gts", "trainval", "mini")
+HABITS = tuple(
+    f"{name}{end}" for name in _NAMES for end in ("", "/gts", "/trainval/gts", "/mini/gts")
+)
+
+BENCHMARK = NuscenesBenchmark(SPACE, "gts", labels_file, read_labels, HABITS)

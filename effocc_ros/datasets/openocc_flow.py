@@ -34,4 +34,6 @@ def read_labels(path: Path) -> Labels:
     )
 
 
-BENCHMARK = NuscenesBenchmark(SPACE, "openocc_v2", labels_file, read_labels)
+HABITS = ("openocc", "OpenOcc", "openocc_v2/openocc_v2", "openocc/openocc_v2")
+
+BENCHMARK = NuscenesBenchmark(SPACE, "openocc_v2", labels_file, read_labels, HABITS)

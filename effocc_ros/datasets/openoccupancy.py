@@ -67,4 +67,7 @@ def _bad(path: Path, found: str, expected: str) -> InputError:
     )
 
 
-BENCHMARK = NuscenesBenchmark(SPACE, "nuScenes-Occupancy-v0.1", labels_file, read_labels)
+_NAME = "nuScenes-Occupancy-v0.1"
+HABITS = ("nuScenes-Occupancy", f"nuScenes-Occupancy/{_NAME}", f"{_NAME}/{_NAME}")
+
+BENCHMARK = NuscenesBenchmark(SPACE, _NAME, labels_file, read_labels, HABITS)

@@ -57,6 +57,11 @@ class Row:
         """Return a path below the data set's folder, with slashes: Windows writes backslashes."""
         path = self.text(name).replace("\\", "/")
         parts = path.split("/")
+        known = [number for number, part in enumerate(parts) if part in ("samples", "sweeps")]
+        if known and parts[0] and not parts[0].endswith(":"):
+            # Some write it from the folder that they started in, such as ./data/nuscenes.
+            parts = parts[known[0] :]
+            path = "/".join(parts)
         if not parts[0] or parts[0].endswith(":") or not parts[-1] or ".." in parts:
             raise self.bad(
                 name,

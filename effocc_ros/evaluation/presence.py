@@ -8,14 +8,12 @@ from typing import Protocol
 
 from tqdm import tqdm
 
+from effocc_ros.datasets.files import UNREADABLE, is_there
 from effocc_ros.datasets.sample import Sample
 from effocc_ros.errors import InputError
 from effocc_ros.evaluation.reading import evenly, read_samples
 
 logger = logging.getLogger(__name__)
-
-UNREADABLE = ("missing_file", "bad_file", "missing_sensor", "absurd_size")
-"""Reasons for which a sample is left out, and the others are scored."""
 
 
 class HasFiles(Protocol):
@@ -116,4 +114,4 @@ def read_present(dataset: HasFiles, what: str, count: int | None = None) -> Iter
 
 
 def _absent(dataset: HasFiles, position: int) -> Path | None:
-    return next((file for file in dataset.files_of(position) if not file.is_file()), None)
+    return next((file for file in dataset.files_of(position) if not is_there(file)), None)

@@ -3,6 +3,9 @@
 
 import argparse
 
+LONGEST = 86_400.0
+"""Seconds: what options may say, at most."""
+
 
 def add_crew_options(parser: argparse.ArgumentParser, *, workers: str) -> None:
     """Add the options that say who works and on which part.
@@ -37,6 +40,14 @@ def add_crew_options(parser: argparse.ArgumentParser, *, workers: str) -> None:
         metavar="I/N",
         help="do only part I (1 to N) of the work, as a job of an array; all with the same --out",
     )
+
+
+def seconds(text: str) -> float:
+    """Read seconds for argparse: 0 to a day."""
+    number = float(text)
+    if not 0.0 <= number <= LONGEST:
+        raise argparse.ArgumentTypeError(f"found {text}; expected 0 to {LONGEST:g} seconds")
+    return number
 
 
 def at_least_one(text: str) -> int:

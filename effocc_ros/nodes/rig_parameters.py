@@ -6,6 +6,9 @@ import yaml
 from effocc_ros.nodes.launch_arguments import in_namespace
 from effocc_ros.rig import Rig
 
+ANCHOR = "CAM_FRONT"
+"""The camera that makes the frames of a vision network, where the rig has it."""
+
 
 def rig_parameters(rig: Rig) -> dict:
     """Return the ``occ_node`` parameters that a rig decides.
@@ -21,13 +24,17 @@ def rig_parameters(rig: Rig) -> dict:
         "cameras": [camera.name for camera in rig.cameras] or [""],
         "lidar": rig.lidar,
         "image_transport": "compressed" if any(each.compressed for each in rig.cameras) else "raw",
-        "camera_offsets": [float(camera.offset_s) for camera in rig.cameras] or [0.0],
         "reliability": rig.reliability,
         "base_frame": rig.base_frame,
         "fixed_frame": rig.fixed_frame,
         "max_extrapolation": float(rig.max_extrapolation_s),
         "intensity_scale": float(rig.intensity_scale),
     }
+    if rig.cameras:
+        parameters["camera_offsets"] = [float(camera.offset_s) for camera in rig.cameras]
+    names = [camera.name for camera in rig.cameras]
+    if names and ANCHOR not in names:
+        parameters["anchor_camera"] = names[0]
     raw = [camera.name for camera in rig.cameras if not camera.compressed]
     if raw and parameters["image_transport"] == "compressed":
         parameters["raw_cameras"] = raw

@@ -138,13 +138,13 @@ class NodeSettings(Settings):
         StreamConfig.max_extrapolation,
         "Seconds beyond the newest transform that it is extrapolated, at most.",
         0.0,
-        10.0,
+        3600.0,
     )
     intensity_scale: float = setting(
         StreamConfig.intensity_scale,
-        "Factor that brings the LiDAR's intensity to 0..255.",
+        "Factor that brings the LiDAR's intensity to 0..255; 1 learns it.",
         0.0,
-        100000.0,
+        1e6,
     )
     grid_min_height: float = setting(
         0.2,
@@ -238,7 +238,15 @@ class NodeSettings(Settings):
                 f"{self.min_confidence} with confidence false",
                 "0, or confidence true",
             )
-        offsets_by_name(self.clock_offsets)
+        known = ("tf", self.lidar, *self.other_lidars, *self.cameras)
+        unknown = [name for name in offsets_by_name(self.clock_offsets) if name not in known]
+        if unknown:
+            raise bad_parameter(
+                "clock_offsets", ", ".join(unknown), f"names out of {', '.join(known)}"
+            )
+        if not all(abs(seconds) <= 10.0 for seconds in self.camera_offsets):
+            found = ", ".join(map(str, self.camera_offsets))
+            raise bad_parameter("camera_offsets", found, "seconds, -10 to 10")
         if self.camera_offsets and len(self.camera_offsets) != len(self.cameras):
             raise bad_parameter(
                 "camera_offsets",

@@ -11,6 +11,9 @@ from effocc_ros.stream import ELONGATION, INTENSITY, StreamConfig, SyncConfig, s
 if TYPE_CHECKING:
     from effocc_ros.nodes.settings import NodeSettings
 
+FURTHEST_CLOCK = 4e9
+"""Seconds between two clocks: those since 1970 and until 2096."""
+
 
 def stream_config(settings: "NodeSettings", model: ModelConfig) -> StreamConfig:
     """Return how the stream makes frames for a model.
@@ -89,6 +92,6 @@ def offsets_by_name(texts: tuple[str, ...]) -> dict[str, float]:
             offsets[name.strip()] = float(seconds)
         except ValueError:
             name = ""
-        if not name.strip():
+        if not name.strip() or not abs(offsets[name.strip()]) <= FURTHEST_CLOCK:
             raise bad_parameter("clock_offsets", f"'{text}'", "texts such as CAM_FRONT=-0.25")
     return offsets

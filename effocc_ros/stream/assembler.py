@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from effocc_ros.calibration import SensorCalibration
+from effocc_ros.calibration import SensorCalibration, not_filed
 from effocc_ros.errors import InputError
 from effocc_ros.frame import Camera, Frame, PointCloud
 from effocc_ros.stream.camera_history import CameraModels
@@ -239,7 +239,8 @@ class Assembler:
                 f"camera {name}",
                 found="no CameraInfo yet",
                 expected="one before its images are used",
-                do="Publish it, remap the camera_info topic, or give a calibration file",
+                do="Publish it, remap the camera_info topic, or give a calibration file"
+                + not_filed(self.config.calibration, name),
                 reason="no_camera_info",
             )
         return self.models.at(name, stamp)
@@ -250,7 +251,10 @@ class Assembler:
             return known.sensor2base
         if not frame_id:
             raise no_frame_id(name)
-        return mounting(self._transforms, self.config.base_frame, frame_id, stamp)
+        try:
+            return mounting(self._transforms, self.config.base_frame, frame_id, stamp)
+        except InputError as error:
+            raise error.advised(not_filed(self.config.calibration, name)) from error
 
     def _ego2global(self, stamp: int, still: bool = False) -> NDArray[np.float64]:
         if still or not self.config.fixed_frame:

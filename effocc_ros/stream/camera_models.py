@@ -13,6 +13,8 @@ from effocc_ros.lenses import FISHEYE, Lens, check_turning, read_lens
 from effocc_ros.stream.camera_view import CameraModel
 from effocc_ros.stream.report import Remark
 
+ALIKE, RESCALED = 0.03, 1.2
+"""How alike the ratios of P and K are, and how far from 1, where they are of two resolutions."""
 STEEPEST = 45.0
 """Degrees beyond which R is no rectification, but a mounting pose that someone wrote there."""
 
@@ -35,7 +37,7 @@ def camera_model(message: Any, source: str, rectified: bool = False) -> CameraMo
     what, remarks = f"CameraInfo of {source}", []
     model = _base(message, what)
     raw, left = np.reshape(message.k, (3, 3)), np.reshape(message.p, (3, 4)).astype(np.float64)
-    projection = _projection(left, model.area, what, remarks)
+    projection = _projection(left, raw, model.area, what, remarks)
     empty = not np.any(raw) or np.array_equal(raw, np.eye(3))
     if empty and projection is not None:
         rectified = True  # P alone is what a stream of rectified images needs
@@ -90,9 +92,12 @@ def _base(message: Any, what: str) -> CameraModel:
 
 
 def _projection(
-    left: NDArray, area: ImageArea, what: str, remarks: list[Remark]
+    left: NDArray, raw: NDArray, area: ImageArea, what: str, remarks: list[Remark]
 ) -> NDArray | None:
-    """Return the (3, 3) left of P, None where P is empty or cannot be a projection."""
+    """Return the (3, 3) left of P, None where P is empty or cannot be a projection.
+
+    One that is K times a factor is of another resolution.
+    """
     matrix = left[:, :3]
     if not matrix[:2].any() or np.array_equal(matrix, np.eye(3)):
         return None
@@ -100,11 +105,23 @@ def _projection(
         matrix = check_pinhole(matrix, what, "the left of P")
         if 0 not in area.size:
             place_image(ImageArea(area.size), area.size, matrix, f"{what}, P")
+        _check_scale(matrix, raw, what)
     except InputError as error:
         said = f"{what}: found {error.found}; expected P to be the matrix of rectified images"
         remarks.append(_doubt(said, "P"))
         return None
     return matrix
+
+
+def _check_scale(matrix: NDArray, raw: NDArray, what: str) -> None:
+    """Refuse P if its focal lengths and its middle are those of K times one factor."""
+    places = ((0, 0), (1, 1), (0, 2), (1, 2))
+    if not all(raw[place] > 0 for place in places):
+        return
+    ratios = np.array([matrix[place] / raw[place] for place in places])
+    scale = ratios.mean()
+    if np.abs(ratios - scale).max() < ALIKE * scale and abs(np.log(scale)) > np.log(RESCALED):
+        raise InputError(what, found=f"P that is {scale:.3g} times K", expected="")
 
 
 def _in_pair(

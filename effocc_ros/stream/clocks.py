@@ -38,6 +38,7 @@ SINCE_BOOT = 1e9
 class _Clock:
     last: int = 0
     slack: float = DIFFERENT
+    offset: float = 0.0
     judged: bool = False
     arrivals: deque[float] = field(default_factory=lambda: deque(maxlen=COMPARED))
     lags: deque[float] = field(default_factory=lambda: deque(maxlen=COMPARED))
@@ -69,7 +70,12 @@ class ClockWatch:
         self._unjudged: set[str] = set()
 
     def note(
-        self, source: str, stamp: int, arrived: float, slack: float = DIFFERENT
+        self,
+        source: str,
+        stamp: int,
+        arrived: float,
+        slack: float = DIFFERENT,
+        offset: float = 0.0,
     ) -> dict[str, Remark]:
         """Note a message.
 
@@ -78,6 +84,7 @@ class ClockWatch:
             stamp: Nanoseconds.
             arrived: When it came, seconds of a clock that is the same for all inputs.
             slack: Seconds between the clocks that are of no matter.
+            offset: Seconds that were added to its stamps, as the rig says.
 
         Returns:
             Input -> what to say of its clock: of this one, and of those that could not be judged
@@ -88,7 +95,7 @@ class ClockWatch:
             for each in self._clocks.values():  # a bag that begins anew begins for all
                 each.arrivals.clear()
                 each.lags.clear()
-        clock.last, clock.slack = stamp, slack
+        clock.last, clock.slack, clock.offset = stamp, slack, offset
         clock.arrivals.append(arrived)
         clock.lags.append(arrived - stamp / NANOSECONDS)
         remarks = {}
@@ -110,7 +117,7 @@ class ClockWatch:
             self._ahead.pop(source, None)
             return {}
         self._ahead[source] = ahead
-        return {source: _remark(source, ahead, clock.last)}
+        return {source: _remark(source, ahead, clock)}
 
     def ahead(self, source: str) -> float:
         """Return the seconds by which an input's clock goes before the others'; 0 if it does not.
@@ -157,6 +164,16 @@ def _counts_from_boot(clock: _Clock, usual: float) -> bool:
     return seconds < SINCE_BOOT < seconds + clock.lag - usual
 
 
+def _offset(source: str, seconds: float) -> str:
+    """Say where the seconds stand that are to be added to an input's stamps."""
+    if source.startswith("tf"):
+        return f"set tf_clock_offset_s in the rig (node: clock_offsets, tf=...) to {seconds:.12g}"
+    return (
+        f"set clock_offset_s of {source} in the rig (points_clock_offset_s where it is the first "
+        f"LiDAR; node: clock_offsets, {source}=...) to {seconds:.12g}"
+    )
+
+
 def _known_gap(seconds: float) -> str:
     """Say where the distance between two clocks may come from; nothing where that is unknown."""
     for gap, reason in GAPS.items():
@@ -168,9 +185,9 @@ def _known_gap(seconds: float) -> str:
     return ""
 
 
-def _remark(source: str, ahead: float, stamp: int) -> Remark:
+def _remark(source: str, ahead: float, clock: _Clock) -> Remark:
     far, side = duration(abs(ahead)), "before" if ahead > 0 else "behind"
-    seconds = stamp / NANOSECONDS
+    seconds = clock.last / NANOSECONDS
     late = ", or they come that late" if -ASTRAY < ahead < 0 else ""
     driver = "Let the driver stamp with the computer's time, or synchronise the sensor (PTP)."
     if seconds < SINCE_BOOT < seconds - ahead:
@@ -182,8 +199,7 @@ def _remark(source: str, ahead: float, stamp: int) -> Remark:
     else:
         advice = (
             f"{late}; expected one clock for all. {_known_gap(abs(ahead))}Synchronise them (PTP, "
-            "chrony), or add "
-            f"{-ahead:.6g} s to these stamps (clock_offset_s in the rig)."
+            f"chrony), or {_offset(source, round(clock.offset - ahead, 3))}."
         )
     found = f"stamps ({seconds:.3f} s) {far} {side} those of the other inputs as they come"
     return Remark("other_clock", f"clock of {source}: found {found}{advice}")

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """PointCloud2 messages to arrays of x, y, z, intensity."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -61,7 +63,7 @@ class CloudReader:
             InputError: x, y or z is missing, the data are too few, or no point is left.
         """
         source = self._source
-        fields = {field.name.lower(): field for field in message.fields}
+        fields = _by_name(message.fields)
         step, remarks = _point_step(message, fields, source)
         data, count, overruled = _dense(message, step, source)
         order, said = _byte_order(message, fields, data, count, step, source)
@@ -90,6 +92,16 @@ class CloudReader:
         points[:, 3], learned = self._intensity.scaled(intensity, learn)
         remarks += [*found.remarks, *learned]
         return DecodedCloud(points, found.not_finite, found.no_return, tuple(remarks))
+
+
+def _by_name(fields: Iterable[Any]) -> dict[str, Any]:
+    """Return fields by their names in small letters; of several the first that is written so."""
+    found: dict[str, Any] = {}
+    for field in fields:
+        name = field.name.lower()
+        if name not in found or (field.name == name != found[name].name):
+            found[name] = field
+    return found
 
 
 def _no_intensity(fields: dict, source: str) -> Remark:
@@ -126,10 +138,21 @@ def _point_step(message: Any, fields: dict, source: str) -> tuple[int, list[Rema
         likely = len(message.data) // count
         if likely >= max(ends.values()):
             return likely, [_overruled(message, source, f"point_step {step}")]
+    shared = _overlapping(fields, ends)
+    if shared:
+        found = f"fields {' and '.join(shared)} in the same bytes of a point"
+        raise _bad(source, found, "x, y and z in bytes of their own", "bad_cloud")
     if strange or beyond:
         found = f"field {', '.join(strange + beyond)} of unknown type or beyond point_step"
         raise _bad(source, found, f"fields within {step} bytes", "bad_cloud")
     return step, []
+
+
+def _overlapping(fields: dict, ends: dict[str, int]) -> list[str]:
+    """Return two coordinates that lie in the same bytes; nothing where none do."""
+    known = sorted((name for name in "xyz" if name in ends), key=lambda name: fields[name].offset)
+    pairs = (pair for pair in pairwise(known) if fields[pair[1]].offset < ends[pair[0]])
+    return [*next(pairs, ())]
 
 
 def _dense(message: Any, step: int, source: str) -> tuple[NDArray[np.uint8], int, list[Remark]]:
@@ -154,7 +177,8 @@ def _dense(message: Any, step: int, source: str) -> tuple[NDArray[np.uint8], int
     # The gap after the last row may be missing.
     if len(data) >= (message.height - 1) * stride + width:
         rows = np.lib.stride_tricks.as_strided(data, (message.height, width), (stride, 1))
-        return rows.reshape(-1), count, []
+        more = len(data) - message.height * stride
+        return rows.reshape(-1), count, [_more_data(message, source)] if more >= step else []
     if len(data) > count * step:
         return data, count, [_overruled(message, source, f"row_step {row}")]
     size = f"{message.width}x{message.height} points of {step} bytes, row_step {row}"
@@ -185,6 +209,15 @@ def _overruled(message: Any, source: str, said: str) -> Remark:
         f"cloud of {source}: found {said} beside {len(message.data)} bytes for "
         f"{message.width}x{message.height} points of {message.point_step} bytes; expected them to "
         "agree. The points are all there, and are used."
+    )
+    return Remark("contradicting_cloud", text)
+
+
+def _more_data(message: Any, source: str) -> Remark:
+    text = (
+        f"cloud of {source}: found {len(message.data)} bytes, more than {message.width}x"
+        f"{message.height} points of {message.point_step} bytes; expected as many. The points "
+        "that width and height count are used, what follows is left out."
     )
     return Remark("contradicting_cloud", text)
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from effocc_ros.errors import InputError
+from effocc_ros.file_kinds import foreign_kind
 from effocc_ros.image_bytes import (
     KINDS,
     ImageHeader,
@@ -173,7 +174,9 @@ def _header(message: Any, source: str) -> ImageHeader:
         raise _unknown(source, f"'{message.format}', a mosaic", mosaics)
     header = read_header(memoryview(message.data))
     if header is None:
+        kind = foreign_kind(bytes(message.data[:64]))
         found = f"{count} bytes of '{message.format}' without an end or a header"
+        found = f"{kind[0]} under '{message.format}'" if kind else found
         raise _bad(source, found, f"{KINDS} that is whole", "corrupt_image")
     if header.is_absurd(count):
         found = f"{count} bytes that claim {header.size[0]}x{header.size[1]} pixels"

@@ -65,15 +65,17 @@ class InputWatch:
         """
         self._counters[name].count(stamp, now)
         self.silence.heard(name, stamp, now)
-        return _problems(self.clocks.note(name, stamp, arrived))
+        offset = self.offset(name) / NANOSECONDS
+        return _problems(self.clocks.note(name, stamp, arrived, offset=offset))
 
     def note_transform(self, name: str, stamp: int, now: float, arrived: float) -> list[Problem]:
         """Note a transform of the ego motion; return what to say of clocks.
 
         Localisers date their transforms ahead on purpose, by a second or so.
         """
-        self.silence.heard(name, stamp, now)
-        return _problems(self.clocks.note(name, stamp, arrived, slack=ASTRAY))
+        self.silence.heard(name, stamp, now, is_pose=True)
+        offset = self.offset("tf") / NANOSECONDS
+        return _problems(self.clocks.note(name, stamp, arrived, slack=ASTRAY, offset=offset))
 
     def note_facts(self, name: str, message: Any, **facts: object) -> list[Remark]:
         """Return what to say of facts that should not change from message to message."""

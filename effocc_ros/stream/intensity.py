@@ -54,6 +54,8 @@ class IntensityRange:
             finite = np.isfinite(values.sum())
         if not finite:
             np.nan_to_num(values, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+        if not values.any():
+            return values, [self._nothing(finite)]
         if not learn or self._fixed != 1.0:
             return values * np.float32(self._fixed), []
         if self._widen(values, integers=columns[0].dtype.kind in "iu"):
@@ -99,6 +101,14 @@ class IntensityRange:
             "be converted first."
         )
         return [Remark("negative_intensity", text)]
+
+    def _nothing(self, finite: bool) -> Remark:
+        text = (
+            f"intensity of {self._source}: found {'0' if finite else 'no finite number'} in all "
+            "points; expected 0 to 255, as the networks are trained on. It is taken as 0: scores "
+            "will be lower."
+        )
+        return Remark("no_intensity", text)
 
     def _remark(self, done: str) -> Remark:
         text = (

@@ -28,6 +28,10 @@ rays without a return are put there."""
 SHELL_METRES, SHELL_DEPTH = 20.0, 1e-4
 """How far such a shell is at least, and its thickness as part of that."""
 
+NEAR, NEAR_SHARE = 0.1, 0.02
+"""Metres: no LiDAR measures nearer than that. Where more than this part of the points lies there,
+they are rays without a return that a driver moved by the place of the lens."""
+
 VEHICLE = 1.0
 """Metres: a vehicle reaches further than a cloud that lies within, unless its unit is another."""
 
@@ -65,8 +69,8 @@ def find_returns(points: NDArray[np.float32], source: str) -> Returns:
     count, plain = len(points), int(np.count_nonzero(kept))
     not_finite = 0 if plain == count else count - int(np.count_nonzero(np.isfinite(furthest)))
     if not_finite < count:
-        _check_unit(furthest, source)
-    _leave_out_codes(points, kept)
+        _check_unit(points, furthest, source)
+    _leave_out_codes(points, furthest, kept)
     used = int(np.count_nonzero(kept))
     if not used:
         raise _nothing(source, count, not_finite)
@@ -81,11 +85,15 @@ def find_returns(points: NDArray[np.float32], source: str) -> Returns:
     return Returns(where, not_finite, count - used - not_finite, tuple(remarks))
 
 
-def _check_unit(furthest: NDArray, source: str) -> None:
+def _check_unit(points: NDArray[np.float32], furthest: NDArray, source: str) -> None:
     """Refuse a cloud most of which lies kilometres away, each point in a place of its own."""
-    some = furthest[:: max(len(furthest) // SAMPLED, 1)]
-    far = some[np.isfinite(some) & (some >= OUT_OF_RANGE)]
-    if len(far) < FEW or 2 * len(far) < len(some) or 2 * len(np.unique(far)) < len(far):
+    step = max(len(furthest) // SAMPLED, 1)
+    some = furthest[::step]
+    chosen = np.isfinite(some) & (some >= OUT_OF_RANGE)
+    far, places = some[chosen], np.ascontiguousarray(points[::step, :3][chosen])
+    if len(far) < FEW or 2 * len(far) < len(some):
+        return
+    if 2 * len(np.unique(places.view("V12"))) < len(far):
         return
     raise InputError(
         f"cloud of {source}",
@@ -96,9 +104,15 @@ def _check_unit(furthest: NDArray, source: str) -> None:
     )
 
 
-def _leave_out_codes(points: NDArray[np.float32], kept: NDArray[np.bool_]) -> None:
-    """Take out of ``kept`` the place that occurs again and again, and a shell at the far end."""
+def _leave_out_codes(
+    points: NDArray[np.float32], furthest: NDArray[np.float32], kept: NDArray[np.bool_]
+) -> None:
+    """Take out of ``kept`` the place that occurs again and again, and shells at both ends."""
     some = slice(None, None, max(len(points) // SAMPLED, 1))
+    distances = furthest[some][kept[some]]
+    near = np.count_nonzero(distances < NEAR)
+    if near > max(FEW, NEAR_SHARE * len(distances)) and (distances > VEHICLE).any():
+        kept &= furthest >= NEAR
     places = np.ascontiguousarray(points[some, :3][kept[some]])
     if len(places) <= FEW:
         return

@@ -35,6 +35,7 @@ class _Input:
     gaps: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED_GAPS))
     others: Counter[str] = field(default_factory=Counter)
     """How many messages of the others had come when its last one came."""
+    is_pose: bool = False
 
     def period(self) -> float:
         return median(self.steps) / NANOSECONDS if self.steps else 0.0
@@ -45,8 +46,9 @@ class SilenceWatch:
 
     Two rulers must agree. One is the messages of another input that goes on meanwhile, in their
     order of arrival: a gap in the stamps of all inputs, the distance between two sensors' clocks
-    or a paused recording make no input late. The other is the caller's clock: an input that was
-    less punctual lately is given longer, up to LONGEST_WAIT.
+    or a paused recording make no input late. Sensors are ruled by sensors alone: poses begin
+    before them, go on while all of them pause, and are read ahead in recordings. The other is the
+    caller's clock: an input that was less punctual lately is given longer, up to LONGEST_WAIT.
 
     Args:
         interval_s: Seconds between frames, at least: silence shorter than that is of no matter.
@@ -64,19 +66,20 @@ class SilenceWatch:
         """Take another interval and wait from now on."""
         self._interval, self._max_wait = interval_s, max_wait_s
 
-    def heard(self, name: str, stamp: int, now: float) -> None:
+    def heard(self, name: str, stamp: int, now: float, *, is_pose: bool = False) -> None:
         """Note a message.
 
         Args:
             name: Which input it came on.
             stamp: Nanoseconds.
             now: Seconds on the caller's clock.
+            is_pose: Whether the input tells poses, and is no sensor.
         """
-        known = self._inputs.setdefault(name, _Input())
+        known = self._inputs.setdefault(name, _Input(is_pose=is_pose))
         back = stamp < known.last - JUMP_BACK
         if stamp == known.last:
             return  # sent again: nothing new has come
-        if self._since is None or now < self._since:
+        if not is_pose and (self._since is None or now < self._since):
             self._since = now
         if back:
             known.steps.clear()
@@ -125,6 +128,8 @@ class SilenceWatch:
         if 0.0 <= elapsed < (self._max_wait or limit):
             return False
         for name, other in self._inputs.items():
+            if other.is_pose and not known.is_pose:
+                continue
             came, pace = self._counts[name] - known.others[name], other.period()
             if pace and came >= patience and came * pace > max(limit, patience * pace):
                 return not 0.0 <= elapsed < self._grace(known)

@@ -21,6 +21,7 @@ from effocc_ros.stream.transform_conflicts import (
     PATIENCE,
     STATIC_PATIENCE,
     RefusedEdge,
+    alike,
     loop_error,
     two_clocks,
     two_parents,
@@ -284,6 +285,7 @@ class TransformBuffer:
             f"tf {target} <- {source}",
             found=f"{found} (frames known: {', '.join(sorted(known)) or 'none'})",
             expected="a chain of transforms between the two",
-            do="Publish it on /tf or /tf_static, or correct base_frame and fixed_frame",
+            do="Publish it on /tf or /tf_static, or correct base_frame and fixed_frame"
+            + alike(unknown[0] if unknown else "", known),
             reason="tf_missing" if unknown else "tf_disconnected",
         )

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Transforms that contradict each other: which gives way, and what to say."""
 
+import re
 from collections.abc import Iterable
 
 import numpy as np
@@ -61,6 +62,19 @@ class RefusedEdge:
     def _lonely(self, edge: TransformEdge) -> bool:
         received, count = self._seen.get(edge, (0, 0))
         return received == edge.received and self._count - count >= PATIENCE
+
+
+def alike(name: str, frames: Iterable[str]) -> str:
+    """Return a hint at the frames that a name may mean; empty where there is none.
+
+    Robots put their own name before those of their frames; others write them otherwise.
+    """
+
+    def plain(frame: str) -> str:
+        return re.sub(r"[^a-z0-9]", "", frame.rpartition("/")[2].lower())
+
+    near = sorted(frame for frame in frames if name and plain(frame) == plain(name))
+    return f". Is '{name}' the frame {' or '.join(map(repr, near))} here?" if near else ""
 
 
 def loop_error(parent: str, child: str) -> InputError:

@@ -3,7 +3,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -140,11 +140,8 @@ def _sensor_frames(bag: Path, topic: str, sensors: Path, choice: Choice) -> Iter
     named = load_rig(choice.rig) if choice.rig else None
     with BagReader(sensors) as reader:
         contents = bag_contents(reader)
-    # The voxels as a cloud, which node and `effocc process` send beside them, are no LiDAR's.
-    cloud = f"{topic.rpartition('/')[0]}/points"
-    types = {name: kind for name, kind in contents.types.items() if name != cloud}
     try:
-        found = guess(replace(contents, types=types), sensors, rig=named)
+        found = guess(contents, sensors, rig=named)
     except InputError as error:
         if named is not None:
             raise

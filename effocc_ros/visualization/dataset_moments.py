@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from effocc_ros.datasets.benchmarks import NUSCENES_BENCHMARKS
+from effocc_ros.datasets.files import is_there
 from effocc_ros.datasets.nuscenes_dataset import NuscenesDataset
 from effocc_ros.datasets.nuscenes_frames import SweepChoice
 from effocc_ros.datasets.nuscenes_tables import only_version
 from effocc_ros.errors import InputError
+from effocc_ros.evaluation.presence import LeftOut
 from effocc_ros.predictor import Predictor
 from effocc_ros.rig_guess import MODELS
 from effocc_ros.visualization.bag_moments import Choice
@@ -20,12 +22,15 @@ NAMES_SHOWN = 12
 def dataset_moments(root: Path, choice: Choice) -> Iterator[Moment]:
     """Run a model over the keyframes of a scene; labels are shown beside it, where there are any.
 
+    Moments of which a file is absent or broken are left out, and that is said.
+
     Args:
         root: The data set's folder, with samples/ and v1.0-*/.
-        choice: Scene (the first when empty) and model (the small fusion network when empty).
+        choice: Scene (the first that is whole when empty) and model (the small fusion network when
+            empty).
 
     Raises:
-        InputError: There is no such scene, a file is absent or broken, or the model is of another
+        InputError: There is no such scene, no moment of it can be read, or the model is of another
             benchmark.
     """
     with Predictor(choice.model or MODELS["fusion"], choice.device) as predictor:
@@ -38,20 +43,32 @@ def dataset_moments(root: Path, choice: Choice) -> Iterator[Moment]:
                 do="See `effocc models`",
                 reason="classes_differ",
             )
-        benchmark = NUSCENES_BENCHMARKS[classes]
-        dataset = NuscenesDataset(
-            benchmark,
-            root,
-            "all",
-            version=only_version(root),
-            sweeps=SweepChoice(sweeps),
-            with_labels=(root / benchmark.folder).is_dir(),
+        bare, labeled = (
+            NuscenesDataset(
+                NUSCENES_BENCHMARKS[classes],
+                root,
+                "all",
+                version=only_version(root),
+                sweeps=SweepChoice(sweeps),
+                with_labels=with_labels,
+            )
+            for with_labels in (False, True)
         )
-        scene = _chosen_scene(dataset, root, choice.scene)
-        for index, record in enumerate(dataset.samples):
-            if record.scene == scene:
+        scene = _chosen_scene(bare, root, choice.scene)
+        places = [index for index, each in enumerate(bare.samples) if each.scene == scene]
+        left_out = LeftOut(len(places))
+        for index in places:
+            dataset = labeled if is_there(labeled.labels_file(index)) else bare
+            try:
                 sample = dataset[index]
-                yield Moment(sample.frame, predictor.predict(sample.frame), sample.occupancy())
+            except InputError as error:
+                left_out.take(error)
+                continue
+            yield Moment(sample.frame, predictor.predict(sample.frame), sample.occupancy())
+        if len(left_out.broken) == len(places) > 0:
+            raise left_out.broken[0]
+        if left_out.broken:
+            choice.say(str(left_out))
 
 
 def _chosen_scene(dataset: NuscenesDataset, root: Path, name: str) -> str:
@@ -64,4 +81,4 @@ def _chosen_scene(dataset: NuscenesDataset, root: Path, name: str) -> str:
             expected=f"one of {', '.join(names[:NAMES_SHOWN])}{rest}",
             reason="unknown_scene",
         )
-    return name or names[0]
+    return name or dataset.tables.whole_scene()

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from effocc_ros.datasets.nuscenes_tables import versions
+from effocc_ros.datasets.places import near_data_set
+from effocc_ros.errors import InputError
 from effocc_ros.visualization.bag_moments import (
     Choice,
     occupancy_topic,
@@ -35,6 +37,15 @@ def open_moments(path: Path, choice: Choice) -> Iterator[Moment]:
         return recorded_moments(path / OCCUPANCY, path / DRIVE, choice)
     if versions(path):
         return dataset_moments(path, choice)
+    data = near_data_set(path) if path.is_dir() and not any(path.glob("metadata.yaml")) else None
+    if data is not None:
+        raise InputError(
+            f"path {path}",
+            found="neither a bag nor a data set",
+            expected="a bag, or the folder that samples/ is in",
+            do=f"Give {data}",
+            reason="no_data_set",
+        )
     if not choice.model and occupancy_topic(path):
         return recorded_moments(path, path, choice)
     return predicted_moments(path, choice)

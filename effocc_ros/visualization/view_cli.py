@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from effocc_ros.fleet.options import seconds
 from effocc_ros.simulation.cli import whole_number
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def _add_choice(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--scene", default="", help="of a data set (the first)")
     group.add_argument(
         "--interval",
-        type=float,
+        type=seconds,
         default=0.5,
         metavar="SECONDS",
         help="at least this long between two moments of a bag that a model runs on (%(default)s)",

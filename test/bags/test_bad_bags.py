@@ -115,11 +115,36 @@ def test_a_folder_of_files_that_are_not_one_recording(tmp_path, names):
     assert str(tmp_path / names[0]) in error.do
 
 
-@pytest.mark.parametrize(
-    "text", ["", "a: [", "a: 1", "rosbag2_bagfile_information: {relative_file_paths: 3}"]
-)
+USELESS = [
+    *("", "a: [", "a: 1", "rosbag2_bagfile_information: {relative_file_paths: 3}"),
+    "\0" * 300,  # as a disk fills what was never written
+]
+
+
+@pytest.mark.parametrize("text", USELESS)
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_files_beside_metadata_that_lists_none_are_read(tmp_path, text, storage, caplog):
+    bag = make_small_bag(tmp_path / "bag", storage)
+    with BagReader(bag) as reader:
+        count = reader.message_count
+    (bag / "metadata.yaml").write_text(text)
+    with BagReader(bag) as reader:
+        assert reader.message_count == count
+    assert "no whole metadata.yaml" in caplog.text
+
+
+def test_files_of_other_names_than_metadata_lists_are_read(tmp_path, caplog):
+    bag = make_small_bag(tmp_path / "bag").rename(tmp_path / "renamed")
+    (bag / "bag.mcap").rename(bag / "renamed.mcap")
+    with BagReader(bag) as reader:
+        assert reader.message_count
+    assert "not called as metadata.yaml says" in caplog.text
+
+
+@pytest.mark.parametrize("text", USELESS)
 def test_metadata_that_lists_no_files(tmp_path, text):
     bag = make_small_bag(tmp_path / "bag")
+    (bag / "other.mcap").write_bytes((bag / "bag.mcap").read_bytes())
     (bag / "metadata.yaml").write_text(text)
     error = refusal(bag)
     assert error.reason == "bad_metadata"
@@ -137,6 +162,16 @@ def test_parts_that_are_missing(tmp_path):
     assert "and 2 more" in error.found
     assert f"ros2 bag reindex {bag}" in error.do
     assert f"read one part alone: {bag / 'bag.mcap'}" in error.do
+
+
+def test_forty_gigabytes_of_zeros_are_told_at_once(tmp_path):
+    file = tmp_path / "bag.mcap"
+    with file.open("wb") as sparse:
+        sparse.write(b"\x89MCAP0\r\n")
+        sparse.truncate(40 << 30)
+    error = refusal(file)
+    assert error.reason == "truncated_bag"
+    assert "nothing in it can be saved" in error.do
 
 
 def test_a_topic_that_is_not_cdr(tmp_path):

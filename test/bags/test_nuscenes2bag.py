@@ -2,6 +2,7 @@
 import cv2
 import numpy as np
 import pytest
+from helpers.drives import SCENES, make_drives
 from helpers.sensor_messages import decode_image
 from helpers.small_nuscenes import (
     INTRINSICS,
@@ -22,6 +23,7 @@ from effocc_ros.bags.nuscenes import (
     write_nuscenes_bag,
 )
 from effocc_ros.bags.reader import BagReader
+from effocc_ros.cli import main
 from effocc_ros.datasets.files import read_image
 from effocc_ros.errors import InputError
 
@@ -108,11 +110,30 @@ def test_every_ego_pose_is_on_tf_also_those_of_radars(root):
     assert {(t.header.frame_id, t.child_frame_id) for t in poses} == {("map", "base_link")}
 
 
-def test_a_missing_file_is_named(root):
+def test_keyframes_that_were_not_downloaded_are_said_and_left_out(root, caplog):
+    whole = convert(root)
+    (root.parent / "bag").rename(root.parent / "whole")
     (root / "samples/CAM_FRONT/1.jpg").unlink()
+    assert len(convert(root)) == len(whole) - 2
+    assert f"1 of 2 keyframes of {SCENE} are absent, for example {root}" in caplog.text
+
+
+def test_a_scene_of_which_nothing_was_downloaded_is_refused(root):
+    for file in root.rglob("*.*"):
+        if file.is_file() and file.suffix != ".json":
+            file.unlink()
     error = refused(root)
-    assert error.what == f"file {root / 'samples/CAM_FRONT/1.jpg'}"
-    assert error.found == "No such file or directory"
+    assert error.found.startswith("none of its 4 files, for example")
+    assert "--scene" in error.do
+
+
+def test_the_first_scene_whose_keyframes_are_all_there_is_taken(tmp_path, capsys):
+    root = make_drives(tmp_path / "drives", keyframes=1)
+    bag = str(tmp_path / "bag")
+    next(f for f in sorted((root / "samples/CAM_BACK").iterdir())).unlink()
+    assert main(["nuscenes2bag", str(root), bag]) == 0
+    assert f"({SCENES[1]})" in capsys.readouterr().out
+    assert main(["nuscenes2bag", str(root), f"{bag}2", "--scene", SCENES[0]]) == 0
 
 
 def test_files_between_keyframes_that_were_not_downloaded_are_said_and_left_out(root, caplog):
@@ -121,7 +142,7 @@ def test_files_between_keyframes_that_were_not_downloaded_are_said_and_left_out(
     (root / "sweeps/CAM_FRONT/4.jpg").unlink()
     part = convert(root)
     assert len(part) == len(whole) - 2
-    assert "1 of 2 files between keyframes are absent" in caplog.text
+    assert f"1 of 2 files between keyframes of {SCENE} are absent" in caplog.text
     assert "--keyframes" in caplog.text
 
 
@@ -143,7 +164,9 @@ def test_a_jpeg_that_is_cut_off_or_something_else_is_named(root, data):
     path.write_bytes(data)
     error = refused(root)
     assert error.what == f"file {path}"
-    assert error.found == f"{len(data)} bytes that are no whole JPEG or PNG"
+    page = data.startswith(b"<")
+    found = "a web page of %d bytes" if page else "%d bytes that are no whole JPEG or PNG"
+    assert error.found == found % len(data)
 
 
 def test_a_lidar_file_of_a_wrong_length_is_named(root):

@@ -88,6 +88,44 @@ def test_every_moment_makes_a_frame_of_all_sensors(tmp_path, way):
     assert {len(frame.inputs) for frame in found} == {7}
 
 
+@pytest.mark.parametrize("gap", [0.0, 7.0])
+def test_images_before_their_sweep_make_no_frame_of_their_own(tmp_path, gap):
+    """As a camera fires before the LiDAR's turn ends, also after a pause in which tf goes on."""
+    sent = []
+    for one in drive(MOMENTS):
+        moment = one.log_time - START
+        pause = gap if moment >= PERIOD * (MOMENTS // 2) and one.topic != "/tf" else 0.0
+        early = 0 if one.topic in ("/tf", "/tf_static", "/LIDAR_TOP") else PERIOD // 5
+        shift = round(pause * NANOSECONDS) - early
+        stamped = one.message
+        if one.topic not in ("/tf", "/tf_static"):
+            seconds, nanoseconds = divmod(one.log_time + shift, NANOSECONDS)
+            stamp = replace(stamped.header.stamp, sec=seconds, nanosec=nanoseconds)
+            stamped = replace(stamped, header=replace(stamped.header, stamp=stamp))
+        sent.append(replace(one, message=stamped, log_time=one.log_time + shift))
+    sent += [ego_pose(START + n * PERIOD // 2) for n in range(-20, 200)]
+    found, drops = frames(tmp_path / "bag", sent)
+    assert drops == {}
+    assert [len(frame.inputs) for frame in found] == [7] * MOMENTS
+
+
+@pytest.mark.parametrize("factor", [0.01, 50.0])
+def test_log_times_of_a_conversion_tell_nothing_of_clocks(tmp_path, factor):
+    order = {}
+    sent = []
+    for one in drive(30):
+        number = order.setdefault(one.topic, len(order))
+        logged = START + number * 40 * NANOSECONDS + round((one.log_time - START) * factor)
+        sent.append(replace(one, log_time=logged))
+    with BagWriter(tmp_path / "bag") as writer:
+        for one in sent:
+            writer.write_raw(one.topic, one.msgtype, one.raw, one.log_time)
+    with BagReader(tmp_path / "bag") as bag:
+        chosen = [name for name in bag.topics if name == "/LIDAR_TOP" or name.endswith(IMAGE)]
+        apart = [each.arrival - each.moment for each in bag.messages(chosen)]
+    assert np.ptp(apart) < NANOSECONDS // 10
+
+
 def test_a_camera_with_a_clock_of_its_own_comes_in_turn(tmp_path):
     boot = START - 4000 * NANOSECONDS
     sent = drive(MOMENTS)

@@ -240,3 +240,23 @@ def test_a_topic_of_another_type_is_refused_before_the_run(checkpoint, tmp_path)
                 writer.write_raw(topic, one.msgtype, one.raw, one.log_time)
     with pytest.raises(InputError, match=r"/LIDAR_TOP in bag .* found tf2_msgs/msg/TFMessage"):
         process_bag(tmp_path / "in", tmp_path / "out", options(checkpoint))
+
+
+def test_transforms_under_another_name_are_told_with_the_reason(checkpoint, tmp_path):
+    sent = [replace(one, topic=one.topic.replace("/tf", "/robot1/tf")) for one in drive(4)]
+    write_bag(tmp_path / "in", sent)
+    said = (
+        r"tf_missing.*transforms on /robot1/tf, /robot1/tf_static too: .*rig file \(tf, tf_static"
+    )
+    with pytest.raises(InputError, match=said):
+        process_bag(tmp_path / "in", tmp_path / "out", options(checkpoint))
+
+
+@pytest.mark.parametrize("verb", ["process", "view"])
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-1", "1e300", "soon"])
+def test_an_interval_that_is_no_time_is_refused(verb, seconds, toy_bag, tmp_path, capsys):
+    paths = [str(toy_bag), *([str(tmp_path / "out")] if verb == "process" else [])]
+    with pytest.raises(SystemExit) as ended:
+        main([verb, *paths, f"--interval={seconds}"])
+    assert ended.value.code == 2
+    assert "--interval" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 
 import shlex
 
+import pytest
 import yaml
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
@@ -16,6 +17,8 @@ from effocc_ros.nodes.rig_parameters import (
     tf_remappings,
 )
 from effocc_ros.nodes.settings import NodeSettings
+from effocc_ros.nodes.stream_settings import stream_config
+from effocc_ros.presets import load_preset
 from effocc_ros.rig import CameraTopics, LidarTopics, Rig, load_rig
 from effocc_ros.stream import StreamConfig, SyncConfig
 
@@ -134,3 +137,18 @@ def test_odometry_further_lidars_and_clocks_of_a_rig_become_parameters():
     remappings = rig_remappings(rig)
     assert ("~/input/odometry", "/odom") in remappings
     assert ("~/input/REAR/points", "/rear/points") in remappings
+
+
+@pytest.mark.parametrize(
+    ("changes", "model", "anchor"),
+    [
+        ({"cameras": ()}, "lidar_tiny", ""),
+        ({"points": "", "cameras": (CameraTopics("CAM_BACK", "/b"),)}, "vision_tiny", "CAM_BACK"),
+        ({"cameras": (CameraTopics("CAM_BACK", "/b"),)}, "vision_tiny", "CAM_BACK"),
+        ({"max_extrapolation_s": 3600.0, "intensity_scale": 1e6}, "fusion_tiny", ""),
+        ({"tf_clock_offset_s": -37.0, "points_clock_offset_s": 1e9}, "fusion_tiny", ""),
+    ],
+)
+def test_the_node_takes_every_rig_that_a_bag_is_processed_with(changes, model, anchor):
+    settings = NodeSettings().changed(rig_parameters(small_rig(**changes)))
+    assert stream_config(settings, load_preset(model)).anchor == anchor

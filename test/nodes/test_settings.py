@@ -154,3 +154,15 @@ def test_clock_offsets_are_texts_of_name_and_seconds():
     for text in ("CAM_FRONT", "=1", "tf=soon"):
         with pytest.raises(InputError, match="parameter clock_offsets"):
             NodeSettings(clock_offsets=(text,))
+
+
+@pytest.mark.parametrize("text", ["CAM_FRONT=nan", "tf=inf", "CAM_FRNT=-0.2", "x", "=1"])
+def test_clock_offsets_that_are_no_seconds_of_an_input_are_refused(text):
+    with pytest.raises(InputError, match="clock_offsets"):
+        NodeSettings().changed({"clock_offsets": [text]})
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), 1e9])
+def test_camera_offsets_that_are_no_seconds_are_refused(seconds):
+    with pytest.raises(InputError, match="camera_offsets"):
+        NodeSettings().changed({"cameras": ["A"], "camera_offsets": [seconds]})

@@ -167,6 +167,16 @@ def test_a_p_of_another_resolution_is_no_target_for_raw_images():
     assert reasons(model) == ["contradicting_camera_info", "lens_undone"]
 
 
+@pytest.mark.parametrize("scale", [0.5, 0.75])
+def test_a_p_that_is_k_times_a_factor_is_of_another_resolution(scale):
+    matrix = np.eye(4)[:3] @ np.eye(4)
+    matrix[:, :3] = np.diag([scale, scale, 1.0]) @ INTRINSICS
+    model = camera_model(camera_info(d=BARREL, p=matrix.ravel()), "CAM")
+    assert np.array_equal(view(model).intrinsics, INTRINSICS)
+    assert f"found P that is {scale:g} times K" in model.remarks[0].text
+    assert reasons(model) == ["contradicting_camera_info", "lens_undone"]
+
+
 def test_a_driver_that_rectifies_and_says_p_as_k_means_r_too():
     model = camera_model(camera_info(r=TURN.ravel()), "CAM")
     assert np.allclose(model.pose()[:3, :3], TURN.T)

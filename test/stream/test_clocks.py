@@ -29,8 +29,8 @@ def said(shifts, seconds=4.0, periods=PERIODS, stamped=lambda now: EPOCH + now):
     ("shift", "words"),
     [
         (-EPOCH + 300.0, ["53.9 years behind", "counts from its start", "PTP"]),
-        (3600.0 * 8, ["8.0 hours before", "chrony", "add -28800 s"]),
-        (-37.0, ["37 s behind", "add 37 s"]),
+        (3600.0 * 8, ["8.0 hours before", "chrony", "to -28800."]),
+        (-37.0, ["37 s behind", "to 37."]),
         (0.8, ["0.8 s before"]),
     ],
     ids=["since_boot", "time_zone", "tai", "not_synchronised"],
@@ -156,3 +156,21 @@ def test_a_lidar_that_counts_from_boot_makes_no_frame(synchronised):
 )
 def test_where_a_distance_may_come_from_is_said(shift, words):
     assert words in said({"CAM": shift})[0]["CAM"][0]
+
+
+@pytest.mark.parametrize(
+    ("set_before", "said"), [(0.0, "to -37"), (-36.0, "to -37"), (5.0, "to -37")]
+)
+def test_what_is_to_be_set_counts_what_is_set_already(set_before, said):
+    watch, remark = ClockWatch(), {}
+    for index in range(12):
+        now = 0.1 * index
+        watch.note("camera", round((EPOCH + now) * SECOND), now)
+        watch.note("tf map <- base", round((EPOCH + now) * SECOND), now)
+        stamp = EPOCH + now + 37.0 + set_before
+        remark = watch.note("LIDAR_TOP", round(stamp * SECOND), now, offset=set_before) or remark
+    text = remark["LIDAR_TOP"].text
+    assert said in text
+    assert "clock_offset_s of LIDAR_TOP" in text
+    assert "points_clock_offset_s" in text
+    assert "clock_offsets, LIDAR_TOP=..." in text

@@ -229,3 +229,37 @@ def test_our_own_writer_and_this_reader_agree():
     points = decode_cloud(point_cloud_message(at(0), "lidar", table), "LIDAR").points
     assert points[:, 0].tolist() == [1, 2, 3, 4, 5]
     assert points[:, 3].tolist() == [10, 11, 12, 13, 14]
+
+
+F4 = np.float32
+
+
+def test_more_data_than_points_are_said():
+    sent = layout(("x", F4), ("y", F4), ("z", F4), ("intensity", F4))
+    width = len(POINTS) - 1
+    sent = replace(sent, width=width, row_step=width * sent.point_step)
+    decoded = decode_cloud(sent, "LIDAR")
+    assert len(decoded.points) == width
+    assert [remark.reason for remark in decoded.remarks] == ["contradicting_cloud"]
+    assert "more than" in decoded.remarks[0].text
+
+
+@pytest.mark.parametrize("offsets", [(0, 0, 0), (0, 4, 4), (0, 2, 8), (8, 4, 5)])
+def test_coordinates_in_the_same_bytes_are_refused(offsets):
+    sent = layout(("x", F4), ("y", F4), ("z", F4), ("intensity", F4))
+    fields = [
+        replace(field, offset=offset)
+        for field, offset in zip(sent.fields, (*offsets, 12), strict=True)
+    ]
+    with pytest.raises(InputError, match="in the same bytes of a point") as error:
+        decode_cloud(replace(sent, fields=fields), "LIDAR")
+    assert error.value.reason == "bad_cloud"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_fields_of_one_name_the_one_in_small_letters_counts(order):
+    sent = layout(("x", F4), ("y", F4), ("z", F4), ("intensity", F4))
+    other = replace(sent.fields[0], name="X", offset=sent.fields[3].offset)
+    fields = [sent.fields[0], other][::order] + list(sent.fields[1:])
+    decoded = decode_cloud(replace(sent, fields=fields), "LIDAR")
+    np.testing.assert_allclose(decoded.points[:, 0], POINTS[:, 0])

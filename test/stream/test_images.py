@@ -410,3 +410,17 @@ def test_a_size_that_no_camera_has_is_refused_before_decoding(suffix):
     with pytest.raises(InputError, match="bytes that claim 40000x40000 pixels") as caught:
         check_image(compressed(bytes(data), "jpeg"), "CAM")
     assert caught.value.reason == "absurd_size"
+
+
+@pytest.mark.parametrize(
+    ("begin", "said"),
+    [
+        (b"\x00\x00\x00\x0cJXL \r\n", "a JPEG XL image under 'jxl'"),
+        (b"\x00\x00\x00\x1cftypavif", "an AVIF or HEIC image under 'jxl'"),
+        (b"\x00\x00\x00\x0cjP  \r\n", "a JPEG 2000 image under 'jxl'"),
+    ],
+)
+def test_pictures_of_other_codecs_are_named(begin, said):
+    sent = replace(jpeg(), format="jxl", data=np.frombuffer(begin + bytes(100), np.uint8))
+    with pytest.raises(InputError, match=said):
+        check_image(sent, "CAM")

@@ -109,3 +109,13 @@ def test_negative_values_are_taken_for_none_and_said():
     values, remarks = IntensityRange("LIDAR").scaled([np.linspace(-60.0, 0.0, 50)])
     assert values.max() == 0
     assert [remark.reason for remark in remarks] == ["negative_intensity"]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(0.0, "found 0 in all"), (np.nan, "no finite number")]
+)
+def test_an_intensity_that_says_nothing_is_said(value, said):
+    values, (remark,) = IntensityRange("LIDAR").scaled([np.full(100, value, np.float32)])
+    assert not values.any()
+    assert remark.reason == "no_intensity"
+    assert said in remark.text

@@ -69,3 +69,26 @@ def test_one_place_alone_is_no_cloud():
     with pytest.raises(InputError) as caught:
         find_returns(np.ones((COUNT, 3), np.float32), "LIDAR")
     assert caught.value.reason == "no_returns"
+
+
+@pytest.mark.parametrize("radius", [0.001, 0.0277, 0.08])
+def test_rays_without_return_may_lie_around_the_lens(radius):
+    """As drivers that add the place of each beam to a range of 0."""
+    found = find_returns(np.concatenate([street(), shell(radius, 400)]), "LIDAR")
+    assert np.array_equal(found.kept, np.arange(COUNT))
+    assert found.no_return == 400
+
+
+def test_a_few_points_near_the_lens_are_kept():
+    assert find_returns(np.concatenate([street(), shell(0.05, 8)]), "LIDAR").kept is None
+
+
+def test_a_place_that_is_indoors_is_kept_whole():
+    assert find_returns(street(0.01), "LIDAR").kept is None
+
+
+def test_millimetres_of_a_wall_are_named_too():
+    wall = street(1000.0)
+    wall[:, 0] = 12_000.0
+    with pytest.raises(InputError, match="expected metres"):
+        find_returns(wall, "LIDAR")

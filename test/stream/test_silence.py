@@ -123,3 +123,36 @@ def test_what_is_late_is_so_after_one_and_a_half_periods_of_its_own():
     assert begins == [pytest.approx(6, abs=1), pytest.approx(16, abs=1)]
     run(watch, "camera", [1.4])
     assert not watch.late("camera", 1.4)
+
+
+def test_poses_that_begin_before_the_sensors_make_none_of_them_silent():
+    """As where localisation runs first, or a recording's poses are read ahead."""
+    watch = SilenceWatch(interval_s=0.5)
+    for index in range(100):
+        now = 0.05 * index
+        watch.heard("tf", round((1000 + now) * SECOND), now, is_pose=True)
+    run(watch, "camera", [5.0])
+    assert not watch.silent("lidar", 5.0)
+    interleaved(watch, {"camera": 0.1}, 5.1, 8.0)
+    assert watch.silent("lidar", 8.0)
+
+
+def test_poses_that_go_on_while_all_sensors_pause_make_none_of_them_silent():
+    watch = SilenceWatch()
+    interleaved(watch, {"camera": 0.1, "lidar": 0.1}, 0.0, 2.0)
+    for index in range(400):
+        now = 0.05 * index
+        watch.heard("tf", round((1000 + now) * SECOND), now, is_pose=True)
+    run(watch, "camera", [20.0])
+    assert not watch.silent("lidar", 20.0)
+    assert not watch.late("lidar", 20.0)
+    assert not watch.silent("tf", 20.0)
+
+
+def test_poses_that_end_are_silent_while_sensors_go_on():
+    watch = SilenceWatch()
+    for index in range(40):
+        now = 0.05 * index
+        watch.heard("tf", round((1000 + now) * SECOND), now, is_pose=True)
+    interleaved(watch, {"camera": 0.1}, 0.0, 4.0)
+    assert watch.silent("tf", 4.0)

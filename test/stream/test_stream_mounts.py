@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """At the start the first sweep may overtake tf_static and CameraInfo."""
 
+import pytest
 from helpers.sensor_messages import Vehicle, camera_info, cloud, jpeg, mounts
+
+from effocc_ros.calibration import SensorCalibration
 
 
 def just_started() -> Vehicle:
@@ -40,3 +43,17 @@ def test_the_first_images_wait_for_their_camera_info():
     vehicle.stream.add_camera_info("CAM", camera_info())
     (frame,) = vehicle.frames(0.11)
     assert frame.inputs == ("CAM", "LIDAR_TOP")
+
+
+@pytest.mark.parametrize(("mounted", "sensor"), [(False, "LIDAR_TOP"), (True, "CAM")])
+def test_a_sensor_that_the_calibration_file_calls_otherwise_is_told(mounted, sensor):
+    filed = {"CAM_FRNT": SensorCalibration(), "LIDAR": SensorCalibration()}
+    vehicle = Vehicle(ready=False, sync_max_wait=0.2, calibration=filed)
+    vehicle.drive(-0.5, 0.5)
+    if mounted:
+        vehicle.stream.add_transforms(mounts(), static=True)
+    vehicle.stream.add_image("CAM", jpeg(), 0.0)
+    vehicle.stream.add_points(cloud(), 0.0)
+    assert len(vehicle.frames(0.5)) == mounted
+    said = " ".join(problem.text for problem in vehicle.problems)
+    assert f"has no {sensor} but CAM_FRNT, LIDAR" in said

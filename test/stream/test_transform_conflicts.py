@@ -144,3 +144,21 @@ def test_an_edge_that_is_no_longer_repeated_gives_way():
             made.add("map", "base", index * SECOND // 10, moved(index))
     made.add("map", "base", 12 * SECOND // 10, moved(12))
     assert made.lookup("map", "base", 12 * SECOND // 10)[0, 3] == 12.0
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("base_link", "'robot1/base_link'"),
+        ("Lidar_Top", "'lidar_top'"),
+        ("mast", ""),
+    ],
+)
+def test_a_name_that_is_not_there_is_answered_with_those_that_may_be_meant(asked, told):
+    made = buffer(
+        ("robot1/odom", "robot1/base_link", 1, moved(1.0)),
+        ("robot1/base_link", "lidar_top", 1, moved(1.0)),
+    )
+    with pytest.raises(InputError, match=f"no transform that names '{asked}'") as caught:
+        made.lookup("robot1/odom", asked, SECOND)
+    assert (f"Is '{asked}' the frame {told} here?" in caught.value.do) == bool(told)

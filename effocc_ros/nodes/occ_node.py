@@ -15,7 +15,7 @@ from rclpy.task import Future
 
 from effocc_ros.classes import class_list
 from effocc_ros.errors import InputError
-from effocc_ros.nodes.executor import call_soon, cheapest_executor, spin_once
+from effocc_ros.nodes.executor import Backlog, call_soon, cheapest_executor, spin_once
 from effocc_ros.nodes.models import ModelLoader, load_model, model_config
 from effocc_ros.nodes.outputs import Outputs, check_outputs
 from effocc_ros.nodes.parameters import declare
@@ -136,6 +136,11 @@ class OccNode(LifecycleNode):
                 failed()
 
         self._load_ahead().add_done_callback(go_on)
+
+    def postpone(self) -> None:
+        """Let messages wait: they come faster than they are handled, and requests wait too."""
+        if self._session is not None:
+            self._session.postpone()
 
     def close(self) -> None:
         """End the session, destroy publishers and subscriptions and free the network."""
@@ -283,13 +288,15 @@ def main(args: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; return 0, or 1 when it could not start."""
     with ros_until_signal(args) as stop:
         executor = cheapest_executor()
-        node = OccNode(executor)
+        node, backlog = OccNode(executor), Backlog(executor)
         failed = threading.Event()
         try:
             if node.settings.autostart:
                 node.bring_up(failed.set)
             while not (stop.is_set() or failed.is_set()):
                 spin_once(executor, node, SPIN_SECONDS)
+                if backlog.behind():
+                    node.postpone()
         finally:
             executor.shutdown()
             node.close()

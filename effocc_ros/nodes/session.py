@@ -135,6 +135,16 @@ class Session:
         cameras = ", ".join(config.sync.cameras) or "-"
         return f"{source} make the frames, with images of {cameras}"
 
+    def postpone(self) -> None:
+        """Let messages wait, and take the newest: they come faster than they can be handled."""
+        if not self._inputs.postponing:
+            self._inputs.postpone()
+            self._complain(
+                ("executor", "behind"),
+                "messages come faster than this process handles them: of each input the newest "
+                "are used, and the others are counted as lost",
+            )
+
     def swap(self, predictor: Predictor) -> None:
         """Let another network take over between two frames, once its inputs arrive.
 

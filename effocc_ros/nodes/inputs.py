@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Subscriptions of the node: every message goes into the stream, and nothing else happens."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -154,6 +154,7 @@ class Inputs:
         self.lost: Counter[str] = Counter()
         self.postponing = False
         self._kept = Newest[Topic]()
+        self._round: deque[tuple[Topic, bytes]] = deque()
 
     @property
     def topics(self) -> tuple[Topic, ...]:
@@ -177,7 +178,6 @@ class Inputs:
         """Unsubscribe from all but these."""
         kept = set(topics)
         for topic in set(self._subscriptions) - kept:
-            self._kept.forget(topic)
             for subscription in self._subscriptions.pop(topic):
                 self._node.destroy_subscription(subscription)
 
@@ -213,20 +213,23 @@ class Inputs:
         """
         if not self.postponing:
             self._set_postponing(True)
-            self._call_soon(self._take_oldest)
+            self._call_soon(self._take_next)
 
     def _set_postponing(self, postponing: bool) -> None:
         self.postponing = postponing
         for subscription in (each for group in self._subscriptions.values() for each in group):
             subscription.raw = postponing
 
-    def _take_oldest(self) -> None:
-        oldest = self._kept.pop()
-        if oldest is None:
+    def _take_next(self) -> None:
+        # In rounds: were it always the oldest of all, busy topics would never have their turn.
+        self._round = self._round or deque(self._kept.take())
+        if not self._round:
             self._set_postponing(False)
             return
-        self._call_soon(self._take_oldest)
-        survive(self._node, partial(self._take_raw, *oldest))
+        self._call_soon(self._take_next)
+        topic, raw = self._round.popleft()
+        if topic in self._subscriptions:
+            survive(self._node, partial(self._take_raw, topic, raw))
 
     def stalled(self) -> list[Topic]:
         """Return the inputs of which nothing came since the last call, or ever if sent once."""

@@ -32,16 +32,8 @@ class Newest(Generic[Topic]):
         kept.append((self._arrivals, raw))
         return full
 
-    def pop(self) -> tuple[Topic, bytes] | None:
-        """Take the oldest message of all, with its topic; None where none is left."""
-        if not self._kept:
-            return None
-        topic = min(self._kept, key=lambda each: self._kept[each][0][0])
-        _, raw = self._kept[topic].popleft()
-        if not self._kept[topic]:
-            del self._kept[topic]
-        return topic, raw
-
-    def forget(self, topic: Topic) -> None:
-        """Throw a topic's messages away."""
-        self._kept.pop(topic, None)
+    def take(self) -> list[tuple[Topic, bytes]]:
+        """Take all messages, with their topics, in the order in which they came in."""
+        kept, self._kept = self._kept, {}
+        arrivals = [(number, topic, raw) for topic in kept for number, raw in kept[topic]]
+        return [(topic, raw) for _, topic, raw in sorted(arrivals, key=lambda each: each[0])]

@@ -134,6 +134,7 @@ class Inputs:
     Attributes:
         counts: Messages handled by topic, since it was subscribed to.
         lost: Messages by sensor that the middleware says it lost, or that were left out.
+        left_out: How many were left out, all in all, for more came than could be handled.
         postponing: Whether messages are kept for later.
     """
 
@@ -152,7 +153,7 @@ class Inputs:
         self._counts_before: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
-        self.postponing = False
+        self.left_out, self.postponing = 0, False
         self._kept = Newest[Topic]()
         self._round: deque[tuple[Topic, bytes]] = deque()
 
@@ -267,7 +268,9 @@ class Inputs:
 
     def _take(self, topic: Topic, callback: Callable[[Any, float], None], message: Any) -> None:
         if isinstance(message, bytes):
-            self.lost[topic.sensor] += self._kept.add(topic, message, topic.depth)
+            full = self._kept.add(topic, message, topic.depth)
+            self.lost[topic.sensor] += full
+            self.left_out += full
             return
         self.counts[topic.name] += 1
         now = self.now()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Subscriptions of the node: every message goes into the stream, and nothing else happens."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -10,11 +10,14 @@ from typing import Any
 from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from tf2_msgs.msg import TFMessage
 
+from effocc_ros.nodes.executor import survive
+from effocc_ros.nodes.newest import Newest
 from effocc_ros.nodes.settings import NodeSettings
 from effocc_ros.nodes.to_message import stamp_of
 from effocc_ros.stamps import NANOSECONDS
@@ -129,8 +132,10 @@ class Inputs:
         call_soon: Runs a function in the executor's thread.
 
     Attributes:
-        counts: Messages received by topic, since it was subscribed to.
-        lost: Messages by sensor that the middleware says it lost.
+        counts: Messages handled by topic, since it was subscribed to.
+        lost: Messages by sensor that the middleware says it lost, or that were left out.
+        left_out: How many were left out, all in all, for more came than could be handled.
+        postponing: Whether messages are kept for later.
     """
 
     def __init__(
@@ -148,6 +153,9 @@ class Inputs:
         self._counts_before: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
+        self.left_out, self.postponing = 0, False
+        self._kept = Newest[Topic]()
+        self._round: deque[tuple[Topic, bytes]] = deque()
 
     @property
     def topics(self) -> tuple[Topic, ...]:
@@ -197,6 +205,33 @@ class Inputs:
             present[asked] = self._subscription(topic, wanted[asked])
         self._subscriptions[topic] = list(present.values())
 
+    def postpone(self) -> None:
+        """Only keep what comes, as many messages of each topic as its depth, and handle it later.
+
+        Keeping a message costs next to nothing. Each is handled by a task of its own that waits
+        behind all that has come meanwhile, so that nothing else that the executor is to do waits
+        for more than one message. Once none is left, messages are handled as they come again.
+        """
+        if not self.postponing:
+            self._set_postponing(True)
+            self._call_soon(self._take_next)
+
+    def _set_postponing(self, postponing: bool) -> None:
+        self.postponing = postponing
+        for subscription in (each for group in self._subscriptions.values() for each in group):
+            subscription.raw = postponing
+
+    def _take_next(self) -> None:
+        # In rounds: were it always the oldest of all, busy topics would never have their turn.
+        self._round = self._round or deque(self._kept.take())
+        if not self._round:
+            self._set_postponing(False)
+            return
+        self._call_soon(self._take_next)
+        topic, raw = self._round.popleft()
+        if topic in self._subscriptions:
+            survive(self._node, partial(self._take_raw, topic, raw))
+
     def stalled(self) -> list[Topic]:
         """Return the inputs of which nothing came since the last call, or ever if sent once."""
         before, self._counts_before = self._counts_before, Counter(self.counts)
@@ -207,7 +242,7 @@ class Inputs:
         ]
 
     def _subscription(self, topic: Topic, qos: QoSProfile) -> Subscription:
-        callback = partial(self._take, topic.name, self._callback(topic))
+        callback = partial(self._take, topic, self._callback(topic))
         create = partial(self._node.create_subscription, topic.kind, topic.name, callback, qos)
         events = {
             "message_lost": partial(self._note_lost, topic.sensor),
@@ -231,11 +266,19 @@ class Inputs:
             "tf_static": lambda message, now: stream.add_transforms(message, True, now),
         }[topic.what]
 
-    def _take(self, name: str, callback: Callable[[Any, float], None], message: Any) -> None:
-        self.counts[name] += 1
+    def _take(self, topic: Topic, callback: Callable[[Any, float], None], message: Any) -> None:
+        if isinstance(message, bytes):
+            full = self._kept.add(topic, message, topic.depth)
+            self.lost[topic.sensor] += full
+            self.left_out += full
+            return
+        self.counts[topic.name] += 1
         now = self.now()
         callback(message, now)
         self._received(now)
+
+    def _take_raw(self, topic: Topic, raw: bytes) -> None:
+        self._take(topic, self._callback(topic), deserialize_message(raw, topic.kind))
 
     def _note_lost(self, sensor: str, event) -> None:
         self.lost[sensor] += event.total_count_change

@@ -4,9 +4,9 @@
 import threading
 from collections.abc import Callable
 from dataclasses import fields
-from functools import wraps
+from functools import partial, wraps
 
-from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.msg import State, Transition
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.executors import Executor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -15,12 +15,12 @@ from rclpy.task import Future
 
 from effocc_ros.classes import class_list
 from effocc_ros.errors import InputError
-from effocc_ros.nodes.executor import call_soon, cheapest_executor, spin_once
+from effocc_ros.nodes.executor import Backlog, call_soon, cheapest_executor, spin_once
 from effocc_ros.nodes.models import ModelLoader, load_model, model_config
 from effocc_ros.nodes.outputs import Outputs, check_outputs
 from effocc_ros.nodes.parameters import declare
 from effocc_ros.nodes.session import Session
-from effocc_ros.nodes.settings import NodeSettings
+from effocc_ros.nodes.settings import NETWORK, NodeSettings
 from effocc_ros.nodes.stopping import SPIN_SECONDS, ros_until_signal, teardown_may_hang
 from effocc_ros.nodes.stream_settings import stream_config
 from effocc_ros.predictor import Predictor
@@ -67,8 +67,11 @@ class OccNode(LifecycleNode):
         for line in unknown:
             self.get_logger().warning(line)
         self._executor_of_node, self._loader = executor, ModelLoader()
+        self._loading: Future | None = None
         self._loaded: tuple[NodeSettings, Predictor | Exception] | None = None
         self._predictor: Predictor | None = None
+        self._in_use = self.settings
+        self._reverting = False
         self._outputs: Outputs | None = None
         self._session: Session | None = None
         self.add_on_set_parameters_callback(self._on_set_parameters)
@@ -79,7 +82,7 @@ class OccNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the network and make the publishers."""
         try:
-            self._predictor = self._take_loaded()
+            self._predictor, self._in_use = self._take_loaded(), self.settings
             stream_config(self.settings, self._predictor.config)
             check_outputs(self.settings, self._predictor.classes)
             self._outputs = Outputs(self, lambda: self.settings)
@@ -132,10 +135,18 @@ class OccNode(LifecycleNode):
         """Load the network, then configure and activate; services answer meanwhile."""
 
         def go_on(_: Future) -> None:
-            if not (self.trigger_configure() == SUCCESS and self.trigger_activate() == SUCCESS):
+            if self._state_machine.current_state[0] != State.PRIMARY_STATE_UNCONFIGURED:
+                self._drop_loaded()
+                self.get_logger().info("a request came first: autostart leaves the node to that")
+            elif not (self.trigger_configure() == SUCCESS and self.trigger_activate() == SUCCESS):
                 failed()
 
         self._load_ahead().add_done_callback(go_on)
+
+    def postpone(self) -> None:
+        """Let messages wait: they come faster than they are handled, and requests wait too."""
+        if self._session is not None:
+            self._session.postpone()
 
     def close(self) -> None:
         """End the session, destroy publishers and subscriptions and free the network."""
@@ -149,41 +160,51 @@ class OccNode(LifecycleNode):
         service = self._service_change_state
         change_state = service.callback
 
-        async def answer(request, response):
+        async def wait(request, response):
             transition = request.transition
             configure = transition.id == Transition.TRANSITION_CONFIGURE and not transition.label
             if (configure or transition.label == "configure") and self._predictor is None:
                 await self._load_ahead()
-            return change_state(request, response)
+            answer = change_state(request, response)
+            self._drop_loaded()  # where another request has used one already
+            return answer
 
-        service.callback = answer
+        service.callback = wait
 
     def _load_ahead(self) -> Future:
-        """Begin to load the network that a configuration will want."""
-        future = Future(executor=self._executor_of_node)
+        """Begin to load the network that a configuration will want, if that is not under way."""
+        if self._loading is None:
+            self._loading = Future(executor=self._executor_of_node)
+            self._load(self._keep)
+        return self._loading
+
+    def _load(self, use: Callable[[NodeSettings, Predictor | Exception], None]) -> None:
+        """Load the network of the settings; it is used in the executor's thread."""
         settings = self.settings
+        self._loader.load(settings, lambda result: self._call_soon(partial(use, settings, result)))
 
-        def done(result: Predictor | Exception) -> None:
-            def keep() -> None:
-                self._loaded = (settings, result)
-                future.set_result(None)
+    def _keep(self, settings: NodeSettings, result: Predictor | Exception) -> None:
+        if settings.network != self.settings.network:  # another one is wanted by now
+            _discard(result)
+            self._load(self._keep)
+            return
+        self._loaded = (settings, result)
+        loading, self._loading = self._loading, None
+        loading.set_result(None)
 
-            self._call_soon(keep)
-
-        self._loader.load(settings, done)
-        return future
+    def _drop_loaded(self) -> None:
+        if self._loaded is not None:
+            _discard(self._loaded[1])
+            self._loaded = None
 
     def _take_loaded(self) -> Predictor:
-        loaded, self._loaded = self._loaded, None
-        if loaded is not None:
-            settings, result = loaded
-            if settings.network == self.settings.network:
-                if isinstance(result, Exception):
-                    raise result
-                return result
-            if not isinstance(result, Exception):
-                result.close()
-        return load_model(self.settings)
+        if self._loaded is None or self._loaded[0].network != self.settings.network:
+            self._drop_loaded()
+            return load_model(self.settings)
+        (_, result), self._loaded = self._loaded, None
+        if isinstance(result, Exception):
+            raise result
+        return result
 
     def _end_session(self) -> None:
         if self._session is not None:
@@ -192,6 +213,7 @@ class OccNode(LifecycleNode):
 
     def _release(self) -> None:
         self._end_session()
+        self._drop_loaded()
         if self._outputs is not None:
             self._outputs.destroy()
             self._outputs = None
@@ -204,6 +226,9 @@ class OccNode(LifecycleNode):
         values = {parameter.name: parameter.value for parameter in parameters}
         try:
             settings = self.settings.changed(values)
+            if self._reverting:
+                self.settings = settings
+                return SetParametersResult(successful=True)
             names = {each.name for each in fields(NodeSettings)}
             changed = {n for n in names if getattr(settings, n) != getattr(self.settings, n)}
             if self._session is not None and changed - DYNAMIC:
@@ -215,6 +240,8 @@ class OccNode(LifecycleNode):
                     reason="not_dynamic",
                 )
             other_network = settings.network != self.settings.network
+            if self._predictor is not None and settings.network == self._in_use.network:
+                other_network = False  # back to what never stopped
             if other_network:
                 network = model_config(settings)
                 stream_config(settings, network)
@@ -223,24 +250,14 @@ class OccNode(LifecycleNode):
                 check_outputs(settings, self._predictor.classes)
         except Exception as error:  # whatever is wrong with a model must not end the node
             return SetParametersResult(successful=False, reason=str(error))
-        previous, self.settings = self.settings, settings
+        self.settings = settings
         if other_network and self._predictor is not None:
-            self._change_network(previous)
+            self._load(self._use_network)
         return SetParametersResult(successful=True)
 
-    def _change_network(self, previous: NodeSettings) -> None:
-        settings = self.settings
-
-        def done(result: Predictor | Exception) -> None:
-            self._call_soon(lambda: self._use_network(settings, previous, result))
-
-        self._loader.load(settings, done)
-
-    def _use_network(
-        self, settings: NodeSettings, previous: NodeSettings, result: Predictor | Exception
-    ) -> None:
+    def _use_network(self, settings: NodeSettings, result: Predictor | Exception) -> None:
         if isinstance(result, Exception):
-            self._not_loaded(settings, previous, result)
+            self._not_loaded(settings, result)
             return
         if self._predictor is None or settings.network != self.settings.network:
             result.close()  # overtaken by a newer choice, or by a clean-up
@@ -252,17 +269,20 @@ class OccNode(LifecycleNode):
                 self._session.swap(result)
             except InputError as error:  # a file it needs is gone since the parameter was checked
                 result.close()
-                self._not_loaded(settings, previous, error)
+                self._not_loaded(settings, error)
                 return
-        self._predictor = result
+        self._predictor, self._in_use = result, settings
         self._announce(result)
 
-    def _not_loaded(
-        self, settings: NodeSettings, previous: NodeSettings, error: Exception
-    ) -> None:
+    def _not_loaded(self, settings: NodeSettings, error: Exception) -> None:
+        """Go back to the parameters of the network in use, without loading that again."""
         self.get_logger().error(f"model {settings.model} was not loaded: {error}")
-        if settings.network == self.settings.network:
-            self.set_parameters([Parameter("model", value=previous.model)])
+        if self._predictor is None or settings.network != self.settings.network:
+            return
+        self._reverting = True
+        before = {name: getattr(self._in_use, name) for name in NETWORK}
+        self.set_parameters([Parameter(name, value=value) for name, value in before.items()])
+        self._reverting = False
 
     def _announce(self, predictor: Predictor) -> None:
         text = f"{predictor.name} ({predictor.config.modality}) on {predictor.device}"
@@ -279,17 +299,24 @@ class OccNode(LifecycleNode):
             )
 
 
+def _discard(result: Predictor | Exception) -> None:
+    if not isinstance(result, Exception):
+        result.close()
+
+
 def main(args: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; return 0, or 1 when it could not start."""
     with ros_until_signal(args) as stop:
         executor = cheapest_executor()
-        node = OccNode(executor)
+        node, backlog = OccNode(executor), Backlog(executor)
         failed = threading.Event()
         try:
             if node.settings.autostart:
                 node.bring_up(failed.set)
             while not (stop.is_set() or failed.is_set()):
                 spin_once(executor, node, SPIN_SECONDS)
+                if backlog.behind():
+                    node.postpone()
         finally:
             executor.shutdown()
             node.close()

@@ -79,6 +79,7 @@ class Session:
         self._report_throttle = Throttle(REPORT_SECONDS)
         self._lock = Lock()
         self._problems: dict[str, dict[str, None]] = {}
+        self._left_out = 0
         self._counted: deque[tuple[float, int, int]] = deque()
         self._next: tuple[Predictor, StreamConfig, list[Topic], float] | None = None
         config = self._config(predictor)
@@ -135,6 +136,10 @@ class Session:
         cameras = ", ".join(config.sync.cameras) or "-"
         return f"{source} make the frames, with images of {cameras}"
 
+    def postpone(self) -> None:
+        """Let messages wait, and take the newest: they come faster than they can be handled."""
+        self._inputs.postpone()
+
     def swap(self, predictor: Predictor) -> None:
         """Let another network take over between two frames, once its inputs arrive.
 
@@ -154,6 +159,7 @@ class Session:
         with self._lock:
             problems, self._problems = self._problems, {}
         statistics = self._stream.statistics(now)
+        self._tell_left_out()
         snapshot = Snapshot(
             statistics=statistics,
             pipeline=self._pipeline.report(),
@@ -183,6 +189,15 @@ class Session:
         stamp = self._node.get_clock().now().nanoseconds
         self._diagnostics.publish(diagnostics_message(snapshot, name, stamp))
 
+    def _tell_left_out(self) -> None:
+        before, self._left_out = self._left_out, self._inputs.left_out
+        if self._left_out > before:
+            text = (
+                "messages came faster than this process could handle them: of each input the "
+                f"newest are used, and the others, {self._left_out} so far, are counted as lost"
+            )
+            self._complain(("executor", "behind"), text)
+
     def _tick(self) -> None:
         if self._since == 0.0:  # simulated time had not begun
             self._since = self._inputs.now()
@@ -210,7 +225,7 @@ class Session:
         rows = input_rows(self._node, self._inputs, self._stream)
         logger = self._node.get_logger()
         logger.info(f"inputs:\n{table(rows)}")
-        if silent and (self._tables or any(row.mismatch for row in rows)):
+        if silent and (self._tables or any(row.mismatch or row.missed for row in rows)):
             config = self._stream.config
             reference = config.references[0]
             logger.warning(missing(rows, reference, self._stream.localised()))

@@ -16,6 +16,13 @@ KINDS = ("fusion", "vision", "lidar")
 AUTO = "auto"
 """Value of ``model`` that stands for all three."""
 
+NETWORK = (
+    "model",
+    *(f"{kind}_model" for kind in KINDS),
+    *("device", "precision", "confidence", "threads"),
+)
+"""Parameters that decide which network is loaded, and how."""
+
 
 @dataclass(frozen=True)
 class NodeSettings(Settings):

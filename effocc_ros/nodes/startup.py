@@ -7,7 +7,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, qos_check_compatible
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
-from effocc_ros.nodes.inputs import Inputs, Topic, wanted_profiles
+from effocc_ros.nodes.inputs import LATCHED, Inputs, Topic, wanted_profiles
 from effocc_ros.stream import Stream
 
 SHORT = {"BEST_EFFORT": "best effort", "TRANSIENT_LOCAL": "latched"}
@@ -24,6 +24,8 @@ class InputRow:
         kind: Type that is subscribed to.
         publishers: Name, and where it matters type and QoS, of each publisher.
         mismatch: Why no publisher's messages can arrive; empty where some can, or there is none.
+        kept: False where what its publishers sent before they found this node is lost, though it
+            may be sent but once.
         received: Messages that have come.
         calibrated: The camera's intrinsics are known; None where it needs none.
         mounted: tf, or a file, tells where the sensor is; None while that cannot be known.
@@ -35,9 +37,15 @@ class InputRow:
     kind: str
     publishers: tuple[str, ...] = ()
     mismatch: str = ""
+    kept: bool = True
     received: int = 0
     calibrated: bool | None = None
     mounted: bool | None = None
+
+    @property
+    def missed(self) -> bool:
+        """Whether it may have been sent for the last time before this node could hear it."""
+        return not self.received and not self.kept
 
 
 def input_rows(node: Node, inputs: Inputs, stream: Stream) -> list[InputRow]:
@@ -47,6 +55,7 @@ def input_rows(node: Node, inputs: Inputs, stream: Stream) -> list[InputRow]:
         publishers = inputs.publishers(topic)
         state = stream.sensor_state(topic.sensor)
         is_sensor = topic.what in ("image", "points")
+        latched = any(each.qos_profile.durability == LATCHED for each in publishers)
         rows.append(
             InputRow(
                 sensor=topic.sensor,
@@ -55,6 +64,7 @@ def input_rows(node: Node, inputs: Inputs, stream: Stream) -> list[InputRow]:
                 kind=topic.type_name,
                 publishers=tuple(f"{each.node_name} ({_qos(each)})" for each in publishers),
                 mismatch=mismatch(topic, publishers),
+                kept=topic.what != "tf_static" or latched or not publishers,
                 received=inputs.counts[topic.name],
                 calibrated=state.calibrated if topic.what == "image" else None,
                 mounted=state.mounted if is_sensor else None,
@@ -122,7 +132,8 @@ def missing(rows: list[InputRow], reference: str, localised: bool | None) -> str
     reasons = [f"{row.topic}: {row.mismatch}" for row in ordered if row.mismatch]
     silent = [row for row in ordered if not row.received and not row.mismatch]
     alone = [row.topic for row in silent if not row.publishers]
-    quiet = [row.topic for row in silent if row.publishers]
+    quiet = [row.topic for row in silent if row.publishers and not row.missed]
+    reasons += [_too_early(row) for row in silent if row.missed]
     if alone:
         reasons.append(f"nobody publishes {', '.join(alone)} (check remappings and rig)")
     if quiet:
@@ -138,6 +149,14 @@ def missing(rows: list[InputRow], reference: str, localised: bool | None) -> str
     if not reasons:
         return "all inputs have come; the first frame is being made, or see the warnings above"
     return "nothing was published yet: " + "; ".join(reasons)
+
+
+def _too_early(row: InputRow) -> str:
+    return (
+        f"nothing has come on {row.topic} from {'; '.join(row.publishers)}: what is sent once and "
+        "not latched is lost to a node that was not found yet (let it latch: transient local "
+        "durability, or send again)"
+    )
 
 
 def _word(known: bool | None) -> str:

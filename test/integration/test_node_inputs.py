@@ -54,6 +54,17 @@ def test_publishers_of_every_qos_are_heard_and_one_of_another_type_is_named(stag
     assert f"/{NUSCENES_CAMERAS[-1]}/{IMAGE} cannot be heard: {said}" in node.text
 
 
+def test_a_static_transform_that_was_sent_once_before_the_node_is_said_to_be_lost(
+    stage, tiny_models
+):
+    static = stage.offer("/tf_static", TFMessage, RELIABLE)
+    stage.send([static_poses()])
+    node = stage.start_node(model=tiny_models["lidar"], diagnostics_period=0.3)
+    wait_until(static.get_subscription_count, "the node")
+    node.wait_for_text("nothing has come on /tf_static from peer (reliable, volatile): what is")
+    assert "let it latch" in node.text
+
+
 def last_status(diagnostics, part, said):
     for status in diagnostics[-1].status if diagnostics else ():
         if status.name.endswith(part) and said in status.message:

@@ -54,6 +54,16 @@ def test_the_table_shows_what_is_connected():
             True,
             "/points: driver sends sensor_msgs/msg/LaserScan",
         ),
+        (
+            [row("tf", "tf_static", "/tf_static", received=0)],
+            True,
+            "has come on /tf_static (check",
+        ),
+        (
+            [row("tf", "tf_static", "/tf_static", received=0, kept=False)],
+            True,
+            "nothing has come on /tf_static from driver (reliable, volatile): what is sent once",
+        ),
         ([row(mounted=False)], True, "tf does not tell where LIDAR_TOP is"),
         ([row("CAM", "image", "/cam", calibrated=False)], True, "no CameraInfo of CAM"),
         ([row(mounted=True)], False, "tf does not connect fixed_frame and base_frame"),

@@ -166,7 +166,10 @@ class EffOcc(nn.Module):
         if self.point_grid is None:
             return bev
         config = self.config
-        return torch.cat([bev, count_points(points, config.grid, config.trunk_step)], dim=1)
+        counted = count_points(points, config.grid, config.trunk_step)
+        # In the layout of the other one: from two layouts comes the slower one.
+        counted = counted.contiguous(memory_format=torch.channels_last)
+        return torch.cat([bev, counted], dim=1)
 
     def fuse(self, camera_bev: Tensor | None, lidar_bev: Tensor | None) -> Tensor:
         """Camera and LiDAR BEV, where the network has them, to what enters the trunk."""
@@ -192,7 +195,8 @@ class EffOcc(nn.Module):
         bev = self.bev_upsample(features)
         if self.point_grid is None:
             return bev
-        return self.point_grid(bev, lidar_bev[:, -self.point_grid.channels :])
+        counted = self._laid_out(lidar_bev[:, -self.point_grid.channels :])
+        return self.point_grid(bev, counted)
 
     def bevs(
         self, points: list[Tensor] | None = None, **cameras: Tensor | None

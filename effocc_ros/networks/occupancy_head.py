@@ -87,7 +87,8 @@ class OccupancyHead(nn.Module):
             Labels (B, Dx, Dy, Dz) uint8; confidence of the same shape, uint8, the softmax
             probability times 255, or None; flow (B, Dx, Dy, Dz, 2) in m/s, or None.
         """
-        cells = self.cells(bev)
+        # Cells in the order in which they lie in memory; only what they become is turned.
+        cells = self.cells(bev).transpose(1, 2)
         shape = (*cells.shape[:3], self.height)
         labels = torch.empty(shape, dtype=torch.uint8, device=bev.device)
         sureness = torch.empty_like(labels) if confidence else None
@@ -98,7 +99,8 @@ class OccupancyHead(nn.Module):
                 # softmax of the best class: 1 / sum(exp(other - best))
                 total = logits.sub_(logits.amax(dim=-1, keepdim=True)).exp_().sum(dim=-1)
                 sureness.view(-1, self.height)[rows] = total.reciprocal_().mul_(255).round_()
-        return labels, sureness, self._flow(cells)
+        found = (labels, sureness, self._flow(cells))
+        return tuple(None if each is None else each.transpose(1, 2).contiguous() for each in found)
 
     def _chunks(self, cells: Tensor) -> Iterator[tuple[int, Tensor]]:
         """Yield the number of the first cell and logits (cells, Dz, classes) of each chunk."""

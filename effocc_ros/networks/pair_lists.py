@@ -6,7 +6,7 @@ each output sums its products in a single pass over them. Adding the products of
 the other to rows all over the output (``index_add_``) takes several times as long.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +17,7 @@ from effocc_ros.networks.threads import share_out
 
 BLOCK = 32768
 """Pairs in a block: few enough for a cache, enough to be worth a matrix product per offset."""
+Finish = Callable[[Tensor, slice], Tensor]
 
 
 @dataclass(frozen=True)
@@ -83,9 +84,19 @@ class PairLists:
             starts = (begin[here] - begin[first]).int()
             yield Block(here, source, row, block_sizes[number], sequence, starts)
 
-    def convolve(self, features: Tensor, matrices: Tensor) -> Tensor:
-        """(inputs, Cin) and (offsets, Cin, Cout) to (outputs, Cout)."""
-        out = features.new_zeros(self._outputs, matrices.shape[2])
+    def convolve(self, features: Tensor, matrices: Tensor, finish: Finish | None = None) -> Tensor:
+        """(inputs, Cin) and (offsets, Cin, Cout) to (outputs, Cout).
+
+        Args:
+            features: (inputs, Cin).
+            matrices: (offsets, Cin, Cout).
+            finish: What follows, done to a block of outputs while it is in a cache; changes the
+                sums it is given, (some outputs, Cout), of the outputs that the slice says.
+        """
+        if not self._blocks:
+            out = features.new_zeros(self._outputs, matrices.shape[2])
+            return out if finish is None else finish(out, slice(None))
+        out = features.new_empty(self._outputs, matrices.shape[2])
 
         def work(blocks: Iterator[Block]) -> None:
             # New memory is slow. What is gathered for one offset stays in the innermost cache.
@@ -95,7 +106,8 @@ class PairLists:
                 parts = _split(block, products)
                 for (sources, product), matrix in zip(parts, matrices.unbind(), strict=True):
                     torch.mm(_rows(features, sources, gathered), matrix, out=product)
-                _sum(block, products, out)
+                sums = _sum(block, products)
+                out[block.rows] = sums if finish is None else finish(sums, block.rows)
 
         share_out(work, self._blocks)
         return out
@@ -135,7 +147,7 @@ class PairLists:
                     torch.mm(part, matrix, out=product)
                 total.addmm_(_rows(features, rows, mine).T, part)
             if want_features:
-                _sum(block, products, out)
+                out[block.rows] = _sum(block, products)
         return out, of_matrices
 
 
@@ -150,10 +162,10 @@ def _rows(table: Tensor, index: Tensor, buffer: Tensor) -> Tensor:
     return torch.index_select(table, 0, index, out=buffer[: len(index)])
 
 
-def _sum(block: Block, products: Tensor, out: Tensor) -> None:
-    """Write the block's outputs, given all products."""
+def _sum(block: Block, products: Tensor) -> Tensor:
+    """Return the block's outputs, given all products."""
     products = products[: len(block.sources)]
-    out[block.rows] = functional.embedding_bag(block.order, products, block.starts, mode="sum")
+    return functional.embedding_bag(block.order, products, block.starts, mode="sum")
 
 
 def _regroup(columns: list[Tensor], sizes: list[list[int]]) -> Tensor:

@@ -33,7 +33,8 @@ class BasicBlock(nn.Module):
         """(B, C, H, W) to (B, width, H / stride, W / stride)."""
         shortcut = x if self.downsample is None else self.downsample(x)
         x = self.relu(self.bn1(self.conv1(x)))
-        return self.relu(self.bn2(self.conv2(x)) + shortcut)
+        # In place: new memory is slow.
+        return self.relu(self.bn2(self.conv2(x)).add_(shortcut))
 
 
 class Bottleneck(nn.Module):
@@ -64,7 +65,7 @@ class Bottleneck(nn.Module):
         shortcut = x if self.downsample is None else self.downsample(x)
         x = self.relu(self.bn1(self.conv1(x)))
         x = self.relu(self.bn2(self.conv2(x)))
-        return self.relu(self.bn3(self.conv3(x)) + shortcut)
+        return self.relu(self.bn3(self.conv3(x)).add_(shortcut))
 
 
 class ResNet(nn.Module):

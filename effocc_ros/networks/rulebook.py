@@ -40,8 +40,15 @@ class Rulebook:
     inputs: int
     mirrored: bool = False
 
-    def apply(self, features: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        """Convolve.
+    def apply(
+        self,
+        features: Tensor,
+        weight: Tensor,
+        bias: Tensor | None = None,
+        shortcut: Tensor | None = None,
+        relu: bool = False,
+    ) -> Tensor:
+        """Convolve, and do what may follow.
 
         Under autocast features and weight are rounded to half precision. What comes out has the
         dtype of the weight; sums are in float32, and a table rounds them once.
@@ -49,7 +56,9 @@ class Rulebook:
         Args:
             features: (inputs, Cin).
             weight: (Cout, kz, ky, kx, Cin).
-            bias: (Cout,) or None.
+            bias: (Cout,), added to every output; or None.
+            shortcut: (outputs, Cout), added too; or None.
+            relu: Whether what is negative becomes 0 in the end.
 
         Returns:
             (outputs, Cout).
@@ -60,9 +69,20 @@ class Rulebook:
         if torch.is_autocast_enabled(device):
             half = torch.get_autocast_dtype(device)
             features, matrices = features.to(half), matrices.to(half)
+
+        def finish(out: Tensor, rows: slice) -> Tensor:
+            if bias is not None:
+                out = out.add_(bias)
+            if shortcut is not None:
+                out = out.add_(shortcut[rows])
+            return out.relu_() if relu else out
+
+        if device == "cpu" and not torch.is_grad_enabled():
+            way, exact = _way(self, features.dtype)
+            if exact == dtype and isinstance(way, PairLists):
+                return way.convolve(features.to(exact), matrices.to(exact), finish)
         way = _InBlocks if device == "cpu" else _GatherMultiplyScatter
-        out = way.apply(features, matrices, self, dtype)
-        return out if bias is None else out.add_(bias)
+        return finish(way.apply(features, matrices, self, dtype), slice(None))
 
     @property
     def reverse(self) -> "Rulebook":

@@ -38,9 +38,15 @@ class SparseConv(nn.Module):
         fan_in = in_channels * kernel[0] * kernel[1] * kernel[2]
         nn.init.uniform_(self.weight, -(fan_in**-0.5), fan_in**-0.5)
 
-    def forward(self, features: Tensor, rulebook: Rulebook) -> Tensor:
-        """(inputs, Cin) to (outputs, Cout)."""
-        return rulebook.apply(features, self.weight, self.bias)
+    def forward(
+        self,
+        features: Tensor,
+        rulebook: Rulebook,
+        shortcut: Tensor | None = None,
+        relu: bool = False,
+    ) -> Tensor:
+        """(inputs, Cin) to (outputs, Cout), with what follows as :meth:`Rulebook.apply` says."""
+        return rulebook.apply(features, self.weight, self.bias, shortcut, relu)
 
 
 class SiteNorm(nn.BatchNorm1d):
@@ -77,6 +83,9 @@ class SparseBlock(nn.Module):
 
     def forward(self, features: Tensor, rulebook: Rulebook) -> Tensor:
         """(M, C) to (M, C)."""
+        if isinstance(self.bn1, nn.Identity):
+            x = self.conv1(features, rulebook, relu=True)
+            return self.conv2(x, rulebook, shortcut=features, relu=True)
         x = self.bn1(self.conv1(features, rulebook)).relu_()
         x = self.bn2(self.conv2(x, rulebook))
         return x.add_(features).relu_()
@@ -98,6 +107,8 @@ class ConvNormRelu(nn.Sequential):
 
     def forward(self, features: Tensor, rulebook: Rulebook) -> Tensor:
         """(inputs, Cin) to (outputs, Cout)."""
+        if isinstance(self[1], nn.Identity):
+            return self[0](features, rulebook, relu=True)
         return self[2](self[1](self[0](features, rulebook)))
 
 

@@ -33,7 +33,7 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 12\n
     ("content", "said", "do"),
     [
         (POINTER, "a git-lfs pointer of", "git lfs pull"),
-        (gzip.compress(b"a" * 100), "a gzip file of", "Unpack it"),
+        (gzip.compress(b"a" * 100, mtime=0), "a gzip file of", "Unpack it"),
         (b"\xfd7zXZ\x00 and so on", "an xz file of", "Unpack it"),
         (zip_of("epoch_24.pth"), "a zip archive, not a torch file", "in it (epoch_24.pth)"),
         (zip_of("a.npy"), r"numpy's archive of arrays \(.npz\)", "Download"),

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A bag's own definitions of its types: used where they can be, never the end of the bag."""
 
 import pytest

@@ -181,4 +181,6 @@ def run_nuscenes2bag(arguments: argparse.Namespace) -> None:
     width = max(map(len, counts))
     for topic, count in counts.items():
         print(f"{topic:<{width}}  {count:6d}")
-    print(f"written: {arguments.out} ({scene})")
+    if not arguments.scene:
+        print(f"scene: {scene}")
+    print(f"written: {arguments.out}")

@@ -76,7 +76,8 @@ def bag_typestore(definitions: Iterable[tuple[str, MessageDefinition]]) -> Types
 
     Returns:
         ``base_typestore()`` itself when the bag brings nothing new; else a store of its own. A
-        definition that cannot be parsed is left out: messages of that type stay raw bytes.
+        definition that cannot be parsed is left out: messages of that type stay raw bytes. Of
+        types that no bag may define anew, such as Time, ours hold.
     """
     base = base_typestore()
     types = {}
@@ -85,7 +86,12 @@ def bag_typestore(definitions: Iterable[tuple[str, MessageDefinition]]) -> Types
     if all(name in base.fielddefs and _same(base, name, fields) for name, fields in types.items()):
         return base
     store = rosbags_typestore(Stores.EMPTY)
-    store.register({**base.fielddefs, **types})
+    fixed = store.fielddefs.keys()
+    types = {name: fields for name, fields in types.items() if name not in fixed}
+    try:
+        store.register({**base.fielddefs, **types})
+    except TypesysError:  # definitions that name each other, or what is nowhere
+        return base
     return store
 
 

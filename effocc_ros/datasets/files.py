@@ -4,7 +4,7 @@
 import logging
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -156,12 +156,15 @@ def _log_layout(folder: Path, found: int, kind: str, expected: int) -> None:
     )
 
 
-def read_npz(path: Path, shapes: Mapping[str, Shape]) -> dict[str, NDArray]:
+def read_npz(
+    path: Path, shapes: Mapping[str, Shape], optional: Collection[str] = ()
+) -> dict[str, NDArray]:
     """Read arrays of a .npz file.
 
     Args:
         path: The file.
-        shapes: Name of each array that must be there -> its shape.
+        shapes: Name of each array -> its shape.
+        optional: Names of those that may be absent, which is logged once for a kind of file.
 
     Raises:
         InputError: The file is absent or broken, or an array is absent or of another shape.
@@ -182,11 +185,19 @@ def read_npz(path: Path, shapes: Mapping[str, Shape]) -> dict[str, NDArray]:
         raise
     except Exception as error:  # numpy and zipfile raise whatever the bytes lead them to
         raise _bad(path, f"no readable .npz file ({error})", wanted) from error
-    if len(arrays) < len(shapes):
+    absent = [name for name in shapes if name not in found]
+    if len(arrays) < len(found) or not {*absent} <= {*optional}:
         raise _bad(path, f"arrays {', '.join(names) or '(none)'}", wanted)
+    if absent:
+        _log_absent(path.parent.parent, path.name, ", ".join(absent))
     for name, array in arrays.items():
         _check_shape(path, name, array, shapes[name])
     return arrays
+
+
+@lru_cache(maxsize=256)
+def _log_absent(folder: Path, name: str, absent: str) -> None:
+    logger.warning("%s in %s: no %s; every voxel counts as seen", name, folder, absent)
 
 
 def read_npy(path: Path, shape: Shape) -> NDArray:

@@ -2,7 +2,8 @@
 """Occ3D-nuScenes: 18 classes in 0.4 m voxels, ego frame at the key LiDAR sweep.
 
 Files: ``gts/<scene name>/<sample token>/labels.npz`` with semantics, mask_lidar and mask_camera,
-each (200, 200, 16) uint8 in the order x, y, z (Tian et al., "Occ3D", 2023).
+each (200, 200, 16) uint8 in the order x, y, z (Tian et al., "Occ3D", 2023). Labels that others
+made in this form often lack the masks.
 """
 
 from pathlib import Path
@@ -16,7 +17,8 @@ from effocc_ros.datasets.sample import Labels, LabelSpace
 from effocc_ros.geometry import OCC3D_GRID
 
 SPACE = LabelSpace(OCC3D_NUSCENES, OCC3D_GRID, BASE_FRAME)
-KEYS = ("semantics", "mask_lidar", "mask_camera")
+MASKS = ("mask_lidar", "mask_camera")
+KEYS = ("semantics", *MASKS)
 
 
 def labels_file(sample: SampleRecord) -> Path:
@@ -25,16 +27,15 @@ def labels_file(sample: SampleRecord) -> Path:
 
 
 def read_labels(path: Path) -> Labels:
-    """Read labels.npz.
+    """Read labels.npz; a mask that it lacks is None.
 
     Raises:
         InputError: The file is absent or broken, or has other arrays, shapes or labels.
     """
-    arrays = read_npz(path, dict.fromkeys(KEYS, SPACE.grid.shape))
+    arrays = read_npz(path, dict.fromkeys(KEYS, SPACE.grid.shape), MASKS)
+    masks = {name: mask_of(path, name, arrays[name]) for name in MASKS if name in arrays}
     return Labels(
-        semantics=labels_of(path, arrays["semantics"], len(SPACE.classes.names)),
-        mask_camera=mask_of(path, "mask_camera", arrays["mask_camera"]),
-        mask_lidar=mask_of(path, "mask_lidar", arrays["mask_lidar"]),
+        semantics=labels_of(path, arrays["semantics"], len(SPACE.classes.names)), **masks
     )
 
 

@@ -197,9 +197,10 @@ def _truth_of(sample: Sample, mask: str) -> tuple[Labels, NDArray[np.bool_] | No
     counted = known[mask]
     if counted is None and mask != "none":
         raise InputError(
-            f"mask {mask}",
+            f"mask {mask} of sample {sample.token}",
             found=f"no such mask in the labels of {sample.space.classes.name}",
             expected="none",
+            do="Give --mask none: every voxel counts; the figures are not those of the benchmark",
             reason="no_mask",
         )
     return sample.truth, counted

@@ -132,7 +132,7 @@ def test_the_first_scene_whose_keyframes_are_all_there_is_taken(tmp_path, capsys
     bag = str(tmp_path / "bag")
     next(f for f in sorted((root / "samples/CAM_BACK").iterdir())).unlink()
     assert main(["nuscenes2bag", str(root), bag]) == 0
-    assert f"({SCENES[1]})" in capsys.readouterr().out
+    assert f"scene: {SCENES[1]}" in capsys.readouterr().out
     assert main(["nuscenes2bag", str(root), f"{bag}2", "--scene", SCENES[0]]) == 0
 
 

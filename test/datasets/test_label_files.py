@@ -32,7 +32,6 @@ def test_occ3d_labels_and_masks_keep_their_axes(tmp_path):
     ("other", "found"),
     [
         ({"semantics": None}, "arrays mask_camera, mask_lidar"),
-        ({"mask_camera": None}, "arrays mask_lidar, semantics"),
         ({"semantics": np.zeros((200, 200), np.uint8)}, "semantics of shape (200, 200)"),
         ({"mask_lidar": np.zeros((16, 200, 200), np.uint8)}, "mask_lidar of shape"),
         ({"semantics": np.full(SHAPE, 18, np.uint8)}, "labels from 18 to 18"),
@@ -45,6 +44,21 @@ def test_other_arrays_shapes_or_labels_are_refused_and_named(tmp_path, other, fo
     path = tmp_path / "labels.npz"
     write_labels(path, **other)
     assert refused(occ3d_nuscenes.read_labels, path).found.startswith(found)
+
+
+@pytest.mark.parametrize(
+    "absent", [("mask_camera",), ("mask_lidar",), ("mask_lidar", "mask_camera")]
+)
+def test_masks_that_others_labels_lack_are_none_and_said_once(tmp_path, caplog, absent):
+    for token in "ab":
+        (tmp_path / token).mkdir()
+        path = tmp_path / token / "labels.npz"
+        write_labels(path, seed=7, **dict.fromkeys(absent))
+        labels = occ3d_nuscenes.read_labels(path)
+        assert labels.semantics[107, 120, 5] == 4
+        masks = {"mask_lidar": labels.mask_lidar, "mask_camera": labels.mask_camera}
+        assert tuple(name for name, mask in masks.items() if mask is None) == absent
+    assert caplog.text.count(f"no {', '.join(absent)}; every voxel") == 1
 
 
 def test_flow_labels_keep_their_axes(tmp_path):

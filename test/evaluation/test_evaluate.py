@@ -212,11 +212,24 @@ def test_what_cannot_be_scored_is_one_line(root, tiny, capsys, tmp_path, options
 def test_a_broken_sample_is_named(tmp_path, tiny, capsys, workers):
     root = make_drives(tmp_path / "drives", ("scene-0103",), keyframes=1, sweeps=0)
     path = labels_path(root, "scene-0103", 0)
-    write_labels(path, mask_camera=None)
+    write_labels(path, semantics=None)
     command = ["evaluate", str(root), "--split", "mini_val", "--model", str(tiny)]
     command += ["--no-baseline", "--workers", workers]
     assert cli.main([*command, "--out", str(tmp_path / "out")]) == 2
     assert str(path) in capsys.readouterr().err
+
+
+def test_labels_without_masks_are_scored_as_the_advice_says(tmp_path, tiny, capsys):
+    root = make_drives(tmp_path / "drives", ("scene-0103",), keyframes=1, sweeps=0)
+    path = labels_path(root, "scene-0103", 0)
+    write_labels(path, mask_camera=None, mask_lidar=None)
+    command = ["evaluate", str(root), "--split", "mini_val", "--model", str(tiny)]
+    command += ["--no-baseline", "--out", str(tmp_path / "out")]
+    assert cli.main(command) == 2
+    said = capsys.readouterr().err
+    assert f"of sample {path.parent.name}" in said
+    assert "Give --mask none" in said
+    assert cli.main([*command, "--mask", "none"]) == 0
 
 
 def test_a_part_of_a_download_is_scored_for_what_it_has(tmp_path, tiny, capsys):

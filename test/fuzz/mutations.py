@@ -3,6 +3,7 @@
 
 import copy
 import random
+from contextlib import suppress
 from typing import Any
 
 STRANGE: tuple[Any, ...] = (
@@ -88,7 +89,8 @@ def mutated_value(value: Any, rng: random.Random) -> Any:
         elif kind == 2:
             parent[key] = copy.deepcopy(rng.choice(parents))  # something from elsewhere
         elif kind == 3 and isinstance(parent[key], int | float):
-            parent[key] = parent[key] * rng.choice((-1, 0, 1e-9, 1e3, 1e9, 10**18))
+            with suppress(OverflowError):  # what is strange already may be beyond any float
+                parent[key] = parent[key] * rng.choice((-1, 0, 1e-9, 1e3, 1e9, 10**18))
         elif kind == 4 and isinstance(parent[key], str):
             text = parent[key]
             parent[key] = rng.choice(

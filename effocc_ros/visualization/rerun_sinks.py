@@ -3,6 +3,7 @@
 
 import os
 import socket
+import sysconfig
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -76,9 +77,14 @@ def spawn(moments: Iterable[Moment]) -> int:
     rr = import_rerun()
     check_display("Rerun's viewer", "--web serves it to a browser, --save writes a file")
     recording = _recording(rr)
-    count = _write(
-        moments, recording, lambda blueprint: recording.spawn(default_blueprint=blueprint)
-    )
+    # The one that came with the package: a virtual environment need not be on the PATH.
+    viewer = Path(sysconfig.get_path("scripts")) / "rerun"
+
+    def connect(blueprint: Any) -> None:
+        path = str(viewer) if viewer.is_file() else None
+        rr.spawn(recording=recording, default_blueprint=blueprint, executable_path=path)
+
+    count = _write(moments, recording, connect)
     recording.disconnect()
     return count
 

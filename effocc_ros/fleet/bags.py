@@ -17,7 +17,7 @@ class Bag:
 
     Attributes:
         path: Where it is, as it was found.
-        name: What its output will be called: that of its folder, or of its file without ending.
+        name: What its output will be called: that of its folder or file, without a file's ending.
     """
 
     path: Path
@@ -26,14 +26,11 @@ class Bag:
     @classmethod
     def at(cls, path: Path) -> "Bag":
         """Name a bag after its path."""
-        whole = path.absolute()  # "." has no name
-        match = PART.fullmatch(whole.name) if path.is_file() else None
-        return cls(
-            path,
-            whole.name.removesuffix(match[4] or "").removesuffix(match[3])
-            if match
-            else whole.name,
-        )
+        name = path.absolute().name  # "." has none
+        # Folders too: `ros2 bag record -o drive.mcap` makes one of that name.
+        if match := PART.fullmatch(name):
+            name = name.removesuffix(match[4] or "").removesuffix(match[3])
+        return cls(path, name)
 
 
 def find_bags(arguments: Sequence[str], out: Path) -> list[Bag]:
@@ -79,12 +76,18 @@ def _below(folder: Path, out: Path, seen: set[Path]) -> Iterator[Path]:
     if (folder / "metadata.yaml").is_file():
         yield folder
         return
-    children = sorted(child for child in folder.iterdir() if not child.name.startswith("."))
+    # Links last: what `latest` points to shall not be called so where it is found itself.
+    children = [child for child in folder.iterdir() if not child.name.startswith(".")]
+    children.sort(key=lambda child: (child.is_symlink(), child.name))
     parts = [child for child in children if child.is_file() and PART.fullmatch(child.name)]
     if parts and _is_one_recording(folder):
         yield folder
         return
-    yield from parts
+    for part in parts:
+        place = part.resolve()
+        if place not in seen:
+            seen.add(place)
+            yield part
     for child in children:
         if child.is_dir():
             yield from _below(child, out, seen)
@@ -125,6 +128,14 @@ def _check_distinct(bags: Sequence[Bag]) -> None:
 
 def _check_out(bags: Sequence[Bag], out: Path) -> None:
     target = out.resolve()
+    if out.exists() and not out.is_dir():
+        raise InputError(
+            f"--out {out}",
+            found="a file",
+            expected="a folder, or a name that is free",
+            do="Choose another",
+            reason="bad_output",
+        )
     for bag in bags:
         place = bag.path.resolve()
         if place in target.parents or place.parent == target:

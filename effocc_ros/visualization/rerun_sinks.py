@@ -3,8 +3,9 @@
 
 import os
 import socket
+import sysconfig
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from urllib.parse import quote
 
 from effocc_ros.errors import InputError
 from effocc_ros.files import whole_file
+from effocc_ros.visualization.pipe import filled_through_pipe
 from effocc_ros.visualization.scene import Moment
 
 VERSION = "0.41.0"
@@ -20,11 +22,15 @@ DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
 
 
 def save(moments: Iterable[Moment], path: Path) -> int:
-    """Write moments into an .rrd file, which appears whole or not at all; return how many."""
+    """Write moments into an .rrd file, which appears whole or not at all; return how many.
+
+    Raises:
+        InputError: It cannot be written, for want of room for example.
+    """
     rr = import_rerun()
-    with whole_file(path) as partial:
+    with whole_file(path) as partial, filled_through_pipe(partial) as pipe:
         recording = _recording(rr)
-        count = _write(moments, recording, lambda blueprint: recording.save(partial, blueprint))
+        count = _write(moments, recording, lambda blueprint: recording.save(pipe, blueprint))
         recording.disconnect()
     return count
 
@@ -71,9 +77,14 @@ def spawn(moments: Iterable[Moment]) -> int:
     rr = import_rerun()
     check_display("Rerun's viewer", "--web serves it to a browser, --save writes a file")
     recording = _recording(rr)
-    count = _write(
-        moments, recording, lambda blueprint: recording.spawn(default_blueprint=blueprint)
-    )
+    # The one that came with the package: a virtual environment need not be on the PATH.
+    viewer = Path(sysconfig.get_path("scripts")) / "rerun"
+
+    def connect(blueprint: Any) -> None:
+        path = str(viewer) if viewer.is_file() else None
+        rr.spawn(recording=recording, default_blueprint=blueprint, executable_path=path)
+
+    count = _write(moments, recording, connect)
     recording.disconnect()
     return count
 
@@ -147,14 +158,21 @@ def _recording(rr: Any) -> Any:
 
 
 def _write(moments: Iterable[Moment], recording: Any, connect: Callable[[Any], Any]) -> int:
-    """Open the way for a recording when the first moment is there, and write all."""
-    from effocc_ros.visualization.rerun_log import MomentLog, layout
-
-    log, count = MomentLog(recording), 0
-    for moment in moments:
-        if not count:
-            connect(layout(moment))
-        log.write(moment)
-        count += 1
+    """Write all moments to where a recording is connected to; return how many."""
+    count = sum(1 for _ in _written(moments, recording, connect))
     recording.flush()
     return count
+
+
+def _written(
+    moments: Iterable[Moment], recording: Any, connect: Callable[[Any], Any]
+) -> Iterator[Moment]:
+    """Open the way for a recording when the first moment is there; yield each that is written."""
+    from effocc_ros.visualization.rerun_log import MomentLog, layout
+
+    log = MomentLog(recording)
+    for number, moment in enumerate(moments):
+        if not number:
+            connect(layout(moment))
+        log.write(moment)
+        yield moment

@@ -104,16 +104,31 @@ def _writer(
 
 
 def _check_whole(partial: Path, path: Path, count: int) -> None:
-    """Raise InputError unless a video has so many pictures: OpenCV passes over a full disk."""
+    """Raise InputError unless a video has all its pictures: OpenCV passes over a full disk."""
     video = cv2.VideoCapture(str(partial))
     found = int(video.get(cv2.CAP_PROP_FRAME_COUNT)) if video.isOpened() else 0
     video.release()
-    if found != count:
+    if found != count or not _ends_with_its_boxes(partial):
         raise InputError(
             f"video {path}",
-            found=f"{found} of {count} pictures in what was written",
-            expected="all of them",
-            do="Make room, or choose another place: the disk is full, unless OpenCV said another "
-            "reason",
+            found="less than all of it written",
+            expected=f"{count} pictures and their index",
+            do="Make room, or choose another place, and run the same command again",
             reason="cannot_write",
         )
+
+
+def _ends_with_its_boxes(path: Path) -> bool:
+    """Return whether an MP4 file ends where the last of its boxes (ISO/IEC 14496-12) does."""
+    size, at = path.stat().st_size, 0
+    with path.open("rb") as file:
+        while at < size:
+            file.seek(at)
+            head = file.read(16)
+            length = int.from_bytes(head[:4], "big")
+            if length == 1:
+                length = int.from_bytes(head[8:], "big")
+            if length < 8:
+                return False
+            at += length
+    return at == size

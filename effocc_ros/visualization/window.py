@@ -12,6 +12,8 @@ from effocc_ros.visualization.rerun_sinks import check_display
 from effocc_ros.visualization.scene import Moment
 from effocc_ros.visualization.voxel_painter import SHADES
 
+FROM_BEHIND, ZOOM = (-1.0, 0.0, 0.7), 0.35
+"""Direction from the voxels to the eye at first, and how near it is: Open3D begins above them."""
 TRUTH_ASIDE = 5.0
 """Metres between the prediction and the truth at its right."""
 
@@ -30,7 +32,14 @@ def show_window(moment: Moment) -> None:
         right = grid.lower[1] - grid.upper[1] - TRUTH_ASIDE
         meshes.append(voxel_mesh(o3d, moment.truth).translate((0.0, right, 0.0)))
     title = f"{moment.prediction.model}, {moment.frame.stamp}"
-    o3d.visualization.draw_geometries(meshes, window_name=title)
+    o3d.visualization.draw_geometries(
+        meshes,
+        window_name=title,
+        front=FROM_BEHIND,
+        up=(0.0, 0.0, 1.0),
+        lookat=sum(mesh.get_center() for mesh in meshes) / len(meshes),
+        zoom=ZOOM,
+    )
 
 
 def import_open3d() -> Any:

@@ -91,3 +91,24 @@ def test_a_loop_of_links_ends(tree, tmp_path):
 def test_the_bag_of_the_current_folder_has_a_name(tree, tmp_path, monkeypatch):
     monkeypatch.chdir(tree / "b")
     assert names([Path()], tmp_path / "out") == ["b"]
+
+
+def test_what_a_link_beside_it_points_to_keeps_its_own_name(tree, tmp_path):
+    (tree / "a_link").symlink_to(tree / "b")
+    (tree / "files" / "latest.mcap").symlink_to("y.mcap")
+    assert names([tree], tmp_path / "out") == ["a", "b", "x", "y"]
+
+
+def test_a_folder_that_is_called_like_a_file_makes_an_output_of_a_folders_name(tree, tmp_path):
+    (tree / "b").rename(tree / "b.mcap")
+    (tree / "deep" / "er" / "a").rename(tree / "a_0.db3.zstd")
+    assert names([tree], tmp_path / "out") == ["a_0", "b", "x", "y"]
+
+
+def test_an_output_folder_that_is_a_file_is_refused(tree, tmp_path):
+    (tmp_path / "out").write_text("")
+    assert refused([tree], tmp_path / "out") == (
+        "bad_output",
+        f"--out {tmp_path / 'out'}: found a file; expected a folder, or a name that is free. "
+        "Choose another.",
+    )

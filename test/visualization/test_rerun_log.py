@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+from helpers.full_disk import no_file_above
 from helpers.occupancy_bags import CAR, ROAD, make_demo, street
 from helpers.toy_drive import PERIOD, START
 
@@ -12,7 +13,10 @@ import rerun.chunk
 
 from effocc_ros.classes import OCC3D_NUSCENES
 from effocc_ros.cli import main
-from effocc_ros.frame import NUSCENES_CAMERAS
+from effocc_ros.errors import InputError
+from effocc_ros.frame import NUSCENES_CAMERAS, Frame
+from effocc_ros.visualization.rerun_sinks import save
+from effocc_ros.visualization.scene import Moment
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +87,17 @@ def test_the_map_begins_where_the_vehicle_was(rows):
 def test_sweeps_and_the_models_name_are_there(rows):
     assert len(rows["/map/ego/points"]) == 2
     assert "**fusion_tiny**, trained" in rows["/model"][0]["TextDocument:text"][0]
+
+
+def test_a_disk_without_room_leaves_no_half_file_and_is_said(tmp_path):
+    (moment,) = [Moment(Frame(START, "base_link", (), None, np.eye(4)), street())]
+    path = tmp_path / "street.rrd"
+    save([moment], path)
+    size = path.stat().st_size
+    path.unlink()
+    # Without its last byte the voxels are there, and what tells viewers where they are is not.
+    for limit in (size - 1, size // 2, 100):
+        with no_file_above(limit), pytest.raises(InputError, match="Make room") as caught:
+            save([moment], path)
+        assert caught.value.what == f"file {path}"
+        assert not list(tmp_path.iterdir())

@@ -2,6 +2,7 @@
 import cv2
 import numpy as np
 import pytest
+from helpers.full_disk import no_file_above
 from helpers.occupancy_bags import street
 
 from effocc_ros.errors import InputError
@@ -73,3 +74,17 @@ def test_the_truth_stands_at_the_right_of_the_prediction():
 def test_an_animation_of_another_kind_is_refused_before_anything_is_drawn(name, tmp_path):
     with pytest.raises(InputError, match=r"expected \.webp or \.gif or \.png"):
         write_animation(iter(()), tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["drive.mp4", "drive.webp", "drive.gif", "drive.png"])
+def test_a_disk_without_room_leaves_no_half_picture_and_is_said(name, tmp_path):
+    path = tmp_path / name
+    write = write_video if path.suffix == ".mp4" else write_animation
+    write(moments(2), path)
+    size = path.stat().st_size
+    path.unlink()
+    for limit in (size - 1, 100):
+        with no_file_above(limit), pytest.raises(InputError, match="Make room") as caught:
+            write(moments(2), path)
+        assert str(path) in caught.value.what
+        assert not list(tmp_path.iterdir())

@@ -6,7 +6,6 @@ import shlex
 import yaml
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from effocc_ros.nodes.inputs import sensor_topics
 from effocc_ros.nodes.rig_parameters import (
     rig_arguments,
     rig_parameters,
@@ -16,6 +15,7 @@ from effocc_ros.nodes.rig_parameters import (
     tf_remappings,
 )
 from effocc_ros.nodes.settings import NodeSettings
+from effocc_ros.nodes.topics import sensor_topics
 from effocc_ros.rig import CameraTopics, LidarTopics, Rig, load_rig
 from effocc_ros.stream import StreamConfig, SyncConfig
 

@@ -96,7 +96,7 @@ class Session:
             self._on_end,
         )
         self._awaited: StreamConfig | None = None
-        self._since = self._inputs.now()
+        self._since = self._now = self._inputs.now()
         self._table_due = time.monotonic() + DISCOVERY_SECONDS
         self._tables, self._same_name = 0, ""
         with ExitStack() as undo:
@@ -200,8 +200,9 @@ class Session:
             self._complain(("executor", "behind"), text)
 
     def _tick(self) -> None:
-        if self._since == 0.0:  # simulated time had not begun
-            self._since = self._inputs.now()
+        before, self._now = self._now, self._inputs.now()
+        if self._since == 0.0 or self._now < before:  # simulated time begins, or begins anew
+            self._since = self._now
         self._follow_publishers()
         self.report()
         self._hand_over()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Subscriptions of the node: every message goes into the stream, and nothing else happens."""
 
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -24,6 +25,10 @@ try:
     from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
 except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
+
+
+SLICE_SECONDS = 0.02
+"""How long messages that were kept are handled before whatever else waits has its turn."""
 
 
 class Inputs:
@@ -119,9 +124,9 @@ class Inputs:
     def postpone(self) -> None:
         """Only keep what comes, as many messages of each topic as its depth, and handle it later.
 
-        Keeping a message costs next to nothing. Each is handled by a task of its own that waits
-        behind all that has come meanwhile, so that nothing else that the executor is to do waits
-        for more than one message. Once none is left, messages are handled as they come again.
+        Keeping a message costs little. They are handled by tasks of a slice of time each, which
+        wait behind all that has come meanwhile, so that nothing else that the executor is to do
+        waits for longer than that. Once none is left, messages are handled as they come again.
         """
         if not self.postponing:
             self._set_postponing(True)
@@ -138,10 +143,12 @@ class Inputs:
         if not self._round:
             self._set_postponing(False)
             return
+        end = time.monotonic() + SLICE_SECONDS
+        while self._round and time.monotonic() < end:
+            topic, raw = self._round.popleft()
+            if topic in self._subscriptions:
+                survive(self._node, partial(self._take_raw, topic, raw))
         self._call_soon(self._take_next)
-        topic, raw = self._round.popleft()
-        if topic in self._subscriptions:
-            survive(self._node, partial(self._take_raw, topic, raw))
 
     def stalled(self) -> list[Topic]:
         """Return the inputs of which nothing came since the last call, or ever if sent once."""

@@ -11,6 +11,12 @@ from numpy.typing import NDArray
 JPEG, PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
 """First bytes of the two kinds that cameras send."""
 
+JPEG_SCAN, JPEG_END = b"\xff\xda", b"\xff\xd9"
+"""What begins the pixels of a JPEG, and what ends it."""
+
+TAIL = 64
+"""Bytes at the end of a JPEG in which its end is looked for first: a picture is long."""
+
 KINDS = "a JPEG, PNG, TIFF, WebP or BMP"
 """Kinds whose size can be told from the header; no other is decoded."""
 
@@ -45,7 +51,7 @@ class ImageHeader:
         return not pixels or pixels > MOST_PIXELS or dense
 
 
-def is_cut(data: bytes) -> bool:
+def is_cut(data: bytes | memoryview) -> bool:
     """Return whether a picture's end is lost: OpenCV may fill the rest with grey.
 
     Cameras may pad what follows the end; a thumbnail in the header has an end of its own.
@@ -53,12 +59,17 @@ def is_cut(data: bytes) -> bool:
     Args:
         data: A JPEG or PNG. Of other kinds only emptiness is noticed.
     """
-    if data.startswith(JPEG):
-        return data.rfind(b"\xff\xd9") <= data.rfind(b"\xff\xda")
-    return not _has_all_chunks(data) if data.startswith(PNG[:2]) else not data
+    start = bytes(data[: len(PNG)])
+    if start.startswith(JPEG):
+        last = bytes(data[-TAIL:])
+        if JPEG_END not in last:
+            last = bytes(data)
+        end = last.rfind(JPEG_END)
+        return end < 0 or JPEG_SCAN in last[end:]
+    return not _has_all_chunks(data) if start.startswith(PNG[:2]) else not data
 
 
-def _has_all_chunks(data: bytes) -> bool:
+def _has_all_chunks(data: bytes | memoryview) -> bool:
     """Return whether a PNG's chunks reach to IEND: OpenCV makes room for what a length claims."""
     place = len(PNG)
     while place + 12 <= len(data):

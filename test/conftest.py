@@ -11,6 +11,16 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Several processes share the cores; torch reads this when it is first imported.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+try:
+    from hypothesis import HealthCheck, settings
+except ImportError:
+    pass  # tests of properties say that it is not there
+else:
+    # A busy machine is no fault of the code.
+    slow_is_fine = [HealthCheck.too_slow]
+    settings.register_profile("any machine", deadline=None, suppress_health_check=slow_is_fine)
+    settings.load_profile("any machine")
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 # Not by pytest's own setting `pythonpath`, which Humble's pytest does not know.
 sys.path.insert(0, str(REPOSITORY / "test"))

@@ -89,3 +89,15 @@ def test_a_png_whose_chunk_claims_more_than_there_is_counts_as_cut():
     place = data.index(b"IDAT") - 4
     data[place] = 0x40  # a gigabyte
     assert is_cut(bytes(data))
+
+
+@pytest.mark.parametrize("padding", [0, 1, 61, 62, 63, 64, 65, 500])
+def test_the_end_of_a_jpeg_is_found_wherever_it_is(padding):
+    whole = encoded(".jpg", np.random.default_rng(1).integers(0, 255, (200, 300, 3), np.uint8))
+    for wrap in (bytes, memoryview):
+        assert not is_cut(wrap(whole + bytes(padding)))
+        for lost in (1, 2, 100, len(whole) // 2):
+            assert is_cut(wrap(whole[:-lost] + bytes(padding)))
+        # The end that is there is a thumbnail's, and the picture begins after it.
+        assert is_cut(wrap(whole + whole[:-2] + bytes(padding)))
+        assert is_cut(wrap(whole + b"\xff\xda" + bytes(padding)))

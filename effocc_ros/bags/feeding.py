@@ -6,21 +6,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from effocc_ros.bags.reader import BagReader
-from effocc_ros.calibration import load_calibration
 from effocc_ros.errors import InputError
 from effocc_ros.foreign_types import CLOUD, IMAGE, advice, conversion, foreign_topics
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.rig import CameraTopics, LidarTopics, Rig
 from effocc_ros.stream import (
-    ELONGATION,
-    INTENSITY,
     LONGEST_WAIT,
     Remark,
     Stream,
     StreamConfig,
     SyncConfig,
     rectified_cameras,
-    standby,
+    stream_config,
 )
 
 IMAGE_TYPES = ("sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/Image")
@@ -67,32 +64,27 @@ class Feeding:
         """
         rig = self.rig
         offsets = {camera.name: camera.offset_s for camera in self.cameras}
-        anchor = ""
-        if not self.lidars:
-            anchor = "CAM_FRONT" if "CAM_FRONT" in offsets else self.cameras[0].name
-        first = sorted(offsets, key=lambda name: name != "CAM_FRONT")
-        lidars = tuple(each.name for each in self.lidars)
-        return StreamConfig(
-            sync=SyncConfig(
-                cameras=tuple(offsets),
-                offsets=offsets,
-                max_wait=LONGEST_WAIT + max(0.0, *offsets.values(), 0.0),
-                trigger_interval=interval_s,
-            ),
-            lidar=lidars[0] if lidars else rig.lidar,
-            other_lidars=lidars[1:],
-            anchor=anchor,
-            standby=standby(model.modality, model.frame, lidars, first, anchor),
+        first = "CAM_FRONT" if "CAM_FRONT" in offsets else next(iter(offsets), "")
+        sync = SyncConfig(
+            cameras=tuple(offsets),
+            offsets=offsets,
+            max_wait=LONGEST_WAIT + max(0.0, *offsets.values(), 0.0),
+            trigger_interval=interval_s,
+        )
+        return stream_config(
+            model,
+            sync,
+            lidars=[each.name for each in self.lidars],
+            anchor="" if self.lidars else first,
+            first_camera=first,
+            calibration=rig.calibration,
+            lidar=rig.lidar,
             look_back=True,
             clock_offsets=rig.clock_offsets,
             base_frame=rig.base_frame,
             fixed_frame=rig.fixed_frame,
-            sweeps=model.sweeps,
             max_extrapolation=rig.max_extrapolation_s,
             intensity_scale=rig.intensity_scale,
-            learn_intensity=INTENSITY not in model.tanh_columns,
-            elongation=ELONGATION in model.tanh_columns,
-            calibration=load_calibration(rig.calibration) if rig.calibration else {},
             rectified=rectified_cameras({each.name: each.image for each in self.cameras}),
         )
 

@@ -44,7 +44,7 @@ class Snapshot:
         memory: MiB by name.
         expected: Inputs that should come.
         now: Seconds on the node's clock.
-        since: When the node became active.
+        since: When the node became active, or the clock was last set back.
         interval: Seconds between frames that were asked for; 0: as many as there are.
         drop_ratio: Share of the frames of the last minute that were dropped.
         lost: Messages that the middleware lost, by input.
@@ -117,7 +117,7 @@ def _worst(findings: list[tuple[bytes, str]], fine: str) -> tuple[bytes, str]:
 def _output(snapshot: Snapshot) -> tuple[bytes, str, dict]:
     pipeline, statistics = snapshot.pipeline, snapshot.statistics
     period = output_period(snapshot)
-    age = snapshot.now - max(pipeline.last_published, snapshot.since)
+    age = _age(snapshot, max(pipeline.last_published, snapshot.since))
     findings = []
     if pipeline.last_failure:
         findings.append((ERROR, pipeline.last_failure))
@@ -162,6 +162,11 @@ def _output(snapshot: Snapshot) -> tuple[bytes, str, dict]:
     return level, text, values
 
 
+def _age(snapshot: Snapshot, moment: float) -> float:
+    """Return the seconds since a moment; where the clock was set back meanwhile, since that."""
+    return snapshot.now - (moment if moment <= snapshot.now else snapshot.since)
+
+
 def output_period(snapshot: Snapshot) -> float:
     """Return the seconds after which the next frame is expected."""
     stages = snapshot.pipeline.stages
@@ -192,7 +197,7 @@ def _input(snapshot: Snapshot, name: str) -> tuple[bytes, str, dict]:
     values = {"count": known.count if known else 0}
     age = math.inf
     if known and known.count:
-        age = snapshot.now - known.last_arrival
+        age = _age(snapshot, known.last_arrival)
         values |= {"rate_hz": f"{known.rate:.2f}", "age_s": f"{age:.3f}"}
     if known and known.distance is not None:
         values |= {

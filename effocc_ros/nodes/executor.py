@@ -24,14 +24,19 @@ def cheapest_executor() -> Executor:
     A wait-set executor spends two to three times the CPU per message, and takes one message per
     subscription and round, so that the fastest topic, /tf, falls behind first.
     """
+    return (events_executor() or SingleThreadedExecutor)()
+
+
+def events_executor() -> Callable[[], Executor] | None:
+    """Return what makes rclpy's EventsExecutor, None where it has none."""
     try:
         from rclpy.experimental.events_executor import EventsExecutor
     except ImportError:
         try:
             from rclpy.executors import EventsExecutor
         except ImportError:
-            return SingleThreadedExecutor()
-    return EventsExecutor()
+            return None
+    return EventsExecutor
 
 
 def spin_once(executor: Executor, node: Node, seconds: float) -> None:

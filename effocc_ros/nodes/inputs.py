@@ -1,124 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
 """Subscriptions of the node: every message goes into the stream, and nothing else happens."""
 
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
-from tf2_msgs.msg import TFMessage
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 
 from effocc_ros.nodes.executor import survive
 from effocc_ros.nodes.newest import Newest
-from effocc_ros.nodes.settings import NodeSettings
 from effocc_ros.nodes.to_message import stamp_of
+from effocc_ros.nodes.topics import ONCE, Topic, check_remappings, wanted_profiles
 from effocc_ros.stamps import NANOSECONDS
-from effocc_ros.stream import Stream, StreamConfig
+from effocc_ros.stream import Stream
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
 except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
 
-RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
-VOLATILE, LATCHED = DurabilityPolicy.VOLATILE, DurabilityPolicy.TRANSIENT_LOCAL
 
-TRANSFORM_DEPTH = 100
-
-ONCE = ("tf_static", "camera_info")
-"""Inputs that may be sent once and hold from then on."""
-
-
-@dataclass(frozen=True)
-class Topic:
-    """One input.
-
-    Attributes:
-        sensor: Camera or LiDAR that it belongs to; ``tf`` for transforms.
-        what: ``image``, ``camera_info``, ``points``, ``odometry``, ``tf`` or ``tf_static``.
-        name: As the node calls it, before remapping.
-        kind: Message class.
-        reliability: ``reliable``, ``best_effort``, or ``auto``: what its publishers offer.
-        depth: Messages that are kept.
-    """
-
-    sensor: str
-    what: str
-    name: str
-    kind: type
-    reliability: str = "auto"
-    depth: int = TRANSFORM_DEPTH
-
-    @property
-    def type_name(self) -> str:
-        """Such as ``sensor_msgs/msg/Image``."""
-        return f"{self.kind.__module__.split('.', 1)[0]}/msg/{self.kind.__name__}"
-
-
-def sensor_topics(settings: NodeSettings, config: StreamConfig, lidar: bool) -> list[Topic]:
-    """Return what a stream, with its LiDARs or not, subscribes to."""
-    qos = settings.reliability, settings.queue_depth
-    topics = []
-    for camera in config.sync.cameras:
-        raw = settings.image_transport == "raw" or camera in settings.raw_cameras
-        image = Image if raw else CompressedImage
-        topics.append(Topic(camera, "image", f"~/input/{camera}/image", image, *qos))
-        name = f"~/input/{camera}/camera_info"
-        topics.append(Topic(camera, "camera_info", name, CameraInfo, *qos))
-    for name in config.lidars if lidar else ():
-        topics.append(Topic(name, "points", reference_topic(config, name), PointCloud2, *qos))
-    if settings.odometry:
-        topics.append(Topic("tf", "odometry", "~/input/odometry", Odometry))
-    return [*topics, *TF_TOPICS]
-
-
-def reference_topic(config: StreamConfig, sensor: str) -> str:
-    """Return the topic on which a sensor's images or points come."""
-    if sensor == config.lidar:
-        return "~/input/points"
-    return f"~/input/{sensor}/{'points' if sensor in config.other_lidars else 'image'}"
-
-
-TF_TOPICS = [
-    Topic("tf", "tf", "/tf", TFMessage),
-    Topic("tf", "tf_static", "/tf_static", TFMessage),
-]
-
-
-def wanted_profiles(topic: Topic, offers: Iterable[QoSProfile]) -> list[QoSProfile]:
-    """Return what to ask for so that every publisher is heard, a subscription for each.
-
-    A reliable subscription does not hear best-effort publishers, and a latched (transient local)
-    one does not hear volatile ones, while a volatile one misses what a latched publisher sent
-    before. So what is usually latched has two.
-
-    Args:
-        topic: The input.
-        offers: QoS of its publishers, as far as they are known.
-    """
-    offers = list(offers)
-    reliability = {"reliable": RELIABLE, "best_effort": BEST_EFFORT}.get(topic.reliability)
-    if reliability is None:
-        best_effort = any(offer.reliability == BEST_EFFORT for offer in offers)
-        reliability = BEST_EFFORT if best_effort else RELIABLE
-    durabilities = [VOLATILE]
-    if topic.what == "tf_static":  # from the start: a volatile one is sent once, too
-        durabilities = [LATCHED, VOLATILE]
-    elif topic.what == "camera_info" and any(offer.durability == LATCHED for offer in offers):
-        volatile = any(offer.durability != LATCHED for offer in offers)
-        durabilities = [LATCHED, VOLATILE] if volatile else [LATCHED]
-    return [
-        QoSProfile(depth=topic.depth, reliability=reliability, durability=durability)
-        for durability in durabilities
-    ]
+SLICE_SECONDS = 0.02
+"""How long messages that were kept are handled before whatever else waits has its turn."""
 
 
 class Inputs:
@@ -167,7 +77,13 @@ class Inputs:
         return self._clock.now().nanoseconds / NANOSECONDS
 
     def subscribe(self, topics: Iterable[Topic]) -> list[Topic]:
-        """Subscribe to what is not subscribed to yet; return the topics that are new."""
+        """Subscribe to what is not subscribed to yet; return the topics that are new.
+
+        Raises:
+            InputError: Two sensors are remapped to one topic, or one to an output of this node.
+        """
+        topics = list(topics)
+        check_remappings(self._node, topics)
         new = [topic for topic in topics if topic not in self._subscriptions]
         for topic in new:
             self.counts[topic.name] = 0
@@ -208,9 +124,9 @@ class Inputs:
     def postpone(self) -> None:
         """Only keep what comes, as many messages of each topic as its depth, and handle it later.
 
-        Keeping a message costs next to nothing. Each is handled by a task of its own that waits
-        behind all that has come meanwhile, so that nothing else that the executor is to do waits
-        for more than one message. Once none is left, messages are handled as they come again.
+        Keeping a message costs little. They are handled by tasks of a slice of time each, which
+        wait behind all that has come meanwhile, so that nothing else that the executor is to do
+        waits for longer than that. Once none is left, messages are handled as they come again.
         """
         if not self.postponing:
             self._set_postponing(True)
@@ -227,10 +143,12 @@ class Inputs:
         if not self._round:
             self._set_postponing(False)
             return
+        end = time.monotonic() + SLICE_SECONDS
+        while self._round and time.monotonic() < end:
+            topic, raw = self._round.popleft()
+            if topic in self._subscriptions:
+                survive(self._node, partial(self._take_raw, topic, raw))
         self._call_soon(self._take_next)
-        topic, raw = self._round.popleft()
-        if topic in self._subscriptions:
-            survive(self._node, partial(self._take_raw, topic, raw))
 
     def stalled(self) -> list[Topic]:
         """Return the inputs of which nothing came since the last call, or ever if sent once."""

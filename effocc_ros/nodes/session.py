@@ -17,14 +17,15 @@ from rclpy.node import Node
 from effocc_ros.nodes.diagnostics import Snapshot, diagnostics_message
 from effocc_ros.nodes.handled import Handled
 from effocc_ros.nodes.image_fallback import image_fallback
-from effocc_ros.nodes.inputs import Inputs, Topic, reference_topic, sensor_topics
+from effocc_ros.nodes.inputs import Inputs
 from effocc_ros.nodes.models import device_memory
 from effocc_ros.nodes.outputs import Outputs
 from effocc_ros.nodes.pipeline import Pipeline
 from effocc_ros.nodes.settings import NodeSettings
-from effocc_ros.nodes.startup import input_rows, mismatch, missing, table
+from effocc_ros.nodes.startup import input_rows, mismatch, missing, namesakes, table
 from effocc_ros.nodes.stream_settings import stream_config
 from effocc_ros.nodes.throttle import Throttle
+from effocc_ros.nodes.topics import Topic, reference_topic, sensor_topics
 from effocc_ros.occupancy import SemanticOccupancy
 from effocc_ros.predictor import Predictor
 from effocc_ros.stream import Problem, Stream, StreamConfig, rectified_cameras
@@ -95,9 +96,9 @@ class Session:
             self._on_end,
         )
         self._awaited: StreamConfig | None = None
-        self._since = self._inputs.now()
+        self._since = self._now = self._inputs.now()
         self._table_due = time.monotonic() + DISCOVERY_SECONDS
-        self._tables = 0
+        self._tables, self._same_name = 0, ""
         with ExitStack() as undo:
             self._handled = Handled(node, settings.base_frame)
             undo.callback(self._handled.destroy)
@@ -199,8 +200,9 @@ class Session:
             self._complain(("executor", "behind"), text)
 
     def _tick(self) -> None:
-        if self._since == 0.0:  # simulated time had not begun
-            self._since = self._inputs.now()
+        before, self._now = self._now, self._inputs.now()
+        if self._since == 0.0 or self._now < before:  # simulated time begins, or begins anew
+            self._since = self._now
         self._follow_publishers()
         self.report()
         self._hand_over()
@@ -229,6 +231,9 @@ class Session:
             config = self._stream.config
             reference = config.references[0]
             logger.warning(missing(rows, reference, self._stream.localised()))
+        before, self._same_name = self._same_name, namesakes(self._node)
+        if self._same_name not in ("", before):
+            logger.warning(self._same_name)
         self._tables += 1
 
     def _drop_ratio(self, frames_in: int, drops: int) -> float:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every setting of the occupancy node: its parameters, and what follows from them."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from effocc_ros.frame import NUSCENES_CAMERAS
@@ -254,6 +255,16 @@ class NodeSettings(Settings):
         if not all(abs(seconds) <= 10.0 for seconds in self.camera_offsets):
             found = ", ".join(map(str, self.camera_offsets))
             raise bad_parameter("camera_offsets", found, "seconds, -10 to 10")
+        sensors = Counter((*self.cameras, self.lidar, *self.other_lidars, "tf"))
+        shared = [name for name, count in sensors.items() if count > 1 or not name.strip()]
+        if shared:
+            raise bad_parameter(
+                "cameras, lidar, other_lidars",
+                ", ".join(f"'{name}'" for name in shared),
+                "a name of its own for each sensor, other than tf",
+            )
+        if not self.base_frame.strip("/ "):
+            raise bad_parameter("base_frame", f"'{self.base_frame}'", "a tf frame")
         if self.camera_offsets and len(self.camera_offsets) != len(self.cameras):
             raise bad_parameter(
                 "camera_offsets",

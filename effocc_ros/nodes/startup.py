@@ -7,7 +7,8 @@ from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, qos_check_compatible
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
-from effocc_ros.nodes.inputs import LATCHED, Inputs, Topic, wanted_profiles
+from effocc_ros.nodes.inputs import Inputs
+from effocc_ros.nodes.topics import LATCHED, Topic, wanted_profiles
 from effocc_ros.stream import Stream
 
 SHORT = {"BEST_EFFORT": "best effort", "TRANSIENT_LOCAL": "latched"}
@@ -94,6 +95,18 @@ def _qos(publisher: TopicEndpointInfo) -> str:
     profile = publisher.qos_profile
     names = (profile.reliability.name, profile.durability.name)
     return ", ".join(SHORT.get(name, name.lower()) for name in names)
+
+
+def namesakes(node: Node) -> str:
+    """Say that other nodes have the same name; empty where none has."""
+    own = node.get_name(), node.get_namespace()
+    others = node.get_node_names_and_namespaces().count(own) - 1
+    if others < 1:
+        return ""
+    return (
+        f"{others} more of the name {node.get_fully_qualified_name()}: requests reach any of them "
+        "and their outputs mix; end it, or give each a name (-r __node:=) or a namespace"
+    )
 
 
 def table(rows: list[InputRow]) -> str:

@@ -3,10 +3,10 @@
 
 from typing import TYPE_CHECKING
 
-from effocc_ros.calibration import load_calibration
+from effocc_ros import stream
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.nodes.parameters import bad_parameter
-from effocc_ros.stream import ELONGATION, INTENSITY, StreamConfig, SyncConfig, standby
+from effocc_ros.stream import StreamConfig, SyncConfig
 
 if TYPE_CHECKING:
     from effocc_ros.nodes.settings import NodeSettings
@@ -41,34 +41,27 @@ def stream_config(settings: "NodeSettings", model: ModelConfig) -> StreamConfig:
             f"'{anchor}'",
             f"a camera of the rig that {model.name} uses: " + (", ".join(used) or "there is none"),
         )
-    return StreamConfig(
-        sync=SyncConfig(
-            cameras=tuple(used),
-            offsets=used,
-            tolerance=settings.tolerance,
-            accept_within=settings.accept_within,
-            max_wait=settings.max_wait,
-            trigger_interval=settings.trigger_interval,
-        ),
-        lidar=settings.lidar,
-        other_lidars=settings.other_lidars,
+    sync = SyncConfig(
+        cameras=tuple(used),
+        offsets=used,
+        tolerance=settings.tolerance,
+        accept_within=settings.accept_within,
+        max_wait=settings.max_wait,
+        trigger_interval=settings.trigger_interval,
+    )
+    return stream.stream_config(
+        model,
+        sync,
+        lidars=(settings.lidar, *settings.other_lidars),
         anchor=anchor,
-        standby=standby(
-            model.modality,
-            model.frame,
-            (settings.lidar, *settings.other_lidars),
-            sorted(used, key=lambda name: name != settings.anchor_camera),
-            anchor,
-        ),
+        first_camera=settings.anchor_camera,
+        calibration=settings.calibration,
         base_frame=settings.base_frame,
         fixed_frame=settings.fixed_frame,
         sweeps=model.sweeps if settings.sweeps < 0 else settings.sweeps,
         max_extrapolation=settings.max_extrapolation,
         intensity_scale=settings.intensity_scale,
-        learn_intensity=INTENSITY not in model.tanh_columns,
-        elongation=ELONGATION in model.tanh_columns,
         clock_offsets=offsets_by_name(settings.clock_offsets),
-        calibration=load_calibration(settings.calibration) if settings.calibration else {},
     )
 
 

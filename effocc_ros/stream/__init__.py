@@ -1,13 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From sensor messages to Frames, without ROS."""
 
-from effocc_ros.stream.config import (
-    ELONGATION,
-    INTENSITY,
-    StreamConfig,
-    rectified_cameras,
-    standby,
-)
+from effocc_ros.stream.config import StreamConfig, rectified_cameras, stream_config
 from effocc_ros.stream.report import (
     InputStatistics,
     Problem,
@@ -20,8 +14,6 @@ from effocc_ros.stream.synchronizer import SyncConfig
 from effocc_ros.stream.trigger import LONGEST_WAIT, Trigger
 
 __all__ = [
-    "ELONGATION",
-    "INTENSITY",
     "LONGEST_WAIT",
     "InputStatistics",
     "Problem",
@@ -33,5 +25,5 @@ __all__ = [
     "SyncConfig",
     "Trigger",
     "rectified_cameras",
-    "standby",
+    "stream_config",
 ]

@@ -43,18 +43,18 @@ class _Clock:
     arrivals: deque[float] = field(default_factory=lambda: deque(maxlen=COMPARED))
     lags: deque[float] = field(default_factory=lambda: deque(maxlen=COMPARED))
     """Seconds by which its stamps lay before the caller's clock when they came."""
+    lag: float = 0.0
+    spread: float = 0.0
 
     @property
     def known(self) -> bool:
         return len(self.lags) == COMPARED
 
-    @property
-    def lag(self) -> float:
-        return median(self.lags)
-
-    @property
-    def spread(self) -> float:
-        return max(self.lags) - min(self.lags)
+    def add(self, arrived: float, lag: float) -> None:
+        self.arrivals.append(arrived)
+        self.lags.append(lag)
+        ordered = sorted(self.lags)
+        self.lag, self.spread = median(ordered), ordered[-1] - ordered[0]
 
 
 class ClockWatch:
@@ -96,8 +96,7 @@ class ClockWatch:
                 each.arrivals.clear()
                 each.lags.clear()
         clock.last, clock.slack, clock.offset = stamp, slack, offset
-        clock.arrivals.append(arrived)
-        clock.lags.append(arrived - stamp / NANOSECONDS)
+        clock.add(arrived, arrived - stamp / NANOSECONDS)
         remarks = {}
         for name in {source, *self._unjudged}:
             if self._clocks[name].lags:
@@ -150,6 +149,8 @@ class ClockWatch:
                 undecided = True
         if len(lags) < 2:
             return None
+        if max(lags) - min(lags) < DIFFERENT:  # as nearly always: one group
+            return median(lags)
         groups = [[other for other in lags if abs(other - lag) < DIFFERENT] for lag in lags]
         # Of two that disagree, the one nearer to the caller's clock is right.
         best = max(groups, key=lambda group: (len(group), -abs(median(group))))

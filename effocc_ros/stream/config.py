@@ -4,8 +4,11 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
-from effocc_ros.calibration import SensorCalibration
+from effocc_ros.calibration import SensorCalibration, load_calibration
+from effocc_ros.networks.config import ModelConfig
 from effocc_ros.stream.synchronizer import SyncConfig
 
 INTENSITY, ELONGATION = 3, 4
@@ -75,28 +78,47 @@ class StreamConfig:
         return (self.anchor or self.lidar, *self.standby)
 
 
-def standby(
-    modality: str,
-    grid_frame: str,
+def stream_config(
+    model: ModelConfig,
+    sync: SyncConfig,
     lidars: Sequence[str],
-    cameras: Sequence[str],
-    anchor: str = "",
-) -> tuple[str, ...]:
-    """Return the sensors that make a network's frames while the preferred one is silent.
+    anchor: str,
+    first_camera: str,
+    calibration: str | Path | None,
+    **others: Any,
+) -> StreamConfig:
+    """Return the config of a stream that feeds a network.
 
     Args:
-        modality: What the network uses: ``fusion``, ``vision`` or ``lidar``.
-        grid_frame: Frame of its grid, ``ego`` or ``lidar``: the latter needs a LiDAR.
-        lidars: Names of the LiDARs, the one that shall make the frames first.
-        cameras: Names of the cameras, the one that shall make the frames first.
+        model: The network.
+        sync: Cameras and how their images are matched.
+        lidars: Names of the LiDARs that are used, the one that shall make the frames first.
         anchor: Camera that makes the frames; empty: the LiDAR makes them.
+        first_camera: The camera that is preferred while whatever makes the frames is silent.
+        calibration: A calibration file, if there is one.
+        others: Fields of the config that follow neither from the network nor from these.
+
+    Raises:
+        InputError: The calibration file is bad.
     """
+    cameras = sorted(sync.cameras, key=lambda name: name != first_camera)
     usable = (
-        *(() if modality == "vision" else lidars),
-        *(() if "lidar" in (modality, grid_frame) else cameras),
+        *(() if model.modality == "vision" else lidars),
+        # A grid in the LiDAR's frame needs the LiDAR.
+        *(() if "lidar" in (model.modality, model.frame) else cameras),
     )
     preferred = anchor or next(iter(lidars), "")
-    return tuple(name for name in usable if name != preferred)
+    fields = {
+        "sweeps": model.sweeps,
+        **others,
+        "standby": tuple(name for name in usable if name != preferred),
+        "learn_intensity": INTENSITY not in model.tanh_columns,
+        "elongation": ELONGATION in model.tanh_columns,
+        "calibration": load_calibration(calibration) if calibration else {},
+    }
+    if lidars:
+        fields |= {"lidar": lidars[0], "other_lidars": tuple(lidars[1:])}
+    return StreamConfig(sync=sync, anchor=anchor, **fields)
 
 
 def rectified_cameras(topics: Mapping[str, str]) -> frozenset[str]:

@@ -57,7 +57,7 @@ def check_image(message: Any, source: str, fallback: Fallback | None = None) -> 
     """
     if is_compressed(message):
         _header(message, source)
-        if is_cut(bytes(message.data)):
+        if is_cut(memoryview(message.data)):
             found = f"{len(message.data)} bytes of '{message.format}' without an end"
             raise _bad(source, found, "a whole JPEG or PNG", "corrupt_image")
         return ()

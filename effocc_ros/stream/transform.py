@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One transform of a tf message: which frames, when, where."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,16 +55,19 @@ def _read(header: Any, child: str, position: Any, rotation: Any) -> Transform:
             do="Look at who publishes it",
             reason="empty_frame_id",
         )
-    quaternion = np.array([rotation.w, rotation.x, rotation.y, rotation.z])
-    translation = np.array([position.x, position.y, position.z])
-    length = np.linalg.norm(quaternion)
-    if not np.abs(translation).max() < FURTHEST or not abs(length - 1.0) < 0.1:
+    quaternion = [rotation.w, rotation.x, rotation.y, rotation.z]
+    translation = (position.x, position.y, position.z)
+    length = math.hypot(*quaternion)
+    within = all(abs(metres) < FURTHEST for metres in translation)
+    if not within or not abs(length - 1.0) < 0.1:
         raise InputError(
             f"tf {parent} <- {child}",
-            found=f"quaternion of length {length:.3g}, translation {translation.tolist()}",
+            found=f"quaternion of length {length:.3g}, translation {list(translation)}",
             expected="a unit quaternion and finite metres",
             do="Look at who publishes it",
             reason="bad_transform",
         )
     stamp = int(header.stamp.sec) * NANOSECONDS + int(header.stamp.nanosec)
-    return Transform(parent, child, stamp, rigid(quaternion / length, translation))
+    return Transform(
+        parent, child, stamp, rigid([each / length for each in quaternion], translation)
+    )

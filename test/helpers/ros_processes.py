@@ -171,9 +171,8 @@ class Stage:
     ) -> RosProcess:
         """Start the occupancy node for the toy drive and nuScenes bags; wait until it is up."""
         parameters = {"device": "cpu", "threads": 1, **parameters}
-        arguments = rig_arguments(load_rig("nuscenes")) + _given(parameters)
-        for each in remapped:
-            arguments += ["-r", each]
+        rules = [text for each in remapped for text in ("-r", each)]  # the first that fits holds
+        arguments = [*rules, *rig_arguments(load_rig("nuscenes")), *_given(parameters)]
         if active:
             told = self.peer.listen(String, f"/occ_node/{REFERENCE}", REFERENCE_QOS)
         node = self._start("occ_node", arguments)

@@ -12,10 +12,16 @@ from helpers.toy_drive import PERIOD, START, points, static_poses
 from helpers.waiting import wait_until
 from rcl_interfaces.srv import GetParameters
 
+from effocc_ros.nodes.executor import events_executor
 from effocc_ros.nodes.rig_parameters import rig_arguments
 from effocc_ros.rig import load_rig
 
-pytestmark = pytest.mark.integration
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(
+        events_executor() is None, reason="rclpy has no EventsExecutor, and a wait set takes turns"
+    ),
+]
 
 SLOW = """
 import time

@@ -65,6 +65,34 @@ def test_a_static_transform_that_was_sent_once_before_the_node_is_said_to_be_los
     assert "let it latch" in node.text
 
 
+@pytest.mark.parametrize(
+    ("model", "remapped", "said"),
+    [
+        (
+            "fusion",
+            "~/input/CAM_BACK/image:=/CAM_FRONT/image_rect_compressed",
+            "input ~/input/CAM_BACK/image: found topic /CAM_FRONT/image_rect_compressed, which is "
+            "that of CAM_FRONT; expected a topic of its own",
+        ),
+        (
+            "lidar",
+            "~/output/points:=/LIDAR_TOP",
+            "input ~/input/points: found topic /LIDAR_TOP, which is an output of this node",
+        ),
+    ],
+)
+def test_a_sensor_without_a_topic_of_its_own_is_refused(stage, tiny_models, model, remapped, said):
+    node = stage.start_node(active=False, remapped=[remapped], model=tiny_models[model])
+    assert node.wait(60) == 1
+    assert said in node.text
+
+
+def test_another_node_of_the_same_name_is_said(stage, tiny_models):
+    for _ in range(2):
+        node = stage.start_node(model=tiny_models["lidar"], diagnostics_period=0.3)
+    node.wait_for_text("1 more of the name /occ_node: requests reach any of them")
+
+
 def last_status(diagnostics, part, said):
     for status in diagnostics[-1].status if diagnostics else ():
         if status.name.endswith(part) and said in status.message:

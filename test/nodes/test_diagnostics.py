@@ -215,3 +215,16 @@ def test_a_stand_by_sensor_and_an_unknown_ego_motion_warn():
     assert "CAM_FRONT makes the frames, for LIDAR_TOP is silent" in output.message
     assert "ego motion is unknown" in output.message
     assert values(output)["reference"] == "CAM_FRONT"
+
+
+def test_what_came_before_the_clock_was_set_back_is_as_old_as_that():
+    ahead = sensor(age=-900.0)
+    made = pipeline(last_published=NOW + 900.0)
+    told = statuses(
+        made=made, inputs={"CAM_FRONT": ahead, "LIDAR_TOP": sensor()}, since=NOW - 20.0
+    )
+    assert said(told["output"]) == (ERROR, "nothing published for 20.0 s")
+    assert said(told["input CAM_FRONT"]) == (ERROR, "silent for 20.0 s")
+    assert said(told["input LIDAR_TOP"]) == (OK, "receiving")
+    soon = statuses(made=made, inputs={**SENSORS, "CAM_FRONT": ahead}, since=NOW - 0.5)
+    assert {status.level for status in soon.values()} == {OK}

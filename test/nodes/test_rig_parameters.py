@@ -7,7 +7,6 @@ import pytest
 import yaml
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from effocc_ros.nodes.inputs import sensor_topics
 from effocc_ros.nodes.rig_parameters import (
     rig_arguments,
     rig_parameters,
@@ -18,6 +17,7 @@ from effocc_ros.nodes.rig_parameters import (
 )
 from effocc_ros.nodes.settings import NodeSettings
 from effocc_ros.nodes.stream_settings import stream_config
+from effocc_ros.nodes.topics import sensor_topics
 from effocc_ros.presets import load_preset
 from effocc_ros.rig import CameraTopics, LidarTopics, Rig, load_rig
 from effocc_ros.stream import StreamConfig, SyncConfig

@@ -47,10 +47,13 @@ class PairLists:
     Args:
         pairs: Rows (output, input) per kernel offset, either sorted; no output twice in an offset.
         outputs: Number of output sites.
+        own: The kernel offset, if there is one, that connects every row to itself.
     """
 
-    def __init__(self, pairs: Sequence[tuple[Tensor, Tensor]], outputs: int):
-        self._outputs = outputs
+    def __init__(
+        self, pairs: Sequence[tuple[Tensor, Tensor]], outputs: int, own: int | None = None
+    ):
+        self._outputs, self._own = outputs, own
         total = sum(len(rows) for rows, _ in pairs)
         self._height = max(BLOCK * outputs // max(total, 1), 1)
         self._blocks = list(self._cut(pairs)) if total else []
@@ -104,8 +107,12 @@ class PairLists:
             products = features.new_empty(self._most_pairs, out.shape[1])
             for block in blocks:
                 parts = _split(block, products)
-                for (sources, product), matrix in zip(parts, matrices.unbind(), strict=True):
-                    torch.mm(_rows(features, sources, gathered), matrix, out=product)
+                for number, (sources, product) in enumerate(parts):
+                    if number == self._own:
+                        rows = features[block.rows]
+                    else:
+                        rows = _rows(features, sources, gathered)
+                    torch.mm(rows, matrices[number], out=product)
                 sums = _sum(block, products)
                 out[block.rows] = sums if finish is None else finish(sums, block.rows)
 

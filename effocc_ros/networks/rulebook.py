@@ -107,7 +107,8 @@ class Rulebook:
 
     @cached_property
     def _lists(self) -> PairLists:
-        return PairLists(self._all_pairs(), self.outputs)
+        own = self.pairs.index(None) if None in self.pairs else None
+        return PairLists(self._all_pairs(), self.outputs, own)
 
     @cached_property
     def _table(self) -> NeighbourTable:

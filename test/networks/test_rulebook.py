@@ -161,3 +161,24 @@ def test_a_rulebook_is_freed_with_its_last_user(strided):
         assert gone() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad, torch.enable_grad])
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("count", COUNTS)
+def test_bias_shortcut_and_relu_follow_the_sums_whatever_the_blocks(
+    monkeypatch, count, kind, way, mode
+):
+    force(monkeypatch, way)
+    monkeypatch.setattr(pair_lists, "BLOCK", 100)
+    _, rulebook, _ = rulebook_of(random_sites(count), kind)
+    features, weight = (each.detach() for each in inputs(random_sites(count)))
+    shortcut = uniform("sparse.shortcut", (rulebook.outputs, 6), -1, 1).double()
+    bias = uniform("sparse.bias", (6,), -1, 1).double()
+    kept = shortcut.clone()
+    with mode():
+        sums = rulebook.apply(features, weight)
+        finished = rulebook.apply(features, weight, bias, shortcut, relu=True)
+    torch.testing.assert_close(finished, (sums + bias + shortcut).clamp(min=0))
+    assert torch.equal(shortcut, kept)

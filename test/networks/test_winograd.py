@@ -27,6 +27,13 @@ def test_a_map_of_many_blocks_of_tiles_and_any_layout_gives_the_same(monkeypatch
     torch.testing.assert_close(blocks, whole, atol=1e-5, rtol=1e-5)
 
 
+def test_of_small_maps_several_make_a_block_and_the_last_one_may_have_fewer(monkeypatch):
+    monkeypatch.setattr("effocc_ros.networks.winograd.TILES", 8)  # two maps of 2x2 tiles
+    plain = nn.Conv2d(8, 6, 3, padding=1).requires_grad_(False)
+    x = torch.randn(3, 8, 5, 7)
+    torch.testing.assert_close(WinogradConv2d(plain)(x), plain(x), atol=1e-5, rtol=1e-5)
+
+
 def test_only_wide_plain_3x3_convolutions_are_replaced():
     wide = {"in_channels": WIDE, "out_channels": WIDE, "kernel_size": 3, "padding": 1}
     kept = [

@@ -75,8 +75,9 @@ def test_a_request_does_not_wait_for_all_messages_that_came_before_it(
         flooding.join()
 
     def accounted() -> bool:
-        counts = [told(diagnostics, key) for key in ("count", "lost")]
-        return all(counts) and sum(map(int, counts)) == len(sent)
+        handled, lost = (int(told(diagnostics, key) or 0) for key in ("count", "lost"))
+        # What DDS overwrites while this process has no core is in neither.
+        return lost > 0 and len(sent) / 2 < handled + lost <= len(sent)
 
-    wait_until(accounted, "each sweep, handled or counted as lost", 60)
+    wait_until(accounted, "most sweeps handled or counted as lost", 60)
     node.wait_for_text("messages came faster than this process could handle them")

@@ -62,6 +62,28 @@ def load_model(model: str | Path) -> LoadedModel:
     return LoadedModel(network, config, path.stem, card["trained"], card)
 
 
+def load_trained(model: str | Path, subject: str = "model") -> LoadedModel:
+    """Make a network as :func:`load_model` does, one whose labels mean something.
+
+    Args:
+        model: Name of a preset or path of a checkpoint.
+        subject: What the network is called where it is not of use.
+
+    Raises:
+        InputError: As above, or the weights are random.
+    """
+    loaded = load_model(model)
+    if not loaded.trained:
+        raise InputError(
+            f"{subject} {model}",
+            found="random weights",
+            expected="a trained network",
+            do="Give the path of a checkpoint",
+            reason="untrained_model",
+        )
+    return loaded
+
+
 def unknown_model(model: str | Path) -> InputError:
     """Return the error that says which models there are."""
     return InputError(

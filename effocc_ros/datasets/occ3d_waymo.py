@@ -28,6 +28,8 @@ from effocc_ros.geometry import OCC3D_GRID
 from effocc_ros.intrinsics import intrinsics_of_image
 
 SPACE = LabelSpace(OCC3D_WAYMO, OCC3D_GRID, "base_link")
+LABELS = "voxel04"
+"""Folder of the labels."""
 FREE_IN_FILES = 23
 KEYS = ("voxel_label", "origin_voxel_state", "final_voxel_state", "infov")
 
@@ -103,7 +105,7 @@ class Occ3dWaymoDataset(Dataset[Sample]):
         folder, cameras_file, self._first_digit = SPLITS[split]
         self._sensors = Path(root, "kitti_format", "training")
         self._wanted, self._lidar = cameras, lidar
-        files = labels_files(Path(root, "voxel04", folder))[::interval]
+        files = labels_files(Path(root, LABELS, folder))[::interval]
         self._labeled = labeled_scenes((path.parent.name for path in files), labeled_fraction)
         self.files = [path for path in files if unlabeled or path.parent.name in self._labeled]
         self._cameras = read_cameras(Path(root, cameras_file))

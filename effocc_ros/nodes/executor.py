@@ -8,7 +8,7 @@ from functools import partial
 from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.node import Node
 
-QUIET_SECONDS = 5.0
+from effocc_ros.nodes.throttle import QUIET_SECONDS
 
 BEHIND_SECONDS = 0.25
 """An executor is behind when what comes waits longer than this: at 20 messages a second five have

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the node's settings to a network that is ready to run, loaded in a thread of its own."""
+"""From the node's settings to a network that is ready to run."""
 
 import resource
-import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -53,31 +51,6 @@ def model_config(settings: NodeSettings) -> ModelConfig:
         do="See `effocc models`",
         reason="unknown_model",
     )
-
-
-class ModelLoader:
-    """Loads networks, one at a time, while the node goes on."""
-
-    def __init__(self):
-        self._lock = threading.Lock()
-
-    def load(self, settings: NodeSettings, done: Callable[[Predictor | Exception], None]) -> None:
-        """Load the network of the settings.
-
-        Args:
-            settings: The node's settings.
-            done: Called in the loading thread with the network, or with what went wrong.
-        """
-
-        def run() -> None:
-            with self._lock:
-                try:
-                    result = load_model(settings)
-                except Exception as error:  # a broken driver raises anything
-                    result = error
-            done(result)
-
-        threading.Thread(target=run, name="model-loader", daemon=True).start()
 
 
 def device_memory(predictor: Predictor) -> dict[str, float]:

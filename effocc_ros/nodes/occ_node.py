@@ -4,7 +4,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import fields
-from functools import partial, wraps
+from functools import wraps
 
 from lifecycle_msgs.msg import State, Transition
 from rcl_interfaces.msg import SetParametersResult
@@ -16,7 +16,8 @@ from rclpy.task import Future
 from effocc_ros.classes import class_list
 from effocc_ros.errors import InputError
 from effocc_ros.nodes.executor import Backlog, call_soon, cheapest_executor, spin_once
-from effocc_ros.nodes.models import ModelLoader, load_model, model_config
+from effocc_ros.nodes.loading import NetworkLoading
+from effocc_ros.nodes.models import model_config
 from effocc_ros.nodes.outputs import Outputs, check_outputs
 from effocc_ros.nodes.parameters import declare
 from effocc_ros.nodes.session import Session
@@ -66,9 +67,8 @@ class OccNode(LifecycleNode):
         self.settings, unknown = declare(self, NodeSettings)
         for line in unknown:
             self.get_logger().warning(line)
-        self._executor_of_node, self._loader = executor, ModelLoader()
-        self._loading: Future | None = None
-        self._loaded: tuple[NodeSettings, Predictor | Exception] | None = None
+        self._executor_of_node = executor
+        self._loading = NetworkLoading(executor, lambda: self.settings)
         self._predictor: Predictor | None = None
         self._in_use = self.settings
         self._reverting = False
@@ -82,7 +82,7 @@ class OccNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the network and make the publishers."""
         try:
-            self._predictor, self._in_use = self._take_loaded(), self.settings
+            self._predictor, self._in_use = self._loading.take(), self.settings
             stream_config(self.settings, self._predictor.config)
             check_outputs(self.settings, self._predictor.classes)
             self._outputs = Outputs(self, lambda: self.settings)
@@ -136,12 +136,12 @@ class OccNode(LifecycleNode):
 
         def go_on(_: Future) -> None:
             if self._state_machine.current_state[0] != State.PRIMARY_STATE_UNCONFIGURED:
-                self._drop_loaded()
+                self._loading.drop()
                 self.get_logger().info("a request came first: autostart leaves the node to that")
             elif not (self.trigger_configure() == SUCCESS and self.trigger_activate() == SUCCESS):
                 failed()
 
-        self._load_ahead().add_done_callback(go_on)
+        self._loading.ahead().add_done_callback(go_on)
 
     def postpone(self) -> None:
         """Let messages wait: they come faster than they are handled, and requests wait too."""
@@ -164,47 +164,12 @@ class OccNode(LifecycleNode):
             transition = request.transition
             configure = transition.id == Transition.TRANSITION_CONFIGURE and not transition.label
             if (configure or transition.label == "configure") and self._predictor is None:
-                await self._load_ahead()
+                await self._loading.ahead()
             answer = change_state(request, response)
-            self._drop_loaded()  # where another request has used one already
+            self._loading.drop()  # where another request has used one already
             return answer
 
         service.callback = wait
-
-    def _load_ahead(self) -> Future:
-        """Begin to load the network that a configuration will want, if that is not under way."""
-        if self._loading is None:
-            self._loading = Future(executor=self._executor_of_node)
-            self._load(self._keep)
-        return self._loading
-
-    def _load(self, use: Callable[[NodeSettings, Predictor | Exception], None]) -> None:
-        """Load the network of the settings; it is used in the executor's thread."""
-        settings = self.settings
-        self._loader.load(settings, lambda result: self._call_soon(partial(use, settings, result)))
-
-    def _keep(self, settings: NodeSettings, result: Predictor | Exception) -> None:
-        if settings.network != self.settings.network:  # another one is wanted by now
-            _discard(result)
-            self._load(self._keep)
-            return
-        self._loaded = (settings, result)
-        loading, self._loading = self._loading, None
-        loading.set_result(None)
-
-    def _drop_loaded(self) -> None:
-        if self._loaded is not None:
-            _discard(self._loaded[1])
-            self._loaded = None
-
-    def _take_loaded(self) -> Predictor:
-        if self._loaded is None or self._loaded[0].network != self.settings.network:
-            self._drop_loaded()
-            return load_model(self.settings)
-        (_, result), self._loaded = self._loaded, None
-        if isinstance(result, Exception):
-            raise result
-        return result
 
     def _end_session(self) -> None:
         if self._session is not None:
@@ -213,7 +178,7 @@ class OccNode(LifecycleNode):
 
     def _release(self) -> None:
         self._end_session()
-        self._drop_loaded()
+        self._loading.drop()
         if self._outputs is not None:
             self._outputs.destroy()
             self._outputs = None
@@ -252,7 +217,7 @@ class OccNode(LifecycleNode):
             return SetParametersResult(successful=False, reason=str(error))
         self.settings = settings
         if other_network and self._predictor is not None:
-            self._load(self._use_network)
+            self._loading.load(self._use_network)
         return SetParametersResult(successful=True)
 
     def _use_network(self, settings: NodeSettings, result: Predictor | Exception) -> None:
@@ -297,11 +262,6 @@ class OccNode(LifecycleNode):
                 f"cameras {', '.join(unknown)}: {predictor.name} does not know these names and "
                 f"does without them; it knows {known}"
             )
-
-
-def _discard(result: Predictor | Exception) -> None:
-    if not isinstance(result, Exception):
-        result.close()
 
 
 def main(args: list[str] | None = None) -> int:

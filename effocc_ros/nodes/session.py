@@ -24,17 +24,11 @@ from effocc_ros.nodes.pipeline import Pipeline
 from effocc_ros.nodes.settings import NodeSettings
 from effocc_ros.nodes.startup import input_rows, mismatch, missing, namesakes, table
 from effocc_ros.nodes.stream_settings import stream_config
-from effocc_ros.nodes.throttle import Throttle
+from effocc_ros.nodes.throttle import Throttle, ThrottledWarnings
 from effocc_ros.nodes.topics import Topic, reference_topic, sensor_topics
 from effocc_ros.occupancy import SemanticOccupancy
 from effocc_ros.predictor import Predictor
 from effocc_ros.stream import Problem, Stream, StreamConfig, rectified_cameras
-
-QUIET_SECONDS = 5.0
-"""A complaint about the same source for the same reason is not repeated sooner."""
-
-LONGEST_LINE = 600
-"""Characters of a complaint that are logged: texts in a damaged message may be of any length."""
 
 REPORT_SECONDS = 0.1
 """Drops are told at once, but not more often than this."""
@@ -76,7 +70,7 @@ class Session:
     ):
         self._node, self._settings, self._call_soon = node, settings, call_soon
         self._outputs, self._mode, self._used = outputs, "", ()
-        self._throttle = Throttle(QUIET_SECONDS)
+        self._warnings = ThrottledWarnings(node.get_logger())
         self._report_throttle = Throttle(REPORT_SECONDS)
         self._lock = Lock()
         self._problems: dict[str, dict[str, None]] = {}
@@ -197,7 +191,7 @@ class Session:
                 "messages came faster than this process could handle them: of each input the "
                 f"newest are used, and the others, {self._left_out} so far, are counted as lost"
             )
-            self._complain(("executor", "behind"), text)
+            self._warnings.say("executor", "behind", text)
 
     def _tick(self) -> None:
         before, self._now = self._now, self._inputs.now()
@@ -305,17 +299,10 @@ class Session:
         with self._lock:
             source = problem.source.split(" ", 1)[0]
             self._problems.setdefault(source, {})[problem.reason] = None
-        self._complain((problem.source, problem.reason), problem.text)
+        self._warnings.say(problem.source, problem.reason, problem.text)
 
     def _on_failure(self, reason: str, failure: Exception) -> None:
-        self._complain(("pipeline", reason), f"{reason}: {type(failure).__name__}: {failure}")
-
-    def _complain(self, key: tuple[str, str], text: str) -> None:
-        held = self._throttle.allow(key, time.monotonic())
-        if held is not None:
-            more = f" ({held} more since the last such line)" if held else ""
-            shown = text if len(text) <= LONGEST_LINE else f"{text[:LONGEST_LINE]} ..."
-            self._node.get_logger().warning(f"{shown}{more}")
+        self._warnings.say("pipeline", reason, f"{reason}: {type(failure).__name__}: {failure}")
 
     def _on_useless(self, stamp: int) -> None:
         """End a reference message that cannot be used: whoever waits for it must hear."""

@@ -17,7 +17,7 @@ from effocc_ros.datasets.sample import LabelSpace, Sample
 from effocc_ros.errors import InputError
 from effocc_ros.evaluation.evaluate import check_fits
 from effocc_ros.evaluation.presence import read_present
-from effocc_ros.loaded_model import LoadedModel, load_model
+from effocc_ros.loaded_model import LoadedModel, load_trained
 from effocc_ros.networks.effocc import EffOcc
 from effocc_ros.pipelines import without_tf32
 from effocc_ros.predictor import choose_device
@@ -65,15 +65,7 @@ def fit_bias(fit: Fit) -> ClassBias:
         InputError: The model is untrained or does not fit the labels, the data cannot be read, or
             the file cannot be written.
     """
-    model, space = load_model(fit.model), label_space(fit.dataset)
-    if not model.trained:
-        raise InputError(
-            f"model {fit.model}",
-            found="random weights",
-            expected="a trained network",
-            do="Give the path of a checkpoint",
-            reason="untrained_model",
-        )
+    model, space = load_trained(fit.model), label_space(fit.dataset)
     check_fits(model.name, class_list(model.config.classes), model.config.grid, space)
     dataset = _open(fit, model)
     scores, truth, samples = _scores(fit, model, dataset, space)

@@ -16,7 +16,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     entry = experiments.add_parser(
         "label-efficiency",
         help="what a teacher saves in labels",
-        description="Train fusion teachers and camera students with all labels (A), 40 % (B), "
+        description="Train fusion teachers, and students with all labels (A), 40 % (B), "
         "40 % and a teacher (C), 10 % and a teacher (D), and write the comparison as JSON, "
         "Markdown and a plot. The same command goes on where it was stopped; started several "
         "times at once it trains several networks at a time.",

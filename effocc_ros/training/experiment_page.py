@@ -9,10 +9,10 @@ from effocc_ros.training.experiment_results import GOAL, Result, Summary, judge
 _INTRODUCTION = """\
 # Label efficiency
 
-A camera network learns occupancy from few labels and a teacher. The teacher sees LiDAR and
-cameras; the student sees cameras alone, on all scenes, and hears where there are no labels what
-the teacher says. Scores are mIoU in the camera mask, in percent, on scenes that no network learned
-from; mean ± standard deviation over the seeds.
+A student learns occupancy from few labels and a teacher. The teacher sees LiDAR and cameras; the
+student has cameras alone, or LiDAR alone, and with a teacher it sees all scenes and hears, where
+there are no labels, what the teacher says. Scores are mIoU in the camera mask, in percent, on
+scenes that no network learned from; mean ± standard deviation over the seeds.
 """
 
 

@@ -20,7 +20,7 @@ class Arm:
         name: Short name: A.
         title: What it is, for a reader.
         labeled: Part of the scenes whose labels may be seen; 0: none, for the start.
-        is_teacher: True for the fusion network, False for the camera network.
+        is_teacher: True for the fusion network, False for a student.
         taught_by: Name of the arm whose network teaches this one, on all scenes; empty: none.
         stages: Weights of the stages at which they are compared, in place of the config's; of
             those that are not named it is 0. Empty: the config's.
@@ -43,7 +43,7 @@ class Arm:
         return "taught" if self.taught_by else "student"
 
 
-START = Arm("S", "camera network that has seen no labels", 0.0)
+START = Arm("S", "network that has seen no labels", 0.0)
 """All students start from it, as the paper's do from a network that learned from other images."""
 T40 = Arm("T40", "fusion teacher", 0.4, is_teacher=True)
 T10 = Arm("T10", "fusion teacher", 0.1, is_teacher=True)

@@ -19,7 +19,7 @@ from effocc_ros.datasets.sample import Sample
 from effocc_ros.errors import InputError
 from effocc_ros.evaluation.evaluate import check_fits
 from effocc_ros.evaluation.presence import read_present
-from effocc_ros.loaded_model import LoadedModel, load_model
+from effocc_ros.loaded_model import LoadedModel, load_trained
 from effocc_ros.networks.effocc import EffOcc
 from effocc_ros.pipelines import without_tf32
 from effocc_ros.predictor import choose_device
@@ -95,7 +95,7 @@ def select(request: Request) -> LabelBudget:
             expected=f"one of {request.kind}",
             reason="bad_budget",
         )
-    model = load_model(request.model) if request.by == "entropy" else None
+    model = load_trained(request.model, "--model") if request.by == "entropy" else None
     dataset = _open(request, model)
     if previous is not None:
         scenes = [record.scene_token for record in dataset.samples]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from effocc_ros.errors import InputError
-from effocc_ros.loaded_model import load_model
+from effocc_ros.loaded_model import load_trained
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.networks.effocc import EffOcc, Outputs
 from effocc_ros.preprocess import Inputs
@@ -66,15 +66,7 @@ def load_teacher(model: str) -> tuple[ModelConfig, EffOcc]:
     Raises:
         InputError: There is no such file, or its weights are random.
     """
-    teacher = load_model(model)
-    if not teacher.trained:
-        raise InputError(
-            f"teacher {model}",
-            found="random weights",
-            expected="a trained network",
-            do="Give the path of a checkpoint",
-            reason="untrained_teacher",
-        )
+    teacher = load_trained(model, "teacher")
     return teacher.config, teacher.network.requires_grad_(False).eval()
 
 

@@ -70,10 +70,9 @@ def draw_small(moment: Moment) -> NDArray[np.uint8]:
     Returns:
         (H, WIDTH, 3) uint8 RGB.
     """
-    kinds = [("prediction", moment.prediction)]
-    kinds += [] if moment.truth is None else [("truth", moment.truth)]
-    width = (WIDTH - GAP * (len(kinds) - 1)) // len(kinds)
-    views = [_voxel_view(moment, word, occupancy, width) for word, occupancy in kinds]
+    grids = moment.grids
+    width = (WIDTH - GAP * (len(grids) - 1)) // len(grids)
+    views = [_voxel_view(moment, word, occupancy, width) for word, occupancy in grids.items()]
     rows = [_beside(views)]
     cameras = _camera_tiles(moment)
     return np.vstack([_beside(cameras), page(GAP, WIDTH), *rows]) if cameras else rows[0]

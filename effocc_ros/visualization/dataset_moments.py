@@ -9,11 +9,12 @@ from effocc_ros.datasets.files import is_there
 from effocc_ros.datasets.nuscenes_dataset import NuscenesDataset
 from effocc_ros.datasets.nuscenes_frames import SweepChoice
 from effocc_ros.datasets.nuscenes_tables import only_version
+from effocc_ros.datasets.sample import Sample
 from effocc_ros.errors import InputError
-from effocc_ros.evaluation.presence import LeftOut
 from effocc_ros.predictor import Predictor
 from effocc_ros.rig_guess import MODELS
 from effocc_ros.visualization.bag_moments import Choice
+from effocc_ros.visualization.readable import readable_moments
 from effocc_ros.visualization.scene import Moment
 
 NAMES_SHOWN = 12
@@ -56,19 +57,14 @@ def dataset_moments(root: Path, choice: Choice) -> Iterator[Moment]:
         )
         scene = _chosen_scene(bare, root, choice.scene)
         places = [index for index, each in enumerate(bare.samples) if each.scene == scene]
-        left_out = LeftOut(len(places))
-        for index in places:
-            dataset = labeled if is_there(labeled.labels_file(index)) else bare
-            try:
-                sample = dataset[index]
-            except InputError as error:
-                left_out.take(error)
-                continue
-            yield Moment(sample.frame, predictor.predict(sample.frame), sample.occupancy())
-        if len(left_out.broken) == len(places) > 0:
-            raise left_out.broken[0]
-        if left_out.broken:
-            choice.say(str(left_out))
+
+        def read(index: int) -> Sample:
+            return (labeled if is_there(labeled.labels_file(index)) else bare)[index]
+
+        def show(sample: Sample) -> Moment:
+            return Moment(sample.frame, predictor.predict(sample.frame), sample.occupancy())
+
+        yield from readable_moments(places, read, show, choice.say)
 
 
 def _chosen_scene(dataset: NuscenesDataset, root: Path, name: str) -> str:

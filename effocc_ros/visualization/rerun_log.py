@@ -64,9 +64,8 @@ class MomentLog:
         self._log("map/ego", _transform(pose))
         if frame.cloud is not None:
             self._log("map/ego/points", _points(frame.cloud))
-        self._log("map/ego/prediction", _voxels(frame, moment.prediction))
-        if moment.truth is not None:
-            self._log("map/ego/truth", _voxels(frame, moment.truth))
+        for name, occupancy in moment.grids.items():
+            self._log(f"map/ego/{name}", _voxels(frame, occupancy))
         self._cameras(moment)
         self._log("legend", _encoded(draw_legend(moment.prediction, LEGEND_HEIGHT), ".png"))
         self._log("model", _said(moment))
@@ -101,7 +100,7 @@ def layout(first: Moment) -> rrb.Blueprint:
         rrb.Horizontal(*(_camera_view(name) for name in names))
         for names in camera_layout(first.frame)
     ]
-    kinds = ["prediction"] if first.truth is None else ["prediction", "truth"]
+    kinds = [*first.grids]
     side = rrb.Vertical(
         rrb.Spatial2DView(origin="legend", name="classes"),
         rrb.TextDocumentView(origin="model", name="model"),

@@ -17,13 +17,22 @@ class Moment:
 
     Attributes:
         frame: What the sensors saw; of a bag without sensors only stamp and ego pose.
-        prediction: What a network said.
+        prediction: What a network said; the truth itself where no network was asked.
         truth: What is true, of the same grid and classes, or None where it is not known.
     """
 
     frame: Frame
     prediction: SemanticOccupancy
     truth: SemanticOccupancy | None = None
+
+    @property
+    def grids(self) -> dict[str, SemanticOccupancy]:
+        """What is known of the voxels, by name, in the order in which it is shown."""
+        if self.truth is None:
+            return {"prediction": self.prediction}
+        if self.prediction is self.truth:
+            return {"truth": self.truth}
+        return {"prediction": self.prediction, "truth": self.truth}
 
     @property
     def over_images(self) -> SemanticOccupancy:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from effocc_ros.datasets.nuscenes_tables import versions
+from effocc_ros.datasets.occ3d_waymo import LABELS as WAYMO_LABELS
 from effocc_ros.datasets.places import near_data_set
 from effocc_ros.errors import InputError
 from effocc_ros.visualization.bag_moments import (
@@ -15,6 +16,7 @@ from effocc_ros.visualization.bag_moments import (
 )
 from effocc_ros.visualization.dataset_moments import dataset_moments
 from effocc_ros.visualization.scene import Moment
+from effocc_ros.visualization.waymo_moments import waymo_moments
 
 DRIVE, OCCUPANCY = "drive", "occupancy"
 """Bags in the folder that `effocc demo` leaves."""
@@ -24,8 +26,8 @@ def open_moments(path: Path, choice: Choice) -> Iterator[Moment]:
     """Read the moments of whatever a path stands for, one after another.
 
     Args:
-        path: A bag; the folder of `effocc demo`; or that of a nuScenes data set. A bag that holds
-            occupancy is shown as it is, unless a model is named.
+        path: A bag; the folder of `effocc demo`; or that of a data set, of nuScenes or of
+            Occ3D-Waymo. A bag that holds occupancy is shown as it is, unless a model is named.
         choice: What the user named.
 
     Raises:
@@ -37,6 +39,8 @@ def open_moments(path: Path, choice: Choice) -> Iterator[Moment]:
         return recorded_moments(path / OCCUPANCY, path / DRIVE, choice)
     if versions(path):
         return dataset_moments(path, choice)
+    if (path / WAYMO_LABELS).is_dir():
+        return waymo_moments(path, choice)
     data = near_data_set(path) if path.is_dir() and not any(path.glob("metadata.yaml")) else None
     if data is not None:
         raise InputError(

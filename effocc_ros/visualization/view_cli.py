@@ -27,7 +27,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         type=Path,
         metavar="PATH",
         help="a bag of sensors or of occupancy, the folder of `effocc demo`, or that of a "
-        "nuScenes data set",
+        "data set, of nuScenes or Occ3D-Waymo",
     )
     _add_sinks(parser)
     _add_choice(parser)

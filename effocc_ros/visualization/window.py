@@ -26,11 +26,10 @@ def show_window(moment: Moment) -> None:
     """
     check_display("Open3D's window", "--png and --mp4 need none, --web serves to a browser")
     o3d = import_open3d()
-    meshes = [voxel_mesh(o3d, moment.prediction)]
-    if moment.truth is not None:
-        grid = moment.truth.grid
-        right = grid.lower[1] - grid.upper[1] - TRUTH_ASIDE
-        meshes.append(voxel_mesh(o3d, moment.truth).translate((0.0, right, 0.0)))
+    meshes = []
+    for number, occupancy in enumerate(moment.grids.values()):
+        right = occupancy.grid.lower[1] - occupancy.grid.upper[1] - TRUTH_ASIDE
+        meshes.append(voxel_mesh(o3d, occupancy).translate((0.0, number * right, 0.0)))
     title = f"{moment.prediction.model}, {moment.frame.stamp}"
     o3d.visualization.draw_geometries(
         meshes,

@@ -143,3 +143,18 @@ def decode_image(message: Any, source: str, fallback: Any = None) -> np.ndarray:
 def decode_cloud(message: Any, source: str, intensity_scale: float = 1.0) -> Any:
     """Read one cloud by itself, as a stream reads the first."""
     return CloudReader(source, intensity_scale).read(message)
+
+
+def png(pixels) -> bytes:
+    """A PNG file of pixels as OpenCV has them."""
+    return cv2.imencode(".png", pixels)[1].tobytes()
+
+
+def compressed(data, form):
+    """A compressed image whose format says ``form``."""
+    return replace(jpeg(data=data), format=form)
+
+
+def flat(values, size=(6, 8)) -> np.ndarray:
+    """An image of one colour."""
+    return np.broadcast_to(np.array(values, np.uint8), (*size, len(values))).copy()

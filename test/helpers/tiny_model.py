@@ -50,8 +50,10 @@ def tiny_config(modality: str = "fusion") -> ModelConfig:
     return config
 
 
-def make_tiny_checkpoint(path: Path, modality: str = "fusion", seed: int = 0) -> Path:
-    """Write a checkpoint with random weights that calls itself trained."""
+def make_tiny_checkpoint(
+    path: Path, modality: str = "fusion", seed: int = 0, trained: bool = True
+) -> Path:
+    """Write a checkpoint with random weights that calls itself trained, or says that it is not."""
     config = tiny_config(modality)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -63,5 +65,5 @@ def make_tiny_checkpoint(path: Path, modality: str = "fusion", seed: int = 0) ->
         # Mostly free, as the world is: a cloud of every voxel is more than best effort can carry.
         last = network.occ_head.predicter[-1]
         last.bias.data.view(config.grid.shape[2], config.class_count)[:, FREE] += MOSTLY
-    save_checkpoint(path, config, network.state_dict(), make_card(config, trained=True))
+    save_checkpoint(path, config, network.state_dict(), make_card(config, trained=trained))
     return path

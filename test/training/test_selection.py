@@ -202,11 +202,13 @@ def test_select_scenes_by_lot_reads_no_sensor_and_no_label(root, tmp_path):
 
 def test_select_refuses_what_does_not_fit_and_writes_nothing(root, tiny, tmp_path, capsys):
     first, out = tmp_path / "first.json", tmp_path / "out.json"
+    untrained = str(make_tiny_checkpoint(tmp_path / "random.safetensors", "vision", trained=False))
     assert run(root, first, "--kind", "scenes", "--by", "random", "--budget", "1") == 0
     for options, said in (
         (("--budget", "1"), "--model"),
         (("--budget", "1", "--by", "random", "--previous", str(first)), "a budget of scenes"),
         (("--budget", "1", "--model", "no.safetensors"), "no.safetensors"),
+        (("--budget", "1", "--model", untrained), "random weights"),
         (("--budget", "1", "--model", tiny, "--dataset", "openoccupancy"), "openoccupancy"),
     ):
         assert run(root, out, *options) == 2

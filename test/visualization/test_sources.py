@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers.drives import SCENES, make_drives
 from helpers.occupancy_bags import CAR, SPEED, make_demo, make_occupancy_bag
 from helpers.tiny_model import make_tiny_checkpoint
 from helpers.toy_drive import PERIOD, START
+from helpers.waymo_tree import make_waymo
 
 from effocc_ros.bags.messages import occupancy_message
 from effocc_ros.bags.writer import BagWriter
@@ -87,3 +90,25 @@ def test_a_scene_of_a_data_set_is_shown_with_its_labels(tmp_path):
     assert len(moment.frame.cameras) == 6
     with pytest.raises(InputError, match="found 'scene-9'; expected one of scene-0061"):
         next(iter(open_moments(root, Choice(model=model, device="cpu", scene="scene-9"))))
+
+
+def test_a_waymo_scene_is_shown_by_its_labels_or_by_a_model_beside_them(tmp_path, choice, said):
+    root = make_waymo(tmp_path / "waymo", scenes=2, frames=2)
+    moments = list(open_moments(root, replace(choice, scene="001")))
+    assert [len(moment.frame.cameras) for moment in moments] == [5, 5]
+    assert [[*moment.grids] for moment in moments] == [["truth"], ["truth"]]
+    assert moments[0].truth.labels[10, 20, 3] == 1
+    assert "labels alone" in said[-1]
+    assert len(list(open_moments(root, replace(choice, scene="training/000")))) == 2
+    with pytest.raises(InputError, match="found '7'; expected one of training/000, training/001"):
+        next(iter(open_moments(root, replace(choice, scene="7"))))
+    nuscenes = str(make_tiny_checkpoint(tmp_path / "tiny.safetensors", "lidar"))
+    with pytest.raises(InputError, match="classes occ3d_nuscenes; expected occ3d_waymo"):
+        next(iter(open_moments(root, replace(choice, model=nuscenes))))
+
+
+def test_a_waymo_frame_with_a_broken_file_is_left_out_and_said(tmp_path, choice, said):
+    root = make_waymo(tmp_path / "waymo", scenes=1, frames=2)
+    (root / "kitti_format/training/image_0/0000000.jpg").write_bytes(b"no picture")
+    assert [m.frame.stamp for m in open_moments(root, choice)] == [100_000_000]
+    assert "left out: 1 that cannot be read" in said[-1]

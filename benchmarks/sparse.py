@@ -14,6 +14,7 @@ from statistics import median
 
 import torch
 from network import cpu_name, make_frame
+from spconv_peer import peer_layers
 from torch import Tensor
 
 from effocc_ros.networks.effocc import EffOcc
@@ -30,14 +31,13 @@ except ImportError:
     peer = None
 
 
-def layer(own: SparseConv, key: str | None = None, **strided: tuple[int, ...]) -> Callable:
-    """Return spconv's layer with the weights of an own one; a key makes it submanifold."""
+def layer(own: SparseConv, kind: str, *arguments, **keywords) -> Callable:
+    """Return spconv's layer with the weights of an own one."""
     width, *kernel, channels = own.weight.shape
-    if key is None:
-        made = peer.SparseConv3d(channels, width, kernel, bias=False, **strided)
-    else:
-        made = peer.SubMConv3d(channels, width, kernel, padding=1, bias=False, indice_key=key)
-    made.weight.data.copy_(own.weight if made.weight.shape == own.weight.shape else _native(own))
+    made = getattr(peer, kind)(channels, width, kernel, *arguments, bias=False, **keywords)
+    # Its wheels for a CPU store (z, y, x, in, out).
+    same = made.weight.shape == own.weight.shape
+    made.weight.data.copy_(own.weight if same else own.weight.permute(1, 2, 3, 4, 0))
     made.requires_grad_(False).eval()
 
     def convolve(x):
@@ -47,52 +47,17 @@ def layer(own: SparseConv, key: str | None = None, **strided: tuple[int, ...]) -
     return convolve
 
 
-def _native(own: SparseConv) -> Tensor:
-    """(out, kz, ky, kx, in) to (kz, ky, kx, in, out)."""
-    return own.weight.permute(1, 2, 3, 4, 0)
+def peer_encoder(own: SparseEncoder) -> Callable[[Voxels], Tensor]:
+    """Return a fused encoder that spconv computes: voxels to a BEV (B, C * Dz, Dy, Dx)."""
+    layers = peer_layers(own, layer)
 
-
-class PeerEncoder:
-    """A fused encoder, computed by spconv.
-
-    Args:
-        own: The encoder, normalisations folded in.
-    """
-
-    def __init__(self, own: SparseEncoder):
-        self.first = layer(own.conv_input[0], "stage 0")
-        self.stages, stages = [], list(own.encoder_layers.children())
-        for number, stage in enumerate(stages):
-            last = number + 1 == len(stages)
-            key = f"stage {number}"
-            blocks = [
-                (layer(block.conv1, key), layer(block.conv2, key))
-                for block in (stage if last else stage[:-1])
-            ]
-            padding = (0, 1, 1) if number + 2 == len(stages) else (1, 1, 1)
-            strided = {"stride": (2, 2, 2), "padding": padding}
-            if last:
-                strided = {"stride": (2, 1, 1), "padding": (0, 0, 0)}
-            step = layer(own.conv_out[0] if last else stage[-1][0], **strided)
-            self.stages.append((blocks, step))
-
-    def __call__(self, voxels: Voxels) -> Tensor:
-        """Voxels to a BEV (B, C * Dz, Dy, Dx)."""
+    def encode(voxels: Voxels) -> Tensor:
         sites = voxels.sites
         places = torch.stack(sites.coordinates(), dim=1).int().contiguous()
         x = peer.SparseConvTensor(voxels.features, places, list(sites.shape), sites.batch)
-        x = _relu(self.first(x))
-        for blocks, step in self.stages:
-            for first, second in blocks:
-                shortcut = x.features
-                x = second(_relu(first(x)))
-                x = x.replace_feature((x.features + shortcut).relu_())
-            x = _relu(step(x))
-        return x.dense().flatten(1, 2)
+        return layers(x).dense().flatten(1, 2)
 
-
-def _relu(x):
-    return x.replace_feature(x.features.relu_())
+    return encode
 
 
 def spent(encoder, *arguments) -> tuple[float, float]:
@@ -123,7 +88,7 @@ def main() -> None:
 
     print(f"{options.model}, {origin}, {len(voxels.features)} voxels, {cpu_name()}")
     with torch.inference_mode():
-        other = PeerEncoder(network.pts_middle_encoder) if peer else None
+        other = peer_encoder(network.pts_middle_encoder) if peer else None
         if other:
             # With more threads spconv's CPU build gives another result every time.
             torch.set_num_threads(1)

@@ -145,6 +145,12 @@ class Bench:
         pairs = (pair for status in statuses for pair in status.values)
         return sum(int(pair.value) for pair in pairs if pair.key.startswith(begin))
 
+    def settle(self, most: float) -> None:
+        """Wait until no frame comes any more: a busy machine still makes those of the past."""
+        end = time.monotonic() + most
+        while self.frames(time.monotonic() - 0.5, time.monotonic()) and time.monotonic() < end:
+            time.sleep(0.05)
+
     def gap(self, begin: float, end: float) -> float:
         """Return the longest time in it without a frame."""
         with self._lock:

@@ -10,6 +10,7 @@ from effocc_ros.errors import InputError
 from effocc_ros.foreign_types import CLOUD, IMAGE, advice, conversion, foreign_topics
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.rig import CameraTopics, LidarTopics, Rig
+from effocc_ros.stamps import NANOSECONDS
 from effocc_ros.stream import (
     LONGEST_WAIT,
     Remark,
@@ -109,7 +110,7 @@ class Feeding:
 
 
 def feeding(bag: BagReader, rig: Rig, model: ModelConfig) -> Feeding:
-    """Find out what of a bag a model can use.
+    """Find out what of a bag a model can use, and tell the bag by which clocks its stamps are.
 
     Args:
         bag: The bag.
@@ -154,6 +155,7 @@ def feeding(bag: BagReader, rig: Rig, model: ModelConfig) -> Feeding:
         types |= {camera.image: IMAGE_TYPES, camera.camera_info: INFO_TYPES}
     types |= dict.fromkeys((lidar.points for lidar in lidars), CLOUD_TYPES)
     _check_types(bag, types)
+    bag.clock_offsets = _clock_offsets(rig)
     return Feeding(
         cameras=tuple(camera for camera in wanted if camera.image in bag.topics),
         lidars=tuple(lidar for lidar in lidars if lidar.points in bag.topics),
@@ -164,6 +166,20 @@ def feeding(bag: BagReader, rig: Rig, model: ModelConfig) -> Feeding:
         unknown=tuple(unknown),
         other_tf=_unnamed_tf(bag, own_tf),
     )
+
+
+def _clock_offsets(rig: Rig) -> dict[str, int]:
+    """Return, topic by topic, the nanoseconds that the rig adds to stamps."""
+    sources = {rig.tf: "tf", rig.odometry: "tf"}
+    for camera in rig.cameras:
+        sources |= {camera.image: camera.name, camera.camera_info: camera.name}
+    sources |= {lidar.points: lidar.name for lidar in rig.all_lidars}
+    offsets = rig.clock_offsets
+    return {
+        topic: round(offsets[source] * NANOSECONDS)
+        for topic, source in sources.items()
+        if topic and source in offsets
+    }
 
 
 def _unnamed_tf(bag: BagReader, own: tuple[str, str]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ is used in the order of recording.
 
 import logging
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 from statistics import median_high
 from typing import Any
@@ -61,6 +61,7 @@ def order_of_use(
     rows: Rows,
     named: Callable[[int, int], tuple[str, str]],
     message: Callable[..., Any],
+    clock_offsets: Mapping[str, int],
 ) -> tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.int64]]:
     """Return the places of rows in the order of use, the moment of each, and when it came.
 
@@ -73,6 +74,7 @@ def order_of_use(
         rows: The messages.
         named: From a row's part and topic to the topic's name and type.
         message: From a row (and a count of bytes) to its message (or the beginning of it).
+        clock_offsets: Topic -> nanoseconds that are added to its stamps.
     """
     pairs = np.unique(rows[["part", "topic"]]).tolist()
     kinds = {pair: named(*pair) for pair in pairs}
@@ -91,6 +93,9 @@ def order_of_use(
     stamped = [
         at for (name, kind), at in places.items() if kind in STAMPED and not is_static(name)
     ]
+    for (name, msgtype), at in places.items():
+        if msgtype in STAMPED and not is_static(name):
+            stamps[at] += clock_offsets.get(name, 0)
     times, lead = by_one_clock(stamps, rows["log_time"], stamped), LEAD
     recorded = [_recorded(stamps, rows, places[each]) for each in places if each[1] in SENSORS]
     steps = [set_back(each) for each in recorded]

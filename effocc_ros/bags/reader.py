@@ -98,6 +98,8 @@ class BagReader:
     Attributes:
         path: As given.
         foreign: Topics that are left out -> how they are serialised.
+        clock_offsets: Topic -> nanoseconds that are added to its stamps where they make an order;
+            ``feeding`` takes them from the rig.
 
     Raises:
         InputError: The path is no bag that can be read. A file that was cut short is refused and
@@ -106,6 +108,7 @@ class BagReader:
 
     def __init__(self, path: Path | str):
         self.path = Path(path)
+        self.clock_offsets: dict[str, int] = {}
         self._stack = ExitStack()
         with ExitStack() as opening:
             opening.callback(self.close)
@@ -180,7 +183,7 @@ class BagReader:
             InputError: A topic is not in the bag, or its bytes are damaged.
         """
         rows = self._chosen(topics, np.concatenate([self._rows, self._latched]))
-        order, *times = order_of_use(rows, self._named, self._message)
+        order, *times = order_of_use(rows, self._named, self._message, self.clock_offsets)
         return self._read(rows[order], *times)
 
     def recorded(

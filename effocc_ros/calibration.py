@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Calibration files, for vehicles whose bags lack CameraInfo or tf."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ KEYS = (*ARRAYS, "distortion_model", "distortion", "rectified")
 """All that it may say."""
 LARGEST_SIZE = 65_535
 """Pixels; what a JPEG can have."""
+NAMES_SHOWN = 12
 FURTHEST = 100.0
 """Metres from a sensor to the base frame; more is a mistake of unit."""
 
@@ -67,6 +68,29 @@ def load_calibration(path: Path | str) -> dict[str, SensorCalibration]:
     return {name: _sensor(path, name, values) for name, values in content.items()}
 
 
+def strangers(
+    path: Path | str, calibration: Mapping[str, SensorCalibration], sensors: Collection[str]
+) -> str:
+    """Return what to say of names in a calibration file that no sensor has; empty for none.
+
+    Args:
+        path: The file.
+        calibration: What it says.
+        sensors: Names of the vehicle's sensors.
+
+    Raises:
+        InputError: All names are such.
+    """
+    names = ", ".join(sorted(calibration.keys() - set(sensors))[:NAMES_SHOWN])
+    expected = f"names of the vehicle's sensors: {', '.join(sensors) or 'it has none'}"
+    if names and not calibration.keys() & set(sensors):
+        raise _bad(Path(path), names, expected)
+    return names and (
+        f"calibration file {path}: found {names}; expected {expected}. What it says of others is "
+        "not used: correct the names, or leave them out."
+    )
+
+
 def not_filed(calibration: Mapping[str, SensorCalibration], name: str) -> str:
     """Return a hint that a calibration file does not have a sensor, which may be called otherwise.
 
@@ -74,7 +98,9 @@ def not_filed(calibration: Mapping[str, SensorCalibration], name: str) -> str:
     """
     if not calibration or name in calibration:
         return ""
-    return f". The calibration file has no {name} but {', '.join(sorted(calibration)[:12])}"
+    return (
+        f". The calibration file has no {name} but {', '.join(sorted(calibration)[:NAMES_SHOWN])}"
+    )
 
 
 def _sensor(path: Path, name: Any, values: Any) -> SensorCalibration:

@@ -42,6 +42,11 @@ def quaternion_of(transform: NDArray) -> NDArray[np.float64]:
     return mat2quat(transform[:3, :3])
 
 
+def rotation_angle(turn: NDArray) -> float:
+    """Return by how many degrees a (3, 3) rotation turns, 0 to 180."""
+    return float(np.degrees(np.arccos(np.clip((np.trace(turn) - 1) / 2, -1, 1))))
+
+
 def interpolate_rigid(first: NDArray, second: NDArray, fraction: float) -> NDArray[np.float64]:
     """Go from ``first`` (fraction 0) to ``second`` (fraction 1): lerp of place, slerp of rotation.
 

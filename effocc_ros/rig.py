@@ -186,7 +186,11 @@ def rig_from_values(path: Path, values: Any) -> Rig:
         _check_keys(path, camera, CameraTopics)
         cameras.append(CameraTopics(**{"name": name, **camera}))
     sensors = {"cameras": tuple(cameras), "lidars": tuple(lidars)}
-    rig = Rig(**{"name": path.stem, **values, **sensors})
+    # tf2 knows no leading slash, and finds frames without it.
+    frames = {
+        key: values[key].lstrip("/") for key in ("base_frame", "fixed_frame") if key in values
+    }
+    rig = Rig(**{"name": path.stem, **values, **frames, **sensors})
     if rig.reliability not in ("auto", "reliable", "best_effort"):
         raise _bad(path, f"reliability {rig.reliability}", "auto, reliable or best_effort")
     if not rig.topics:

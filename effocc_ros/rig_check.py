@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which rig fits a bag, and what is missing where none does."""
 
+from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
 from statistics import median
@@ -32,15 +33,17 @@ class BagContents:
     Attributes:
         types: Topic -> message type, of the topics that have messages. Voxels that node and
             `effocc process` write as a cloud are no LiDAR's, and left out.
-        parents: tf frame -> its parent.
+        parents: tf frame -> its parent; where it has several, the one that is said most often.
         periods: Frame whose transform comes again and again -> median seconds between two.
         frames: Topic of images or points -> tf frame of its first message.
+        edges: Every (child, parent) of tf frames.
     """
 
     types: dict[str, str]
     parents: dict[str, str]
     periods: dict[str, float]
     frames: dict[str, str] = field(default_factory=dict)
+    edges: frozenset[tuple[str, str]] = frozenset()
 
     def chain(self, frame: str) -> list[str]:
         """Return a frame, its parent, and so on to the root of its tree."""
@@ -49,6 +52,35 @@ class BagContents:
             frames.append(parent)
         return frames
 
+    def way(self, start: str, goal: str) -> list[str]:
+        """Return the frames from one to another, up and down the tree; none where none leads."""
+        neighbours = defaultdict(list)
+        for child, parent in sorted(self._every_edge):
+            neighbours[child].append(parent)
+            neighbours[parent].append(child)
+        came_from, todo = {start: start}, deque([start])
+        while todo and goal not in came_from:
+            frame = todo.popleft()
+            for other in neighbours[frame]:
+                if other not in came_from:
+                    came_from[other] = frame
+                    todo.append(other)
+        if goal not in came_from:
+            return []
+        frames = [goal]
+        while frames[-1] != start:
+            frames.append(came_from[frames[-1]])
+        return frames[::-1]
+
+    def moving(self, way: list[str]) -> list[str]:
+        """Return the children of the edges of a way."""
+        edges = self._every_edge
+        return [one if (one, other) in edges else other for one, other in pairwise(way)]
+
+    @property
+    def _every_edge(self) -> set[tuple[str, str]]:
+        return {*self.parents.items(), *self.edges}
+
 
 def bag_contents(bag: BagReader) -> BagContents:
     """Read topics, the tf tree and the sensors' frames of an open bag.
@@ -56,13 +88,13 @@ def bag_contents(bag: BagReader) -> BagContents:
     Messages that cannot be decoded are left out; a run names them.
     """
     types = {topic.name: topic.msgtype for topic in bag.topics.values() if topic.count}
-    parents: dict[str, str] = {}
+    said: Counter[tuple[str, str]] = Counter()
     stamps: dict[str, list[int]] = {}
     for topic in (name for name, kind in types.items() if kind == TRANSFORMS):
         for message in islice(bag.recorded((topic,)), TF_MESSAGES):
             for transform in _field(message, "transforms") or ():
                 child = transform.child_frame_id.lstrip("/")
-                parents[child] = transform.header.frame_id.lstrip("/")
+                said[child, transform.header.frame_id.lstrip("/")] += 1
                 stamp = transform.header.stamp
                 stamps.setdefault(child, []).append(stamp.sec * NANOSECONDS + stamp.nanosec)
     periods = {
@@ -78,7 +110,8 @@ def bag_contents(bag: BagReader) -> BagContents:
         else:
             frame_id = getattr(_field(message, "header"), "frame_id", "")
             frames[topic] = str(frame_id).lstrip("/")
-    return BagContents(types, parents, periods, frames)
+    parents = dict(edge for edge, _ in reversed(said.most_common()))
+    return BagContents(types, parents, periods, frames, frozenset(said))
 
 
 def _holds_voxels(message: BagMessage) -> bool:
@@ -136,12 +169,13 @@ def _tf_problems(rig: Rig, contents: BagContents) -> list[str]:
         return [f"base_frame: no {rig.base_frame} in tf, which has {_listed(known)}"]
     if rig.odometry:
         return []
-    chain = contents.chain(rig.base_frame)
-    if rig.fixed_frame and rig.fixed_frame not in chain:
+    way = contents.way(rig.base_frame, rig.fixed_frame) if rig.fixed_frame else []
+    if rig.fixed_frame and not way:
+        chain = contents.chain(rig.base_frame)
         above = f"has {_listed(chain[1:])} above it" if chain[1:] else "has nothing above it"
         return [f"fixed_frame: no {rig.fixed_frame} in tf; {rig.base_frame} {above}"]
-    moving = chain[: chain.index(rig.fixed_frame)] if rig.fixed_frame else []
-    slowest = max((contents.periods.get(frame, 0.0) for frame in moving), default=0.0)
+    periods = (contents.periods.get(frame, 0.0) for frame in contents.moving(way))
+    slowest = max(periods, default=0.0)
     if slowest > 1.5 * rig.max_extrapolation_s:
         return [
             f"max_extrapolation_s: {rig.max_extrapolation_s:g} s, but the ego pose comes every "

@@ -12,7 +12,7 @@ import yaml
 from effocc_ros.errors import InputError
 from effocc_ros.foreign_types import CLOUD, IMAGE, conversion, foreign_topics
 from effocc_ros.frame import NUSCENES_CAMERAS
-from effocc_ros.rig import CameraTopics, Rig, load_rig, rig_from_values, rig_names
+from effocc_ros.rig import CameraTopics, LidarTopics, Rig, load_rig, rig_from_values, rig_names
 from effocc_ros.rig_check import CAMERA_INFO, POINTS, BagContents, problems
 from effocc_ros.rig_draft import NO_LIDAR, draft_rig, rival_images
 
@@ -93,12 +93,15 @@ def guess(
 def present(rig: Rig, contents: BagContents, modality: str = "") -> Rig:
     """Return a rig without the sensors that a bag has no messages of or a network does not use."""
     types = contents.types
-    points = rig.points if rig.points in types and modality != "vision" else ""
+    found = [each for each in rig.all_lidars if each.points in types and modality != "vision"]
+    first = found[0] if found else LidarTopics(rig.lidar, "")
     return replace(
         rig,
         cameras=tuple(each for each in rig.cameras if each.image in types and modality != "lidar"),
-        points=points,
-        lidars=tuple(each for each in rig.lidars if points and each.points in types),
+        lidar=first.name,
+        points=first.points,
+        points_clock_offset_s=first.clock_offset_s,
+        lidars=tuple(found[1:]),
     )
 
 
@@ -217,13 +220,12 @@ def _check_lidar(contents: BagContents, bag: Path | str, chosen: str, do: str) -
 
 def _loose_frames(rig: Rig, contents: BagContents) -> list[str]:
     """Say which sensors' frames have no way to the vehicle's in tf."""
-    root = contents.chain(rig.base_frame)[-1]
     topics = [camera.image for camera in rig.cameras] + ([rig.points] if rig.points else [])
     frames = {topic: contents.frames.get(topic, "") for topic in topics}
     return [
         f"{topic}: tf does not connect its frame {frame} with {rig.base_frame}"
         for topic, frame in frames.items()
-        if frame and contents.chain(frame)[-1] != root
+        if frame and not contents.way(frame, rig.base_frame)
     ]
 
 

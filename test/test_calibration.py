@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import yaml
 
-from effocc_ros.calibration import load_calibration
+from effocc_ros.calibration import load_calibration, strangers
 from effocc_ros.errors import InputError
 
 WHOLE = {
@@ -79,3 +79,13 @@ def test_a_broken_file_says_what_is_wrong(kind, tmp_path):
 def test_an_absent_file_is_named(tmp_path):
     with pytest.raises(InputError, match=r"none\.yaml: found .*No such file"):
         load_calibration(tmp_path / "none.yaml")
+
+
+def test_names_that_no_sensor_has_are_said_and_where_none_fits_refused(tmp_path):
+    path = calibration_file(tmp_path, {"CAM_FRONT": WHOLE, "CAM_BAKC": WHOLE})
+    known = load_calibration(path)
+    assert strangers(path, known, ("CAM_FRONT", "CAM_BAKC", "LIDAR_TOP")) == ""
+    said = strangers(path, known, ("CAM_FRONT", "CAM_BACK"))
+    assert "found CAM_BAKC; expected names of the vehicle's sensors: CAM_FRONT, CAM_BACK" in said
+    with pytest.raises(InputError, match="found CAM_BAKC, CAM_FRONT; expected names"):
+        strangers(path, known, ("front", "back"))

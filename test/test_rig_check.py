@@ -1,20 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """The right rig is found for a bag, and what is missing is said."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import yaml
 from helpers.occupancy_bags import make_occupancy_bag
-from helpers.toy_drive import START, make_toy_bag
+from helpers.toy_drive import PERIOD, START, drive, make_toy_bag
 
+from effocc_ros.bags.messages import tf_message, transform_message
 from effocc_ros.bags.reader import BagReader
 from effocc_ros.bags.writer import BagWriter
 from effocc_ros.cli import main
 from effocc_ros.errors import InputError
 from effocc_ros.frame import NUSCENES_CAMERAS
-from effocc_ros.rig import load_rig, rig_names
+from effocc_ros.resources import resource_path
+from effocc_ros.rig import LidarTopics, load_rig, rig_names
 from effocc_ros.rig_check import BagContents, bag_contents, best_rig, problems
 from effocc_ros.rig_draft import draft_rig
-from effocc_ros.rig_guess import guess
+from effocc_ros.rig_guess import guess, present
 
 PARENTS = {"base_link": "odom", "odom": "map", "CAM_FRONT": "base_link"}
 ODD = {
@@ -200,3 +205,44 @@ def test_a_bag_with_the_sensors_of_no_preset_is_not_compared_with_one(tmp_path, 
     assert "no preset fits: the bag has the sensors of none" in said
     assert "does not fit" not in said
     assert f"--rig {out}, or rig:={out} for the launch files" in said
+
+
+EGO = [("map", "base_link"), ("odom", "base_link")]
+
+
+@pytest.mark.parametrize(
+    "edges",
+    [EGO, EGO[::-1], [("base_link", "map")], [("base_link", "odom"), ("map", "odom")]],
+)
+def test_the_fixed_frame_is_found_along_whatever_way_the_stream_finds(tmp_path, edges):
+    with BagWriter(tmp_path / "drive") as writer:
+        for sent in drive(2):
+            if sent.topic != "/tf":
+                writer.write(sent.topic, sent.message, sent.log_time)
+        for stamp in (START, START + PERIOD):
+            for parent, child in edges:
+                edge = transform_message(stamp, parent, child, np.eye(4))
+                writer.write("/tf", tf_message([edge]), stamp)
+    with BagReader(tmp_path / "drive") as bag:
+        assert problems(load_rig("nuscenes"), bag_contents(bag)) == []
+
+
+def test_a_frame_of_a_rig_is_the_same_with_a_leading_slash(tmp_path):
+    text = resource_path("config/rig/nuscenes.yaml").read_text()
+    file = tmp_path / "own.yaml"
+    file.write_text(text.replace(": base_link", ": /base_link").replace(": map", ": /map"))
+    assert "fixed_frame: /map" in file.read_text()
+    rig = load_rig(file)
+    assert (rig.base_frame, rig.fixed_frame) == ("base_link", "map")
+
+
+def test_without_the_first_lidar_the_next_one_that_is_there_makes_the_frames():
+    rig = replace(
+        load_rig("nuscenes"),
+        points="/front",
+        lidars=(LidarTopics("LEFT", "/left", 0.5), LidarTopics("REAR", "/rear")),
+    )
+    types = {"/left": "sensor_msgs/msg/PointCloud2", "/rear": "sensor_msgs/msg/PointCloud2"}
+    there = present(rig, BagContents(types, {}, {}))
+    assert (there.lidar, there.points, there.points_clock_offset_s) == ("LEFT", "/left", 0.5)
+    assert [each.name for each in there.lidars] == ["REAR"]

@@ -79,6 +79,7 @@ class Feeding:
             anchor="" if self.lidars else first,
             first_camera=first,
             calibration=rig.calibration,
+            sensors=[each.name for each in (*rig.cameras, *rig.all_lidars)],
             lidar=rig.lidar,
             look_back=True,
             clock_offsets=rig.clock_offsets,

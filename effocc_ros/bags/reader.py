@@ -135,19 +135,20 @@ class BagReader:
 
     @cached_property
     def topics(self) -> dict[str, BagTopic]:
-        """The topics by name, sorted."""
-        counts: Counter[str] = Counter()
+        """The topics by name, sorted; of one with several types that with most messages."""
+        counts: Counter[tuple[str, str]] = Counter()
         for number, part in enumerate(self._parts):
             rows = np.concatenate([self._rows, self._latched])
             rows = rows[rows["part"] == number]
             for id_, count in Counter(rows["topic"].tolist()).items():
-                counts[part.topics[id_].name] += count
-        topics = {}
+                counts[part.topics[id_].name, full_name(part.topics[id_].msgtype)] += count
+        topics: dict[str, BagTopic] = {}
         for each in sorted(self._stored, key=lambda each: each.name):
-            if each.encoding == CDR:
-                topics[each.name] = BagTopic(
-                    each.name, full_name(each.msgtype), counts[each.name], each.qos
-                )
+            key = each.name, full_name(each.msgtype)
+            if each.encoding == CDR and (
+                each.name not in topics or topics[each.name].count <= counts[key]
+            ):
+                topics[each.name] = BagTopic(*key, counts[key], each.qos)
         return topics
 
     @property
@@ -246,12 +247,23 @@ class BagReader:
                 expected=f"topics out of: {', '.join(self.topics) or '(it has none)'}",
                 reason="no_such_topic",
             )
-        if topics is None:
-            return rows
-        wanted = np.zeros(len(rows), bool)
+        chosen = self.topics if topics is None else topics
+        wanted, left_out = np.zeros(len(rows), bool), Counter()
         for number, part in enumerate(self._parts):
-            ids = [id_ for id_, each in part.topics.items() if each.name in topics]
-            wanted |= (rows["part"] == number) & np.isin(rows["topic"], ids)
+            for id_, each in part.topics.items():
+                if each.name not in chosen:
+                    continue
+                here = (rows["part"] == number) & (rows["topic"] == id_)
+                if full_name(each.msgtype) == self.topics[each.name].msgtype:
+                    wanted |= here
+                else:
+                    left_out[each.name, each.msgtype] += int(here.sum())
+        for (name, msgtype), count in left_out.items():
+            logger.warning(
+                "%s in bag %s: found %d messages of %s beside %d of %s; only the latter are used",
+                *(name, self.path, count, msgtype),
+                *(self.topics[name].count, self.topics[name].msgtype),
+            )
         return rows[wanted]
 
     def _named(self, part: int, topic: int) -> tuple[str, str]:

@@ -87,7 +87,12 @@ def bag_typestore(definitions: Iterable[tuple[str, MessageDefinition]]) -> Types
         return base
     store = rosbags_typestore(Stores.EMPTY)
     fixed = store.fielddefs.keys()
-    types = {name: fields for name, fields in types.items() if name not in fixed}
+    # Of what is the same as ours, ours: a definition may differ in upper and lower case.
+    types = {
+        name: fields
+        for name, fields in types.items()
+        if name not in fixed and not (name in base.fielddefs and _same(base, name, fields))
+    }
     try:
         store.register({**base.fielddefs, **types})
     except TypesysError:  # definitions that name each other, or what is nowhere
@@ -97,7 +102,7 @@ def bag_typestore(definitions: Iterable[tuple[str, MessageDefinition]]) -> Types
 
 @lru_cache(maxsize=256)
 def _parsed(msgtype: str, definition: MessageDefinition) -> dict:
-    with suppress(TypesysError):
+    with suppress(Exception):  # rosbags raises whatever a broken text leads it to
         if definition.format == MessageDefinitionFormat.MSG:
             return get_types_from_msg(definition.data, msgtype)
         if definition.format == MessageDefinitionFormat.IDL:
@@ -110,7 +115,7 @@ def _parsed_idl(text: str) -> dict:
         return get_types_from_idl(text)
     types = {}
     for part in text.split(IDL_SEPARATOR)[1:]:
-        types.update(get_types_from_idl(part.split("\n", 1)[1]))
+        types.update(get_types_from_idl(part.partition("\n")[2]))
     return types
 
 

@@ -56,6 +56,7 @@ def stream_config(settings: "NodeSettings", model: ModelConfig) -> StreamConfig:
         anchor=anchor,
         first_camera=settings.anchor_camera,
         calibration=settings.calibration,
+        sensors=(*settings.cameras, settings.lidar, *settings.other_lidars),
         base_frame=settings.base_frame,
         fixed_frame=settings.fixed_frame,
         sweeps=model.sweeps if settings.sweeps < 0 else settings.sweeps,

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from effocc_ros.errors import InputError
+from effocc_ros.geometry import rotation_angle
 from effocc_ros.intrinsics import ImageArea, check_pinhole, place_image
 from effocc_ros.lenses import FISHEYE, Lens, check_turning, read_lens
 from effocc_ros.stream.camera_view import CameraModel
@@ -157,7 +158,7 @@ def _rotation(matrix: NDArray, what: str, remarks: list[Remark]) -> NDArray[np.f
         said = f"{what}: found R = {matrix.ravel().tolist()}; expected a rotation"
         remarks.append(_doubt(said, "R"))
         return np.eye(3)
-    turn = np.degrees(np.arccos(np.clip((np.trace(matrix) - 1) / 2, -1, 1)))
+    turn = rotation_angle(matrix)
     right = np.allclose(matrix @ matrix.T, np.eye(3), atol=1e-3) and np.linalg.det(matrix) > 0
     if right and turn <= STEEPEST:
         return matrix

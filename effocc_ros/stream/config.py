@@ -2,12 +2,12 @@
 """How a stream of messages becomes Frames."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from effocc_ros.calibration import SensorCalibration, load_calibration
+from effocc_ros.calibration import SensorCalibration, load_calibration, strangers
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.stream.synchronizer import SyncConfig
 
@@ -41,6 +41,7 @@ class StreamConfig:
         calibration: Sensor name -> what a file says of it; it takes precedence over CameraInfo
             and tf.
         rectified: Cameras whose images are rectified already, by the names of their topics.
+        calibration_remark: What is odd about the calibration file; empty: nothing.
     """
 
     sync: SyncConfig
@@ -59,6 +60,7 @@ class StreamConfig:
     clock_offsets: Mapping[str, float] = field(default_factory=dict)
     calibration: Mapping[str, SensorCalibration] = field(default_factory=dict)
     rectified: frozenset[str] = frozenset()
+    calibration_remark: str = ""
 
     def is_rectified(self, camera: str) -> bool:
         """Return whether a camera's images are rectified already."""
@@ -85,6 +87,7 @@ def stream_config(
     anchor: str,
     first_camera: str,
     calibration: str | Path | None,
+    sensors: Collection[str],
     **others: Any,
 ) -> StreamConfig:
     """Return the config of a stream that feeds a network.
@@ -96,6 +99,7 @@ def stream_config(
         anchor: Camera that makes the frames; empty: the LiDAR makes them.
         first_camera: The camera that is preferred while whatever makes the frames is silent.
         calibration: A calibration file, if there is one.
+        sensors: Names of all sensors of the vehicle, which such a file may be about.
         others: Fields of the config that follow neither from the network nor from these.
 
     Raises:
@@ -107,6 +111,7 @@ def stream_config(
         # A grid in the LiDAR's frame needs the LiDAR.
         *(() if "lidar" in (model.modality, model.frame) else cameras),
     )
+    filed = load_calibration(calibration) if calibration else {}
     preferred = anchor or next(iter(lidars), "")
     fields = {
         "sweeps": model.sweeps,
@@ -114,7 +119,8 @@ def stream_config(
         "standby": tuple(name for name in usable if name != preferred),
         "learn_intensity": INTENSITY not in model.tanh_columns,
         "elongation": ELONGATION in model.tanh_columns,
-        "calibration": load_calibration(calibration) if calibration else {},
+        "calibration": filed,
+        "calibration_remark": strangers(calibration, filed, sensors) if filed else "",
     }
     if lidars:
         fields |= {"lidar": lidars[0], "other_lidars": tuple(lidars[1:])}

@@ -77,6 +77,8 @@ class Stream:
         self._tf = TransformInput(self._transforms, *shared)
         self._frames_out = 0
         self._drops: Counter[str] = Counter()
+        if config.calibration_remark:
+            self.remark("calibration", Remark("unknown_sensors", config.calibration_remark))
 
     def add_image(
         self, camera: str, message: Any, now: float, arrived: float | None = None

@@ -25,6 +25,7 @@ from effocc_ros.stream.transform_conflicts import (
     loop_error,
     two_clocks,
     two_parents,
+    two_places,
 )
 from effocc_ros.stream.transform_edge import OTHER_CLOCK, TransformEdge
 
@@ -84,8 +85,8 @@ class TransformBuffer:
             static: True for an edge that holds at all times.
 
         Returns:
-            What to say of a frame with two parents that are both repeated, or of two publishers
-            of one edge whose clocks differ.
+            What to say of a frame with two parents that are both repeated, of two publishers of
+            one edge whose clocks differ, or of a static edge that is found at another place.
 
         Raises:
             InputError: The edge would close a loop.
@@ -99,6 +100,7 @@ class TransformBuffer:
             if edge.as_static < STATIC_PATIENCE:
                 return None
         returns = edge is not None and not edge.in_a_row
+        before = edge.nearest(stamp) if edge is not None and edge.static and static else pose
         if edge is None or edge.static != static:
             edge = TransformEdge(parent, child, static)
             parents = self._edges.setdefault(child, {})
@@ -110,6 +112,9 @@ class TransformBuffer:
         edge.add(stamp, pose, self._cache)
         if edge.restarts > RESTARTS and edge.restarts > edge.received / 10:
             return two_clocks(edge)
+        moved = two_places(edge, before, pose)
+        if moved is not None:
+            return moved
         rivals = [each for each in self._edges[child].values() if each is not edge]
         return self._judge(edge, rivals, returns) if rivals else None
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from effocc_ros.errors import InputError
+from effocc_ros.geometry import rotation_angle
 from effocc_ros.stream.report import Remark
 from effocc_ros.stream.transform_edge import TransformEdge
 
@@ -16,6 +17,9 @@ PATIENCE = 3
 
 STATIC_PATIENCE = 5
 """A dynamic edge that is not repeated gives way to itself as static, if that comes this often."""
+
+SAME_PLACE, SAME_ANGLE = 0.01, 0.5
+"""Metres and degrees up to which two static poses are the same but for their digits."""
 
 MOVING = 0.05
 """Metres from which a frame has moved: no static transform is true of it."""
@@ -97,6 +101,22 @@ def two_parents(child: str, parents: Iterable[str]) -> Remark:
         "localiser publish map <- odom in place of the frame itself."
     )
     return Remark("two_parents", text)
+
+
+def two_places(
+    edge: TransformEdge, before: NDArray[np.float64], now: NDArray[np.float64]
+) -> Remark | None:
+    """Return what to say of a static edge that has two poses, (4, 4); None where they agree."""
+    apart = np.linalg.norm(now[:3, 3] - before[:3, 3])
+    turned = rotation_angle(before[:3, :3].T @ now[:3, :3])
+    if apart <= SAME_PLACE and turned <= SAME_ANGLE:
+        return None
+    text = (
+        f"{edge.name}: found two static poses, {apart:.2f} m and {turned:.1f} degrees apart; "
+        "expected one. The last is used. Stop the publisher of the wrong one: often it is a URDF "
+        "beside a calibration."
+    )
+    return Remark("two_places", text)
 
 
 def two_clocks(edge: TransformEdge) -> Remark:

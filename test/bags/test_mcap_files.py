@@ -5,7 +5,8 @@ import random
 
 import pytest
 from helpers.mcap_bags import KINDS, PLAIN, write_mcap
-from helpers.toy_drive import drive, lidar_drive
+from helpers.small_bags import string_message
+from helpers.toy_drive import Sent, drive, lidar_drive
 
 from effocc_ros.bags.reader import BagReader
 from effocc_ros.errors import InputError
@@ -95,3 +96,17 @@ def test_a_file_is_read_through_a_link_of_another_name(tmp_path):
     path = write_mcap(tmp_path / "a.mcap", lidar_drive(1), PLAIN)
     (tmp_path / "link").symlink_to(path)
     assert held(tmp_path / "link") == held(path)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_of_a_topic_with_two_types_the_one_with_most_messages_is_used(tmp_path, caplog, first):
+    sent, text = lidar_drive(4), string_message("no cloud")
+    other = Sent("/LIDAR_TOP", sent[0].log_time if first else sent[-1].log_time, text)
+    path = write_mcap(tmp_path / "a.mcap", [other, *sent] if first else [*sent, other])
+    with BagReader(path) as bag:
+        topic = bag.topics["/LIDAR_TOP"]
+        assert (topic.msgtype, topic.count) == ("sensor_msgs/msg/PointCloud2", 4)
+        kinds = [message.msgtype for message in bag.messages(["/LIDAR_TOP"])]
+        assert kinds == [topic.msgtype] * 4
+        assert len(list(bag.recorded())) == len(sent)
+    assert "found 1 messages of std_msgs/msg/String beside 4 of" in caplog.text

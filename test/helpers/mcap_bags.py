@@ -54,13 +54,14 @@ def write_mcap(
         encoding, kind, data = other
         schema = writer.register_schema("log.Event", kind, b"") if kind else 0
         channel = writer.register_channel("/events", encoding, schema)
-    channels: dict[str, int] = {}
+    channels: dict[tuple[str, str], int] = {}
     for one in sent:
-        if one.topic not in channels:
+        kind = one.topic, one.msgtype
+        if kind not in channels:
             text, _ = base_typestore().generate_msgdef(one.msgtype, ros_version=2)
             schema = writer.register_schema(one.msgtype, "ros2msg", text.encode())
-            channels[one.topic] = writer.register_channel(one.topic, "cdr", schema)
-        writer.add_message(channels[one.topic], one.log_time, one.raw, one.log_time)
+            channels[kind] = writer.register_channel(one.topic, "cdr", schema)
+        writer.add_message(channels[kind], one.log_time, one.raw, one.log_time)
         if other is not None:
             writer.add_message(channel, one.log_time, data, one.log_time)
     writer.finish()

@@ -162,3 +162,15 @@ def test_a_name_that_is_not_there_is_answered_with_those_that_may_be_meant(asked
     with pytest.raises(InputError, match=f"no transform that names '{asked}'") as caught:
         made.lookup("robot1/odom", asked, SECOND)
     assert (f"Is '{asked}' the frame {told} here?" in caught.value.do) == bool(told)
+
+
+def test_a_static_transform_that_is_found_elsewhere_is_said_and_the_last_is_used():
+    made = buffer(("base", "lidar", 0, moved(1.8), True))
+    assert made.add("base", "lidar", 0, moved(1.805), True) is None
+    remark = made.add("base", "lidar", 0, moved(0.2), True)
+    assert remark.reason == "two_places"
+    assert "tf base <- lidar: found two static poses, 1.60 m and 0.0 degrees apart" in remark.text
+    assert made.lookup("base", "lidar", 0)[0, 3] == 0.2
+    turned = moved(0.2)
+    turned[:2, :2] = [[0.0, -1.0], [1.0, 0.0]]
+    assert "0.00 m and 90.0 degrees apart" in made.add("base", "lidar", 0, turned, True).text

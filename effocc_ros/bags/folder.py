@@ -133,7 +133,8 @@ def _parts(path: Path) -> tuple[Path, ...]:
     found = {
         file.name: match
         for file in sorted(path.iterdir())
-        if (match := PART.fullmatch(file.name)) and file.is_file()
+        # macOS leaves a file ._NAME beside each that it copies.
+        if (match := PART.fullmatch(file.name)) and file.is_file() and file.name[0] != "."
     }
     numbers = sorted(int(match[2] or 0) for match in found.values())
     whole = numbers == list(range(numbers[0], numbers[0] + len(numbers))) if numbers else False

@@ -23,7 +23,7 @@ from effocc_ros.bags.messages import (
     transform_message,
 )
 from effocc_ros.bags.writer import BagWriter
-from effocc_ros.datasets.files import read_packed_image, read_points
+from effocc_ros.datasets.files import is_there, read_packed_image, read_points
 from effocc_ros.datasets.nuscenes_tables import NuscenesTables, SensorRecord
 from effocc_ros.errors import InputError
 from effocc_ros.image_bytes import kind_of, read_header
@@ -34,6 +34,9 @@ logger = logging.getLogger(__name__)
 
 FIXED_FRAME = "map"
 BASE_FRAME = "base_link"
+
+SAME_PLACE = 1e-4
+"""Metres, and entries of a rotation, by which the rows of one sensor may differ."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +177,7 @@ def nuscenes_to_bag(
     records = NuscenesTables(root, version).scene(scene)
     wanted = [record for record in records if record.modality in ("camera", "lidar")]
     wanted = [record for record in wanted if record.key_frame or sweeps]
-    measured = [record for record in wanted if record.file.is_file()]
+    measured = [record for record in wanted if is_there(record.file)]
     _say_absent(scene, wanted, measured)
     calibration = scene_calibration(measured)
     poses = {record.pose_stamp: record.ego2global for record in records}
@@ -197,7 +200,7 @@ def scene_calibration(records: Iterable[SensorRecord]) -> tuple[MountedSensor, .
             record.sensor,
             MountedSensor(record.sensor, record.sensor2ego, record.intrinsics, record.size),
         )
-        if not np.array_equal(known.sensor2ego, record.sensor2ego):
+        if not np.allclose(known.sensor2ego, record.sensor2ego, rtol=0.0, atol=SAME_PLACE):
             raise InputError(
                 f"calibration of {record.sensor}",
                 found="two different places in one scene",

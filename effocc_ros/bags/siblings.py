@@ -29,7 +29,7 @@ def latched_part(path: Path, topics: Collection[str]) -> Storage | None:
         else; None where there is no such part, or nothing is lacking.
     """
     first = _first_part(path)
-    if first is None or any(is_static(name) for name in topics):
+    if first is None:
         return None
     try:
         part = open_part(first, first, unfinished=False)

@@ -9,6 +9,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from effocc_ros.datasets.benchmarks import NUSCENES_BENCHMARKS
+from effocc_ros.datasets.files import is_there
 from effocc_ros.datasets.nuscenes_dataset import NuscenesBenchmark
 from effocc_ros.datasets.nuscenes_tables import NuscenesTables, SampleRecord
 from effocc_ros.datasets.occ3d_waymo import SPLITS as WAYMO_SPLITS
@@ -146,7 +147,7 @@ def _labels(
     there, note = 0, ""
     for sample in tqdm(samples, desc=name, unit="", disable=None if progress else True):
         file = benchmark.file(sample)
-        if (folder / file).is_file():
+        if is_there(folder / file):
             there += 1
         else:
             note = note or f"{Path(where) / file} is absent"
@@ -184,9 +185,17 @@ def _stems(what: str, folder: Path, names: Iterable[str]) -> Finding:
 
 
 def _names(folder: Path) -> set[str]:
+    """Return the names of the files in a folder that hold something."""
     # One listing is far cheaper than asking for each of 200,000 files, above all over a network.
     try:
         with os.scandir(folder) as entries:
-            return {entry.name for entry in entries}
+            return {entry.name for entry in entries if _holds_something(entry)}
     except OSError:
         return set()
+
+
+def _holds_something(entry: os.DirEntry) -> bool:
+    try:
+        return entry.stat().st_size > 0
+    except OSError:  # a link that leads nowhere
+        return False

@@ -89,13 +89,14 @@ def _show_sample(root: Path, chosen: tuple[str, ...], picture: Path) -> bool:
 
 def _candidates(root: Path, chosen: tuple[str, ...]) -> Iterator[tuple]:
     from effocc_ros.datasets.benchmarks import NUSCENES_BENCHMARKS, open_dataset
+    from effocc_ros.datasets.files import is_there
     from effocc_ros.datasets.nuscenes_dataset import NuscenesDataset
 
     for version in chosen:
         for benchmark in NUSCENES_BENCHMARKS.values():
             dataset = NuscenesDataset(benchmark, root, "all", version=version)
-            labeled = [i for i in range(len(dataset)) if dataset.labels_file(i).is_file()]
-            whole = (i for i in labeled if all(file.is_file() for file in dataset.files_of(i)))
+            labeled = [i for i in range(len(dataset)) if is_there(dataset.labels_file(i))]
+            whole = (i for i in labeled if all(is_there(file) for file in dataset.files_of(i)))
             chosen = next(whole, next(iter(labeled), None))
             if chosen is not None:
                 yield dataset, chosen

@@ -28,7 +28,10 @@ from effocc_ros.plain_files import open_file
 MOST_BYTES = 1 << 30
 """More than any file of one sample has, packed or unpacked."""
 
-UNREADABLE = ("missing_file", "bad_file", "missing_sensor", "absurd_size")
+UNREADABLE = (
+    *("missing_file", "bad_file", "missing_sensor", "absurd_size"),
+    *("nan_cloud", "no_returns", "bad_unit"),
+)
 """Reasons for which a file, or a sample that needs it, is left out, and the others are used."""
 
 logger = logging.getLogger(__name__)

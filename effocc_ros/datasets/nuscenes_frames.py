@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from effocc_ros.datasets.files import read_image, read_points
+from effocc_ros.datasets.clouds import read_returns, say_other_intensity
+from effocc_ros.datasets.files import is_there, read_image
 from effocc_ros.datasets.nuscenes_tables import LIDAR, NuscenesTables, SampleRecord, SensorRecord
 from effocc_ros.errors import InputError
 from effocc_ros.frame import NUSCENES_CAMERAS, Camera, Frame, PointCloud
@@ -98,7 +99,7 @@ class FrameReader:
 
     def _cloud(self, reference: SensorRecord, sample: SampleRecord, epoch: int) -> PointCloud:
         wanted = self.tables.earlier(reference, max(self.sweeps.drawn_from, self.sweeps.count))
-        newest = [record for record in wanted if record.file.is_file()]
+        newest = [record for record in wanted if is_there(record.file)]
         if len(newest) < len(wanted):
             absent = next(record.file for record in wanted if record not in newest)
             _say_absent(self.tables.root, absent)
@@ -155,8 +156,10 @@ def _camera(record: SensorRecord) -> Camera:
 
 
 def _sweep(record: SensorRecord) -> Sweep:
+    points = read_returns(record.file, POINT_COLUMNS)
+    say_other_intensity(record.file.parent, points)
     return Sweep(
-        points=read_points(record.file, POINT_COLUMNS),
+        points=points,
         sensor2ego=record.sensor2ego,
         ego2global=record.ego2global,
         stamp=record.stamp,

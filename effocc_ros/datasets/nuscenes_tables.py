@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from effocc_ros.datasets.files import is_there
 from effocc_ros.datasets.places import tables_advice
 from effocc_ros.datasets.table_cache import open_cache, table_cache
 from effocc_ros.errors import InputError
@@ -162,7 +163,7 @@ class NuscenesTables:
                 + "AND d.key_frame AND p.modality IN ('camera', 'lidar')",
                 (name,),
             )
-            if files and all((self.root / file).is_file() for (file,) in files):
+            if files and all(is_there(self.root / file) for (file,) in files):
                 return name
         return next(iter(names), "")
 

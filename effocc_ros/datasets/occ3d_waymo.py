@@ -19,7 +19,8 @@ from torch.utils.data import Dataset
 
 from effocc_ros.classes import OCC3D_WAYMO
 from effocc_ros.datasets.budgets import labeled_scenes
-from effocc_ros.datasets.files import labels_of, read_image, read_npz, read_points
+from effocc_ros.datasets.clouds import read_returns
+from effocc_ros.datasets.files import labels_of, read_image, read_npz
 from effocc_ros.datasets.sample import Labels, LabelSpace, Sample
 from effocc_ros.datasets.waymo_cameras import read_cameras
 from effocc_ros.errors import InputError
@@ -163,7 +164,7 @@ class Occ3dWaymoDataset(Dataset[Sample]):
         stamp, pose = frame * FRAME_NANOSECONDS, self._cameras.ego2global[row]
         cloud = None
         if self._lidar:
-            points = read_points(self._points_file(name), POINT_COLUMNS)
+            points = read_returns(self._points_file(name), POINT_COLUMNS)
             cloud = PointCloud(np.ascontiguousarray(points[:, :5]), np.eye(4), "LIDAR")
         return Frame(
             stamp=stamp,

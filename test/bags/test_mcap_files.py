@@ -92,6 +92,25 @@ def test_a_later_part_alone_has_the_latched_topics_of_the_first(tmp_path, caplog
     assert "rec_10.mcap lacks /tf_static, read from rec_9.mcap" in caplog.text
 
 
+def test_a_later_part_with_static_transforms_of_its_own_borrows_the_rest(tmp_path):
+    sent = drive(4)
+    write_mcap(tmp_path / "rec_0.mcap", sent[: len(sent) // 2])
+    rest = [each for each in sent[len(sent) // 2 :] if "CAM_BACK/camera_info" not in each.topic]
+    path = write_mcap(tmp_path / "rec_1.mcap", [sent[0], *rest])
+    with BagReader(path) as bag:
+        assert "/CAM_BACK/camera_info" in bag.topics
+        assert [each.topic for each in bag.messages()].count("/tf_static") == 1
+
+
+def test_what_macos_leaves_beside_a_copied_file_is_no_part(tmp_path):
+    folder = tmp_path / "drive"
+    folder.mkdir()
+    sent = lidar_drive(2)
+    write_mcap(folder / "drive_0.mcap", sent)
+    (folder / "._drive_0.mcap").write_bytes(b"\x00\x05\x16\x07\x00\x02")
+    assert len(held(folder)) == len(sent)
+
+
 def test_a_file_is_read_through_a_link_of_another_name(tmp_path):
     path = write_mcap(tmp_path / "a.mcap", lidar_drive(1), PLAIN)
     (tmp_path / "link").symlink_to(path)

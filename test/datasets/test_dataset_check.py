@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+from pathlib import Path
+
 import cv2
 import pytest
 from helpers.drives import SCENES, VERSION, labels_path, make_drives, read_table
@@ -24,9 +26,10 @@ def test_a_whole_tree_is_complete(root):
     assert not [finding for finding in found.values() if finding.needed and not finding.complete]
 
 
-def test_missing_files_are_counted_by_channel_and_the_first_is_named(root):
+@pytest.mark.parametrize("leave", [Path.unlink, lambda file: file.write_bytes(b"")])
+def test_missing_files_are_counted_by_channel_and_the_first_is_named(root, leave):
     row = next(r for r in read_table(root, "sample_data") if "/CAM_BACK/" in r["filename"])
-    (root / row["filename"]).unlink()
+    leave(root / row["filename"])
     found = findings(root)["CAM_BACK keyframes"]
     assert (found.there, found.wanted, found.needed) == (1, 2, True)
     assert found.note == f"{row['filename']} is absent"

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from effocc_ros.stamps import NANOSECONDS
+from effocc_ros.stream.clocks import SINCE_BOOT
 from effocc_ros.stream.trigger import JUMP_BACK
 
 LATE = 10 * NANOSECONDS
@@ -41,6 +42,23 @@ def by_one_clock(
         if clock is not main and together:
             shifted[clock] += round(ahead - np.median(stamps[clock] - log_times[clock]))
     return shifted
+
+
+def dated(stamps: NDArray[np.int64], log_times: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return stamps of which those that are no dates, among others that are, tell when they came.
+
+    A sensor may count from its power-up until it has the time, and single messages have stamp 0.
+    They are put where they were recorded; whether they are of use is told elsewhere.
+
+    Args:
+        stamps: Nanoseconds.
+        log_times: When each message was recorded, nanoseconds.
+    """
+    wrong = stamps < SINCE_BOOT * NANOSECONDS
+    if not 0 < np.count_nonzero(wrong) < len(stamps) / 2:
+        return stamps
+    ahead = round(float(np.median((stamps - log_times)[~wrong])))
+    return np.where(wrong, log_times + ahead, stamps)
 
 
 def arrivals(

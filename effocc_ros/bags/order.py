@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from effocc_ros.bags.one_clock import arrivals, by_one_clock
+from effocc_ros.bags.one_clock import arrivals, by_one_clock, dated
 from effocc_ros.errors import InputError
 from effocc_ros.stamps import NANOSECONDS
 from effocc_ros.stream.trigger import JUMP_BACK
@@ -96,6 +96,7 @@ def order_of_use(
     for (name, msgtype), at in places.items():
         if msgtype in STAMPED and not is_static(name):
             stamps[at] += clock_offsets.get(name, 0)
+    stamps = dated(stamps, rows["log_time"])
     times, lead = by_one_clock(stamps, rows["log_time"], stamped), LEAD
     recorded = [_recorded(stamps, rows, places[each]) for each in places if each[1] in SENSORS]
     steps = [set_back(each) for each in recorded]

@@ -6,10 +6,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers.toy_drive import IMAGE, PERIOD, START, Sent, drive, ego_pose, static_poses
+from helpers.toy_drive import (
+    IMAGE,
+    PERIOD,
+    START,
+    Sent,
+    camera_image,
+    drive,
+    ego_pose,
+    static_poses,
+)
 
 from effocc_ros.bags.feeding import feeding
 from effocc_ros.bags.messages import tf_message, transform_message
+from effocc_ros.bags.one_clock import dated
 from effocc_ros.bags.order import begins_anew, set_back
 from effocc_ros.bags.reader import BagReader
 from effocc_ros.bags.writer import BagWriter
@@ -225,3 +235,24 @@ def test_stale_transforms_beside_the_ego_pose_do_not_hinder_it(tmp_path, stale):
     assert (len(found), drops) == (60, {})
     moved = np.diff([frame.ego2global[0, 3] for frame in found])
     assert (moved > 0.1).all()
+
+
+def test_a_stamp_that_is_no_date_lies_where_it_was_recorded_among_those_that_are():
+    dates = 1_700_000_000 * NANOSECONDS + np.arange(5) * NANOSECONDS
+    logged = dates + NANOSECONDS // 10
+    stamps = dates.copy()
+    stamps[2] = 0
+    assert dated(stamps, logged).tolist() == dates.tolist()
+    since_boot = np.arange(5) * NANOSECONDS
+    assert dated(since_boot, logged).tolist() == since_boot.tolist()
+
+
+def test_an_image_without_a_stamp_accuses_no_other_sensor(tmp_path):
+    sent = later(drive(MOMENTS), 1.0, lambda topic: topic == "/tf")
+    place = next(n for n, one in enumerate(sent) if one.topic.endswith(f"CAM_BACK/{IMAGE}"))
+    sent[place] = replace(camera_image("CAM_BACK", 0), log_time=sent[place].log_time)
+    found, drops = frames(tmp_path / "bag", sent)
+    assert [frame.stamp for frame in found] == [START + n * PERIOD for n in range(MOMENTS)]
+    assert [len(frame.cameras) for frame in found] == [5] + [6] * (MOMENTS - 1)
+    assert all(frame.cloud is not None for frame in found)
+    assert not drops

@@ -78,36 +78,18 @@ def order_of_use(
     """
     pairs = np.unique(rows[["part", "topic"]]).tolist()
     kinds = {pair: named(*pair) for pair in pairs}
-    stamps = rows["log_time"].copy()
-    children: dict[int, tuple[str, ...]] = {}
-    same: dict[tuple[str, ...], tuple[str, ...]] = {}
-    for start in range(0, len(rows), 1000):
-        for place, row in enumerate(rows[start : start + 1000].tolist(), start):
-            name, msgtype = kinds[row[:2]]
-            if msgtype == TF and not is_static(name):
-                stamps[place], frames = _poses(message(row), row[2])
-                children[place] = same.setdefault(frames, frames)
-            elif msgtype in STAMPED and not is_static(name):
-                stamps[place] = _header_stamp(message(row, 12).raw, row[2])
     places = _places(rows, kinds)
-    stamped = [
-        at for (name, kind), at in places.items() if kind in STAMPED and not is_static(name)
-    ]
+    stamps, children = _stamps(rows, kinds, message)
     for (name, msgtype), at in places.items():
-        if msgtype in STAMPED and not is_static(name):
+        if _has_stamps(name, msgtype):
             stamps[at] += clock_offsets.get(name, 0)
     stamps = dated(stamps, rows["log_time"])
-    times, lead = by_one_clock(stamps, rows["log_time"], stamped), LEAD
+    stamped = [at for kind, at in places.items() if _has_stamps(*kind)]
     recorded = [_recorded(stamps, rows, places[each]) for each in places if each[1] in SENSORS]
-    steps = [set_back(each) for each in recorded]
-    if steps and all(steps):
-        logger.warning(
-            "stamps of all sensors go back by %.2f s within the recording, as of a clock that was "
-            "set back: messages of that time are there twice, and used as they were recorded",
-            max(steps) / NANOSECONDS,
-        )
-    if any(begins_anew(each) for each in recorded) or (steps and all(steps)):
+    if _is_recorded_anew(recorded):
         times, lead = rows["log_time"].copy(), 0
+    else:
+        times, lead = by_one_clock(stamps, rows["log_time"], stamped), LEAD
     came = arrivals(times, rows["log_time"], stamped)
     group = np.full(len(rows), REST)
     for (name, msgtype), at in places.items():
@@ -125,6 +107,44 @@ def order_of_use(
         times[group < REST] = rest.min()
     order = np.lexsort((rows["log_time"], times, group))
     return order, times[order], came[order]
+
+
+def _stamps(
+    rows: Rows, kinds: dict[tuple[int, int], tuple[str, str]], message: Callable[..., Any]
+) -> tuple[NDArray[np.int64], dict[int, tuple[str, ...]]]:
+    """Read the stamp of every message, its log time where it has none, and tf's child frames."""
+    stamps = rows["log_time"].copy()
+    children: dict[int, tuple[str, ...]] = {}
+    same: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for start in range(0, len(rows), 1000):
+        for place, row in enumerate(rows[start : start + 1000].tolist(), start):
+            name, msgtype = kinds[row[:2]]
+            if not _has_stamps(name, msgtype):
+                continue
+            if msgtype == TF:
+                stamps[place], frames = _poses(message(row), row[2])
+                children[place] = same.setdefault(frames, frames)
+            else:
+                stamps[place] = _header_stamp(message(row, 12).raw, row[2])
+    return stamps, children
+
+
+def _has_stamps(topic: str, msgtype: str) -> bool:
+    """Return whether the stamps of a topic tell when its messages are of use."""
+    return msgtype in STAMPED and not is_static(topic)
+
+
+def _is_recorded_anew(recorded: list[NDArray[np.int64]]) -> bool:
+    """Return whether the recording's clock begins anew, or was set back, which is logged."""
+    steps = [set_back(each) for each in recorded]
+    if steps and all(steps):
+        logger.warning(
+            "stamps of all sensors go back by %.2f s within the recording, as of a clock that was "
+            "set back: messages of that time are there twice, and used as they were recorded",
+            max(steps) / NANOSECONDS,
+        )
+        return True
+    return any(begins_anew(each) for each in recorded)
 
 
 def is_static(topic: str) -> bool:

@@ -167,3 +167,18 @@ def test_further_lidars_of_a_rig_are_fed(tmp_path):
     rig = replace(load_rig("nuscenes"), lidars=(LidarTopics("REAR", "/REAR"),))
     made, _, _ = frames(tmp_path, sent, rig)
     assert {frame.inputs for frame in made} == {("LIDAR_TOP", "REAR")}
+
+
+def test_a_calibration_file_of_sensors_that_the_rig_lacks_is_told_and_of_all_refused(tmp_path):
+    file = tmp_path / "calibration.yaml"
+    pose = "{translation: [0.9, 0.0, 1.8], rotation: [1.0, 0.0, 0.0, 0.0]}"
+    file.write_text(f"LIDAR_TOP: {pose}\nCAM_FORNT: {pose}\n")
+    rig = replace(load_rig("nuscenes"), calibration=file)
+    made, problems, _ = frames(tmp_path, drive(2), rig)
+    assert len(made) == 2
+    (told,) = [each for each in problems if each.source == "calibration"]
+    assert told.reason == "unknown_sensors"
+    assert "found CAM_FORNT; expected names of the vehicle's sensors: CAM_FRONT_LEFT" in told.text
+    file.write_text(f"LIDAR: {pose}\n")
+    with pytest.raises(InputError, match=r"calibration\.yaml: found LIDAR; expected names"):
+        frames(tmp_path / "again", drive(1), rig)

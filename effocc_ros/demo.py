@@ -26,7 +26,7 @@ from effocc_ros.nodes.domains import own_domain
 from effocc_ros.nodes.rig_parameters import rig_arguments
 from effocc_ros.nodes.transport import ros_environment
 from effocc_ros.occupancy import SemanticOccupancy
-from effocc_ros.predictor import Predictor
+from effocc_ros.predictor import Predictor, choose_device
 from effocc_ros.presets import load_preset
 from effocc_ros.rig import load_rig
 from effocc_ros.simulation.bag import load_truth, simulate_bag, truth_stamps
@@ -118,7 +118,12 @@ class Demo:
 
             recorder = start("recorder", ["-p", f"output:={self.recorded}"])
             occ_node = start("occ_node", node)
-            start("bag_player", [*player, "-p", "timeout:=120.0"]).wait()
+            bag_player = start("bag_player", [*player, "-p", "timeout:=120.0"])
+            try:
+                bag_player.wait()
+            except InputError:
+                occ_node.check()  # a player misses the node that has ended
+                raise
             occ_node.stop()
             recorder.stop()
 
@@ -212,6 +217,11 @@ class _Process:
             self._process.kill()
             self._process.wait()
 
+    def check(self) -> None:
+        """Raise InputError if it has ended badly."""
+        if self._process.poll() is not None:
+            self.wait()
+
     def wait(self, seconds: float | None = None) -> None:
         """Wait for its end, which must be a good one."""
         code = self._process.wait(seconds)
@@ -254,6 +264,7 @@ def register(subparsers) -> None:
 def _demo(arguments: argparse.Namespace) -> None:
     for model in filter(None, (arguments.model, arguments.vision)):
         _check_fits_truth(model)  # a wrong name must not cost a simulation first
+    choose_device(arguments.device)
     arguments.output.mkdir(parents=True, exist_ok=True)
     demo = Demo(
         arguments.output,

@@ -84,7 +84,7 @@ class Predictor:
         confidence: bool = False,
     ):
         self.device = choose_device(device)
-        _check_precision(precision, self.device)
+        check_precision(precision, self.device)
         self.confidence = confidence
         self.timings: dict[str, float] = {}
         loaded = model if isinstance(model, LoadedModel) else load_model(model)
@@ -133,7 +133,7 @@ class Predictor:
             InputError: No such device, or a precision the device lacks.
         """
         # Checked before a large network is copied.
-        _check_precision(precision, choose_device(str(device)))
+        check_precision(precision, choose_device(str(device)))
         loaded = LoadedModel(copy.deepcopy(network), config, name or config.name, trained)
         return cls(loaded, str(device), precision, confidence)
 
@@ -282,7 +282,8 @@ def choose_device(name: str) -> torch.device:
     )
 
 
-def _check_precision(name: str, device: torch.device) -> None:
+def check_precision(name: str, device: torch.device | None = None) -> None:
+    """Raise InputError unless there is such a precision, and the device, if any, has it."""
     if name not in PRECISIONS:
         raise InputError(
             "precision",
@@ -290,7 +291,7 @@ def _check_precision(name: str, device: torch.device) -> None:
             expected=f"one of {', '.join(PRECISIONS)}",
             reason="bad_precision",
         )
-    if device.type == "cpu" and name != "float32":
+    if device is not None and device.type == "cpu" and name != "float32":
         raise InputError(
             "precision",
             found=f"{name} on a CPU",

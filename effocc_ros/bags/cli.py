@@ -87,7 +87,7 @@ def run_process(arguments: argparse.Namespace) -> int:
         precision=arguments.precision,
         confidence=arguments.confidence,
         copy_inputs=arguments.copy_inputs,
-        also=tuple(filter(None, arguments.also.split(","))),
+        also=tuple(dict.fromkeys(filter(None, arguments.also.split(",")))),
         overwrite=arguments.overwrite,
     )
     if arguments.out is not None:

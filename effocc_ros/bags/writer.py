@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write a rosbag2 (MCAP) that appears whole or not at all."""
 
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -38,7 +39,8 @@ class BagWriter:
     def __init__(self, path: Path | str, *, overwrite: bool = False):
         self.path = Path(path)
         self._restore()
-        self._check_target(overwrite)
+        self._overwrite = overwrite
+        self._check_target()
         self._workplace: Path | None = None
         self._stack = ExitStack()
         self._writer: Writer | None = None
@@ -147,7 +149,7 @@ class BagWriter:
         except OSError as error:
             raise unwritable(f"output bag {self.path}", error) from error
 
-    def _check_target(self, overwrite: bool) -> None:
+    def _check_target(self) -> None:
         if self.path.suffix in (".mcap", ".db3", ".bag", ".zstd"):
             raise InputError(
                 f"output bag {self.path}",
@@ -159,7 +161,7 @@ class BagWriter:
         if not self.path.exists():
             return
         is_bag = (self.path / "metadata.yaml").is_file()
-        if not (overwrite and is_bag):
+        if not (self._overwrite and is_bag):
             raise InputError(
                 f"output bag {self.path}",
                 found="a bag there already" if is_bag else "something there that is no bag",
@@ -169,6 +171,9 @@ class BagWriter:
             )
 
     def _publish(self, finished: Path) -> None:
+        self._check_target()  # again: another process may have been faster
+        with self._named():
+            _keep(finished)
         if not self.path.exists():
             finished.rename(self.path)
             return
@@ -194,3 +199,13 @@ class BagWriter:
             shutil.rmtree(self._aside)
         elif self._aside.is_dir():
             self._aside.rename(self.path)
+
+
+def _keep(folder: Path) -> None:
+    """Bring the files of a folder to the disk: a name shall not outlive what it stands for."""
+    for path in (*folder.iterdir(), folder):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -6,10 +6,13 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TextIO
 
+from effocc_ros.bags.folder import bag_files
+from effocc_ros.bags.storage_files import identify
+from effocc_ros.errors import InputError, shown
 from effocc_ros.files import unwritable
 from effocc_ros.fleet.recipe import Recipe
 
@@ -64,7 +67,8 @@ class BagReport:
 
     def json(self) -> str:
         """Return it as a line."""
-        return json.dumps(asdict(self), ensure_ascii=False)
+        # In ASCII: names of files need not be text, and some text ends lines.
+        return json.dumps(asdict(self))
 
 
 def report_inside(output: Path) -> BagReport | None:
@@ -73,6 +77,19 @@ def report_inside(output: Path) -> BagReport | None:
         return _from_json((output / INSIDE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+
+
+def damage(output: Path) -> str:
+    """Return what keeps the bag of an output from being whole; empty where nothing does.
+
+    Its files are not read, but looked at: whether they are there, and have an end.
+    """
+    try:
+        for file in bag_files(output).paths:
+            identify(file)
+    except (InputError, OSError) as error:
+        return getattr(error, "found", "") or str(error)
+    return ""
 
 
 def read_reports(folder: Path) -> dict[str, BagReport]:
@@ -112,8 +129,21 @@ def _from_json(text: str) -> BagReport:
     values: Any = json.loads(text)
     if not isinstance(values, dict) or not {"bag", "out"} <= values.keys():
         raise ValueError("no report")
-    known = {each.name for each in fields(BagReport)}
-    return BagReport(**{name: value for name, value in values.items() if name in known})
+    known = {each.name: each for each in fields(BagReport)}
+    values = {name: value for name, value in values.items() if name in known}
+    for name, value in values.items():
+        if not isinstance(value, _json_types(known[name])):
+            raise ValueError(f"no report: {name} is {value!r}")
+    return BagReport(**values)
+
+
+def _json_types(each: Field) -> tuple[type, ...]:
+    """Return the types that a field may have in JSON."""
+    default = {} if each.default_factory is dict else each.default
+    if each.default is MISSING and default != {}:
+        return (str,)
+    kinds = {tuple: (list,), float: (int, float)}
+    return kinds.get(type(default), (type(default),))
 
 
 def table(reports: Sequence[BagReport], before: int) -> str:
@@ -129,7 +159,7 @@ def table(reports: Sequence[BagReport], before: int) -> str:
     drops = sum((Counter(report.drops) for report in done), Counter())
     lines += [f"dropped: {reason}  {count}" for reason, count in sorted(drops.items())]
     lines += _models(done)
-    lines += [f"failed: {report.bag}: {report.error}" for report in failed[:MOST_ROWS]]
+    lines += [f"failed: {shown(report.bag)}: {report.error}" for report in failed[:MOST_ROWS]]
     if len(failed) > MOST_ROWS:
         lines.append(f"failed: {len(failed) - MOST_ROWS} more, all in the report")
     parts = [f"{len(done)} of {len(reports)} bags done", f"{len(failed)} failed"]
@@ -141,7 +171,7 @@ def table(reports: Sequence[BagReport], before: int) -> str:
 
 def _rows(reports: Iterable[BagReport]) -> Iterator[str]:
     reports = sorted(reports, key=lambda report: report.out)
-    names = [Path(report.out).name for report in reports]
+    names = [shown(Path(report.out).name) for report in reports]
     width = max(map(len, names), default=0)
     if reports:
         yield f"{'bag':<{width}}  frames in    out  dropped  seconds  worker"

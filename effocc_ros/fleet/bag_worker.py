@@ -13,7 +13,7 @@ from effocc_ros.bags.guessing import guess_for
 from effocc_ros.bags.process import ProcessOptions, process_bag
 from effocc_ros.bags.process_result import ProcessResult
 from effocc_ros.errors import InputError, shown
-from effocc_ros.fleet.bag_report import INSIDE, BagReport, report_inside
+from effocc_ros.fleet.bag_report import INSIDE, BagReport, damage, report_inside
 from effocc_ros.fleet.recipe import Recipe
 from effocc_ros.fleet.serving import Handle, worker_name
 from effocc_ros.predictor import Predictor
@@ -69,7 +69,8 @@ class _BagWorker:
     def __call__(self, task: BagTask) -> BagReport:
         """Process a bag; whatever is wrong with it is in the report and stops nobody else."""
         finished = report_inside(task.target)
-        if finished is not None and finished.recipe == task.recipe:
+        same = finished is not None and finished.recipe == task.recipe
+        if same and not damage(task.target):
             return finished  # by a worker that died before it could say so
         start = time.perf_counter()
         empty = BagReport(str(task.source), str(task.target), worker_name(), recipe=task.recipe)

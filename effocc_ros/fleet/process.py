@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from effocc_ros.bags.process import ProcessOptions
-from effocc_ros.errors import InputError
+from effocc_ros.errors import InputError, shown
 from effocc_ros.files import only_writer, remove_abandoned, unwritable
 from effocc_ros.fleet import recipe as recipes
 from effocc_ros.fleet.bag_report import (
     BagReport,
     appended,
+    damage,
     read_reports,
     report_inside,
     table,
@@ -22,6 +23,7 @@ from effocc_ros.fleet.bags import Bag, find_bags
 from effocc_ros.fleet.crew import Crew, hired
 from effocc_ros.fleet.schedule import Outcome, work_through
 from effocc_ros.fleet.shard import Shard
+from effocc_ros.predictor import check_precision
 from effocc_ros.presets import preset_names
 from effocc_ros.progress import with_progress
 from effocc_ros.rig import rig_names
@@ -99,6 +101,7 @@ def plan_bags(bags: Sequence[Bag], out: Path, options: ProcessOptions) -> Plan:
             were made of something else and may not be replaced.
     """
     check_voxel_grids(options.also, "voxel grids to write")
+    check_precision(options.precision)
     common = {
         "model": recipes.model_of(options.model),
         "rig": recipes.rig_of(options.rig),
@@ -115,24 +118,34 @@ def plan_bags(bags: Sequence[Bag], out: Path, options: ProcessOptions) -> Plan:
         target = out.absolute() / bag.name
         task = BagTask(bag.path.absolute(), target, recipe)
         found = report_inside(target)
-        if found is not None and found.recipe == recipe:
+        same = found is not None and found.recipe == recipe
+        broken = damage(target) if same else ""
+        if same and not broken:
             done.append(found)
             continue
         todo.append(task)
         if target.exists():
-            others.append((target, found))
+            others.append((target, found, broken))
     if others and not options.overwrite:
         raise _made_otherwise(others, todo)
     return Plan(todo, done)
 
 
 def _made_otherwise(
-    others: Sequence[tuple[Path, BagReport | None]], todo: Sequence[BagTask]
+    others: Sequence[tuple[Path, BagReport | None, str]], todo: Sequence[BagTask]
 ) -> InputError:
-    target, found = others[0]
+    target, found, broken = others[0]
     now = next(task.recipe for task in todo if task.target == target)
     what = recipes.differences(found.recipe, now) if found else "nothing says of what it was made"
     more = f", and {len(others) - 1} more that are not what was asked for" * (len(others) > 1)
+    if broken:
+        return InputError(
+            f"output {shown(str(target))}",
+            found=f"a bag that is no longer whole ({broken}){more}",
+            expected="outputs of this very command, or names that are free",
+            do="Remove it, or --overwrite makes it again",
+            reason="damaged_output",
+        )
     return InputError(
         f"output {target}",
         found=f"a bag that was made of something else ({what}){more}",
@@ -171,7 +184,7 @@ def _work(
             # What the table needs of a thousand bags is little; their warnings are in the file.
             reports.append(replace(report, recipe={}, warnings=(), guessed=(), rejected={}))
             if report.error:
-                print(f"failed: {report.bag}: {report.error}", file=sys.stderr, flush=True)
+                print(f"failed: {shown(report.bag)}: {report.error}", file=sys.stderr, flush=True)
     return reports
 
 

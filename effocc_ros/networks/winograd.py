@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-WIDE = 96
+WIDE = 64
 """Channels from which on a convolution gets faster: mapping the tiles has its price."""
 STEP = 4
 """Outputs along each side of a tile."""

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where moments go to be seen in Rerun: a file, a browser, the desktop viewer."""
 
-import os
 import socket
 import sysconfig
 import time
@@ -13,12 +12,12 @@ from urllib.parse import quote
 
 from effocc_ros.errors import InputError
 from effocc_ros.files import whole_file
+from effocc_ros.visualization.display import check_display, has_display
 from effocc_ros.visualization.pipe import filled_through_pipe
 from effocc_ros.visualization.scene import Moment
 
 VERSION = "0.41.0"
 """VoxelGridMap is young: other versions may read and write it otherwise."""
-DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
 
 
 def save(moments: Iterable[Moment], path: Path) -> int:
@@ -72,7 +71,7 @@ def spawn(moments: Iterable[Moment]) -> int:
     """Open Rerun's desktop viewer and send it the moments; return how many.
 
     Raises:
-        InputError: There is no display.
+        InputError: There is no display, or the viewer does not open.
     """
     rr = import_rerun()
     check_display("Rerun's viewer", "--web serves it to a browser, --save writes a file")
@@ -84,7 +83,16 @@ def spawn(moments: Iterable[Moment]) -> int:
         path = str(viewer) if viewer.is_file() else None
         rr.spawn(recording=recording, default_blueprint=blueprint, executable_path=path)
 
-    count = _write(moments, recording, connect)
+    try:
+        count = _write(moments, recording, connect)
+    except RuntimeError as error:  # of the connection to it
+        raise InputError(
+            "Rerun's viewer",
+            found=" ".join(str(error).split()),
+            expected="a viewer that opens and stays open",
+            do="See what `rerun` says by itself; --web serves the moments to a browser",
+            reason="no_viewer",
+        ) from error
     recording.disconnect()
     return count
 
@@ -128,23 +136,6 @@ def check_free(port: int) -> None:
                 do="End what uses it, or name another: --port",
                 reason="port_in_use",
             ) from error
-
-
-def has_display() -> bool:
-    """Return whether windows can be opened."""
-    return any(os.environ.get(name) for name in DISPLAYS)
-
-
-def check_display(what: str, do: str) -> None:
-    """Raise InputError if no windows can be opened."""
-    if not has_display():
-        raise InputError(
-            what,
-            found=f"no display ({' and '.join(DISPLAYS)} are not set)",
-            expected="a desktop",
-            do=do,
-            reason="no_display",
-        )
 
 
 def _recording(rr: Any) -> Any:

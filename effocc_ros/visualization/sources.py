@@ -33,13 +33,22 @@ def open_moments(path: Path, choice: Choice) -> Iterator[Moment]:
     Raises:
         InputError: It is none of these, or cannot be read.
     """
+    data_sets = {"nuScenes": bool(versions(path)), "Waymo": (path / WAYMO_LABELS).is_dir()}
+    if choice.scene and not any(data_sets.values()):
+        raise InputError(
+            f"scene {choice.scene}",
+            found=f"{path}, which is no data set",
+            expected="a folder of nuScenes or Occ3D-Waymo, whose scenes have names",
+            do="Leave out --scene; --skip and --limit choose moments",
+            reason="no_data_set",
+        )
     if all((path / name).is_dir() for name in (DRIVE, OCCUPANCY)):
         if choice.model:
             return predicted_moments(path / DRIVE, choice)
         return recorded_moments(path / OCCUPANCY, path / DRIVE, choice)
-    if versions(path):
+    if data_sets["nuScenes"]:
         return dataset_moments(path, choice)
-    if (path / WAYMO_LABELS).is_dir():
+    if data_sets["Waymo"]:
         return waymo_moments(path, choice)
     data = near_data_set(path) if path.is_dir() and not any(path.glob("metadata.yaml")) else None
     if data is not None:

@@ -46,8 +46,17 @@ def write_video(moments: Iterable[Moment], path: Path) -> int:
         The number of pictures.
 
     Raises:
-        InputError: OpenCV cannot write it, or there is no room.
+        InputError: The name is not that of an MP4, OpenCV cannot write it, or there is no room.
     """
+    if path.suffix.lower() != ".mp4" or path.is_dir():
+        raise InputError(
+            f"video {path}",
+            found="a folder"
+            if path.is_dir()
+            else f"a name that ends in {path.suffix or 'nothing'}",
+            expected="a file whose name ends in .mp4",
+            reason="bad_output",
+        )
     moments, count = iter(moments), 0
     begin = list(islice(moments, 2))
     if not begin:

@@ -7,8 +7,8 @@ import numpy as np
 
 from effocc_ros.errors import InputError
 from effocc_ros.occupancy import SemanticOccupancy
+from effocc_ros.visualization.display import check_display
 from effocc_ros.visualization.faces import exposed_faces
-from effocc_ros.visualization.rerun_sinks import check_display
 from effocc_ros.visualization.scene import Moment
 from effocc_ros.visualization.voxel_painter import SHADES
 

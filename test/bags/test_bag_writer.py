@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,19 @@ def test_a_bag_that_is_there_is_replaced_only_when_told(tmp_path):
     with BagReader(tmp_path / "bag") as bag:
         assert list(bag.topics) == ["/new"]
     assert [path.name for path in tmp_path.iterdir()] == ["bag"]
+
+
+def test_of_two_writers_of_one_bag_the_second_to_finish_is_refused(tmp_path):
+    with ExitStack() as stack:
+        writer = stack.enter_context(BagWriter(tmp_path / "bag"))
+        writer.write("/late", string_message("late"), 5)
+        make_small_bag(tmp_path / "bag")
+        with pytest.raises(InputError, match="a bag there already") as caught:
+            stack.close()
+    assert caught.value.reason == "output_exists"
+    with BagReader(tmp_path / "bag") as bag:
+        assert "/late" not in bag.topics
+    assert os.listdir(tmp_path) == ["bag"]
 
 
 def test_an_error_while_replacing_leaves_the_old_bag(tmp_path):

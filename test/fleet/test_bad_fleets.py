@@ -2,6 +2,7 @@
 """What cannot be done is one line that names it, before anything is processed."""
 
 import json
+import os
 import sys
 import time
 
@@ -86,6 +87,61 @@ def test_a_bag_of_somebody_else_is_not_replaced(bags, model, tmp_path):
         plan_bags(bags, tmp_path / "out", ProcessOptions(model, "nuscenes"))
 
 
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (lambda file: file.write_bytes(b""), "an empty file"),
+        (lambda file: file.write_bytes(file.read_bytes()[:-9]), "cut short|without its end"),
+        (lambda file: file.unlink(), "missing"),
+    ],
+)
+def test_a_finished_output_whose_bag_is_no_longer_whole_is_named(
+    bags, model, tmp_path, harm, said
+):
+    options = ProcessOptions(model, "nuscenes")
+    first, _ = plan_bags(bags, tmp_path / "out", options).todo
+    finish(first)
+    harm(next(first.target.glob("*.mcap")))
+    with pytest.raises(InputError, match=rf"no longer whole \(.*({said})") as caught:
+        plan_bags(bags, tmp_path / "out", options)
+    assert caught.value.reason == "damaged_output"
+    again = plan_bags(bags, tmp_path / "out", ProcessOptions(model, "nuscenes", overwrite=True))
+    assert len(again.todo) == 2
+
+
+def test_names_that_are_no_text_and_ends_of_lines_survive_a_report(tmp_path):
+    names = [os.fsdecode(b"/data/Pr\xfcfung"), "/data/a\u2028b", "/data/Prüfung"]
+    with appended(tmp_path / "report.jsonl") as file:
+        for name in names:
+            file.write(BagReport(name, f"{name}/out", error="no").json() + "\n")
+    reports = read_reports(tmp_path)
+    assert [report.bag for report in reports.values()] == names
+    table(list(reports.values()), 0).encode()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"out": []},
+        {"recipe": 3},
+        {"frames_in": "x"},
+        {"drops": [1]},
+        {"error": None},
+        {"seconds": "1"},
+        {"warnings": "none"},
+    ],
+)
+def test_a_report_of_other_types_is_none(bags, model, tmp_path, wrong):
+    good = json.loads(BagReport("a", "out/a").json())
+    (tmp_path / "report.jsonl").write_text(json.dumps(good | wrong) + "\n")
+    assert read_reports(tmp_path) == {}
+    first = plan_bags(bags, tmp_path / "out", ProcessOptions(model, "nuscenes")).todo[0]
+    finish(first)
+    (first.target / "report.json").write_text(json.dumps(good | wrong))
+    with pytest.raises(InputError, match="nothing says of what it was made"):
+        plan_bags(bags, tmp_path / "out", ProcessOptions(model, "nuscenes"))
+
+
 def test_a_line_that_was_cut_off_does_not_hide_others(tmp_path):
     path = tmp_path / "report.jsonl"
     path.write_text(BagReport("a", "out/a", error="broken").json() + '\n{"bag": "b", "ou')
@@ -118,6 +174,7 @@ def test_the_table_counts_drops_and_names_failures():
         (["--out", "out", "--shard", "9/8"], "--shard: found '9/8'"),
         (["--out", "out", "--model", "gpt"], "model: found 'gpt'"),
         (["--out", "out", "--rig", "none"], "rig: found 'none'"),
+        (["--out", "out", "--precision", "int8"], "precision: found 'int8'"),
     ],
 )
 def test_what_cannot_be_meant_is_one_line(tmp_path, monkeypatch, capsys, options, said):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import socket
 import sys
+from contextlib import suppress
 
 import cv2
 import pytest
@@ -9,6 +10,7 @@ from helpers.toy_drive import START
 
 from effocc_ros.cli import main
 from effocc_ros.errors import InputError
+from effocc_ros.visualization.display import X_PORT
 from effocc_ros.visualization.rerun_sinks import check_free
 
 
@@ -38,11 +40,31 @@ def test_without_rerun_the_extra_is_named(bag, where, monkeypatch, capsys):
     assert "pip install 'effocc_ros[view]'" in said
 
 
-def test_without_open3d_the_extra_is_named(bag, monkeypatch, capsys):
+@pytest.fixture
+def display():
+    """The name of an X display that answers."""
+    with socket.socket() as server:
+        for number in range(30, 90):
+            with suppress(OSError):
+                server.bind(("127.0.0.1", X_PORT + number))
+                break
+        server.listen()
+        yield f"127.0.0.1:{number}.0"
+
+
+def test_without_open3d_the_extra_is_named(bag, display, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "open3d", None)
-    monkeypatch.setenv("DISPLAY", ":99")
+    monkeypatch.setenv("DISPLAY", display)
     assert main(["view", bag, "--window"]) == 2
     assert "pip install 'effocc_ros[window]'" in error_of(capsys)
+
+
+@pytest.mark.parametrize("name", [":971", "unix:971", "127.0.0.1:971.0"])
+def test_a_display_that_does_not_answer_is_named(bag, name, monkeypatch, capsys):
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setenv("DISPLAY", name)
+    assert main(["view", bag, "--window"]) == 2
+    assert f"found DISPLAY={name}, which cannot be opened" in error_of(capsys)
 
 
 def test_without_a_display_a_window_is_refused(bag, monkeypatch, capsys):
@@ -50,6 +72,23 @@ def test_without_a_display_a_window_is_refused(bag, monkeypatch, capsys):
         monkeypatch.delenv(name, raising=False)
     assert main(["view", bag, "--window"]) == 2
     assert "found no display" in error_of(capsys)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--scene", "scene-0061", "--png", "out"], "which is no data set"),
+        (["--mp4", "x.avi"], "a name that ends in .avi"),
+        (["--mp4", "."], "found a folder"),
+    ],
+)
+def test_what_cannot_be_meant_is_said_before_anything_is_drawn(
+    bag, tmp_path, monkeypatch, capsys, options, said
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(["view", bag, *options]) == 2
+    assert said in error_of(capsys)
+    assert not list(tmp_path.iterdir())
 
 
 def test_skipping_all_moments_is_said(bag, tmp_path, capsys):

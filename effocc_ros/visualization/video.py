@@ -51,10 +51,8 @@ def write_video(moments: Iterable[Moment], path: Path) -> int:
     if path.suffix.lower() != ".mp4" or path.is_dir():
         raise InputError(
             f"video {path}",
-            found="a folder"
-            if path.is_dir()
-            else f"a name that ends in {path.suffix or 'nothing'}",
-            expected="a file whose name ends in .mp4",
+            found="a folder" if path.is_dir() else f"a file of kind {path.suffix or 'nothing'}",
+            expected="a name that ends in .mp4",
             reason="bad_output",
         )
     moments, count = iter(moments), 0

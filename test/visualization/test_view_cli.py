@@ -78,7 +78,7 @@ def test_without_a_display_a_window_is_refused(bag, monkeypatch, capsys):
     ("options", "said"),
     [
         (["--scene", "scene-0061", "--png", "out"], "which is no data set"),
-        (["--mp4", "x.avi"], "a name that ends in .avi"),
+        (["--mp4", "x.avi"], "a file of kind .avi"),
         (["--mp4", "."], "found a folder"),
     ],
 )

@@ -98,7 +98,9 @@ def _has_messages(file: BinaryIO, size: int) -> bool:
             return False  # zeros, as a disk fills an end that was never written
         opcode, length = RECORD.unpack(head)
         place += RECORD.size + length
-        if opcode in (MESSAGE, CHUNK) and place <= size:
+        if place > size:
+            return False  # cut here, or a length that no file has
+        if opcode in (MESSAGE, CHUNK):
             return True
     return False
 

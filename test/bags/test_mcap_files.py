@@ -129,3 +129,12 @@ def test_of_a_topic_with_two_types_the_one_with_most_messages_is_used(tmp_path, 
         assert kinds == [topic.msgtype] * 4
         assert len(list(bag.recorded())) == len(sent)
     assert "found 1 messages of std_msgs/msg/String beside 4 of" in caplog.text
+
+
+@pytest.mark.parametrize("length", [2**63 - 20, 2**63, 2**64 - 1])
+def test_a_file_without_its_end_may_claim_a_record_of_any_length(tmp_path, length):
+    path = tmp_path / "a.mcap"
+    path.write_bytes(b"\x89MCAP0\r\n\x01" + length.to_bytes(8, "little") + bytes(40))
+    with pytest.raises(InputError, match="without its end") as caught:
+        BagReader(path)
+    assert "before its first messages are whole" in caught.value.do

@@ -29,7 +29,7 @@ mark("import the node")
 rclpy.init(args=["--ros-args", "-p", f"model:={sys.argv[1]}", "-p", "device:=cpu"])
 node = occ_node.OccNode(occ_node.cheapest_executor())
 mark("make the node")
-node._loaded = (node.settings, load_model(node.settings))
+node._loading._loaded = (node.settings, load_model(node.settings))
 mark("load the network")
 assert node.trigger_configure() == occ_node.SUCCESS
 mark("configure")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write a rosbag2 (MCAP) that appears whole or not at all."""
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -207,5 +208,8 @@ def _keep(folder: Path) -> None:
         handle = os.open(path, os.O_RDONLY)
         try:
             os.fsync(handle)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # file systems that cannot
+                raise
         finally:
             os.close(handle)

@@ -81,6 +81,7 @@ def strangers(
     Raises:
         InputError: All names are such.
     """
+    sensors = [name for name in sensors if name]
     names = ", ".join(sorted(calibration.keys() - set(sensors))[:NAMES_SHOWN])
     expected = f"names of the vehicle's sensors: {', '.join(sensors) or 'it has none'}"
     if names and not calibration.keys() & set(sensors):

@@ -2,7 +2,6 @@
 """Read any rosbag2: sqlite3 or MCAP, one file or many, zstd by message, by file or by chunk."""
 
 import logging
-from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -20,16 +19,14 @@ from effocc_ros.bags.folder import BagFiles, bag_files
 from effocc_ros.bags.order import order_of_use
 from effocc_ros.bags.parts import damaged, open_part
 from effocc_ros.bags.siblings import latched_part
-from effocc_ros.bags.storage import CDR, INDEX, Entry, Storage, StoredTopic
+from effocc_ros.bags.storage import CDR, Entry, Storage, StoredTopic
 from effocc_ros.bags.storage_files import foreign_bag, without_messages
+from effocc_ros.bags.topic_rows import TopicRows, index_rows
 from effocc_ros.bags.typestore import bag_typestore, base_typestore, full_name
 from effocc_ros.bags.unpacking import ZSTD_MAGIC, unpack_message
 from effocc_ros.errors import InputError
 
 logger = logging.getLogger(__name__)
-
-ROW = np.dtype([("part", "<i4"), *INDEX.descr])
-"""One message of a bag: which of its files has it, and where."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +114,9 @@ class BagReader:
             self.foreign = {
                 topic.name: topic.encoding for topic in self._stored if topic.encoding != CDR
             }
-            self._rows = np.concatenate([_rows(n, part) for n, part in enumerate(self._parts)])
+            self._rows = np.concatenate(
+                [index_rows(n, part) for n, part in enumerate(self._parts)]
+            )
             self._latched = self._borrowed() if self.path.is_file() else self._rows[:0]
             self._check_foreign()
             self._check_metadata(files)
@@ -136,20 +135,14 @@ class BagReader:
     @cached_property
     def topics(self) -> dict[str, BagTopic]:
         """The topics by name, sorted; of one with several types that with most messages."""
-        counts: Counter[tuple[str, str]] = Counter()
-        for number, part in enumerate(self._parts):
-            rows = np.concatenate([self._rows, self._latched])
-            rows = rows[rows["part"] == number]
-            for id_, count in Counter(rows["topic"].tolist()).items():
-                counts[part.topics[id_].name, full_name(part.topics[id_].msgtype)] += count
-        topics: dict[str, BagTopic] = {}
-        for each in sorted(self._stored, key=lambda each: each.name):
-            key = each.name, full_name(each.msgtype)
-            if each.encoding == CDR and (
-                each.name not in topics or topics[each.name].count <= counts[key]
-            ):
-                topics[each.name] = BagTopic(*key, counts[key], each.qos)
-        return topics
+        counts, types = self._by_topic.counts, self._types
+        return {
+            each.name: BagTopic(
+                each.name, types[each.name], counts[each.name, types[each.name]], each.qos
+            )
+            for each in sorted(self._stored, key=lambda each: each.name)
+            if each.encoding == CDR and full_name(each.msgtype) == types[each.name]
+        }
 
     @property
     def message_count(self) -> int:
@@ -183,7 +176,8 @@ class BagReader:
         Raises:
             InputError: A topic is not in the bag, or its bytes are damaged.
         """
-        rows = self._chosen(topics, np.concatenate([self._rows, self._latched]))
+        rows = self._chosen(topics, latched=True)
+        self._tell_other_types()
         order, *times = order_of_use(rows, self._named, self._message, self.clock_offsets)
         return self._read(rows[order], *times)
 
@@ -203,7 +197,7 @@ class BagReader:
         Raises:
             InputError: A topic is not in the bag, or its bytes are damaged.
         """
-        rows = self._chosen(topics, self._rows)
+        rows = self._chosen(topics, latched=False)
         if start is not None:
             rows = rows[rows["log_time"] >= start]
         if stop is not None:
@@ -236,9 +230,20 @@ class BagReader:
             return self._rows[:0]
         self._stack.callback(part.close)
         self._parts.append(part)
-        return _rows(len(self._parts) - 1, part)
+        return index_rows(len(self._parts) - 1, part)
 
-    def _chosen(self, topics: Collection[str] | None, rows: NDArray) -> NDArray:
+    @cached_property
+    def _by_topic(self) -> TopicRows:
+        return TopicRows(np.concatenate([self._rows, self._latched]), self._named)
+
+    @cached_property
+    def _types(self) -> dict[str, str]:
+        """Topic -> type."""
+        stored = [each for each in self._stored if each.encoding == CDR]
+        return self._by_topic.usual((each.name, full_name(each.msgtype)) for each in stored)
+
+    def _chosen(self, topics: Collection[str] | None, latched: bool) -> NDArray:
+        """Return the rows of topics, with or without those borrowed from another part."""
         unknown = sorted(set(topics or ()) - set(self.topics))
         if unknown:
             raise InputError(
@@ -247,24 +252,17 @@ class BagReader:
                 expected=f"topics out of: {', '.join(self.topics) or '(it has none)'}",
                 reason="no_such_topic",
             )
-        chosen = self.topics if topics is None else topics
-        wanted, left_out = np.zeros(len(rows), bool), Counter()
-        for number, part in enumerate(self._parts):
-            for id_, each in part.topics.items():
-                if each.name not in chosen:
-                    continue
-                here = (rows["part"] == number) & (rows["topic"] == id_)
-                if full_name(each.msgtype) == self.topics[each.name].msgtype:
-                    wanted |= here
-                else:
-                    left_out[each.name, each.msgtype] += int(here.sum())
-        for (name, msgtype), count in left_out.items():
+        stop = len(self._rows) + (len(self._latched) if latched else 0)
+        return self._by_topic.of(self.topics if topics is None else topics, self._types, stop)
+
+    def _tell_other_types(self) -> None:
+        for (name, msgtype), count in self._by_topic.others(self._types).items():
             logger.warning(
-                "%s in bag %s: found %d messages of %s beside %d of %s; only the latter are used",
-                *(name, self.path, count, msgtype),
-                *(self.topics[name].count, self.topics[name].msgtype),
+                "%s in bag %s: found messages of %s (%d) beside those of %s (%d); only the latter "
+                "are used",
+                *(name, self.path, msgtype, count),
+                *(self.topics[name].msgtype, self.topics[name].count),
             )
-        return rows[wanted]
 
     def _named(self, part: int, topic: int) -> tuple[str, str]:
         """Return name and type of a topic of a part."""
@@ -316,14 +314,3 @@ class BagReader:
                 "bag %s holds %d messages, its metadata.yaml counts %d: the recorder lost some",
                 *(self.path, count, files.messages),
             )
-
-
-def _rows(number: int, part: Storage) -> NDArray:
-    """Return the index of a part's messages that are serialised as ROS 2 does."""
-    used = [id_ for id_, topic in part.topics.items() if topic.encoding == CDR]
-    index = part.index[np.isin(part.index["topic"], used)]
-    rows = np.empty(len(index), ROW)
-    rows["part"] = number
-    for name in INDEX.names:
-        rows[name] = index[name]
-    return rows

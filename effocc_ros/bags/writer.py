@@ -172,11 +172,15 @@ class BagWriter:
             )
 
     def _publish(self, finished: Path) -> None:
-        self._check_target()  # again: another process may have been faster
         with self._named():
             _keep(finished)
-        if not self.path.exists():
-            finished.rename(self.path)
+        if not self._overwrite or not self.path.exists():
+            self._check_target()  # again: another process may have been faster
+            try:
+                finished.rename(self.path)
+            except OSError:
+                self._check_target()
+                raise
             return
         # Aside first: a folder cannot be renamed onto one that has files in it. And not yet into
         # the workplace, which is removed whatever happens.

@@ -32,7 +32,7 @@ def read_returns(path: Path, columns: int) -> NDArray[np.float32]:
         InputError: The file is absent or broken, holds no return, or is not in metres.
     """
     points = read_points(path, columns)
-    returns = find_returns(points, path.name)
+    returns = find_returns(points, path.name, near_are_codes=False)
     for remark in returns.remarks:
         _log_once(path.parent, remark.reason, remark.text)
     return points if returns.kept is None else points[returns.kept]

@@ -85,7 +85,10 @@ def damage(output: Path) -> str:
     Its files are not read, but looked at: whether they are there, and have an end.
     """
     try:
-        for file in bag_files(output).paths:
+        files = bag_files(output)
+        if files.unfinished:
+            return "no whole metadata.yaml"
+        for file in files.paths:
             identify(file)
     except (InputError, OSError) as error:
         return getattr(error, "found", "") or str(error)

@@ -143,7 +143,7 @@ def _made_otherwise(
             f"output {shown(str(target))}",
             found=f"a bag that is no longer whole ({broken}){more}",
             expected="outputs of this very command, or names that are free",
-            do="Remove it, or --overwrite makes it again",
+            do="Remove it, and run the same command again",
             reason="damaged_output",
         )
     return InputError(

@@ -11,6 +11,7 @@ from effocc_ros.errors import InputError
 from effocc_ros.messages import OCCUPANCY_TYPE
 from effocc_ros.nodes.settings import NodeSettings
 from effocc_ros.nodes.stage import Stage
+from effocc_ros.nodes.throttle import QUIET_SECONDS
 from effocc_ros.nodes.to_message import BUILDER, message_class
 from effocc_ros.nodes.views import Views
 from effocc_ros.occupancy import ClassList, SemanticOccupancy
@@ -19,9 +20,6 @@ from effocc_ros.voxel_grids import check_voxel_grids
 
 OCCUPANCY_QOS = QoSProfile(depth=10)
 """A recorder that falls behind for a moment loses no frame: with a depth of 1 it would."""
-
-QUIET_SECONDS = 5.0
-"""The failure of a view is not logged more often."""
 
 
 class Outputs:

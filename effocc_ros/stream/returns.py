@@ -53,12 +53,14 @@ class Returns:
     remarks: tuple[Remark, ...] = ()
 
 
-def find_returns(points: NDArray[np.float32], source: str) -> Returns:
+def find_returns(points: NDArray[np.float32], source: str, near_are_codes: bool = True) -> Returns:
     """Tell returns from all else.
 
     Args:
         points: (N, 3 or more) x, y, z in metres; N is at least 1.
         source: The LiDAR's name, for errors.
+        near_are_codes: Whether many points next to the sensor are codes, too. Some keyframes of
+            nuScenes have a tenth of their points there, with which networks were trained.
 
     Raises:
         InputError: None is a return, or the unit is not metres.
@@ -70,7 +72,7 @@ def find_returns(points: NDArray[np.float32], source: str) -> Returns:
     not_finite = 0 if plain == count else count - int(np.count_nonzero(np.isfinite(furthest)))
     if not_finite < count:
         _check_unit(points, furthest, source)
-    _leave_out_codes(points, furthest, kept)
+    _leave_out_codes(points, furthest, kept, near_are_codes)
     used = int(np.count_nonzero(kept))
     if not used:
         raise _nothing(source, count, not_finite)
@@ -105,12 +107,15 @@ def _check_unit(points: NDArray[np.float32], furthest: NDArray, source: str) -> 
 
 
 def _leave_out_codes(
-    points: NDArray[np.float32], furthest: NDArray[np.float32], kept: NDArray[np.bool_]
+    points: NDArray[np.float32],
+    furthest: NDArray[np.float32],
+    kept: NDArray[np.bool_],
+    near_are_codes: bool,
 ) -> None:
     """Take out of ``kept`` the place that occurs again and again, and shells at both ends."""
     some = slice(None, None, max(len(points) // SAMPLED, 1))
     distances = furthest[some][kept[some]]
-    near = np.count_nonzero(distances < NEAR)
+    near = np.count_nonzero(distances < NEAR) if near_are_codes else 0
     if near > max(FEW, NEAR_SHARE * len(distances)) and (distances > VEHICLE).any():
         kept &= furthest >= NEAR
     places = np.ascontiguousarray(points[some, :3][kept[some]])

@@ -100,7 +100,7 @@ class TransformBuffer:
             if edge.as_static < STATIC_PATIENCE:
                 return None
         returns = edge is not None and not edge.in_a_row
-        before = edge.nearest(stamp) if edge is not None and edge.static and static else pose
+        before = edge.nearest(stamp) if edge is not None and edge.static and static else None
         if edge is None or edge.static != static:
             edge = TransformEdge(parent, child, static)
             parents = self._edges.setdefault(child, {})
@@ -112,7 +112,7 @@ class TransformBuffer:
         edge.add(stamp, pose, self._cache)
         if edge.restarts > RESTARTS and edge.restarts > edge.received / 10:
             return two_clocks(edge)
-        moved = two_places(edge, before, pose)
+        moved = None if before is None else two_places(edge, before, pose)
         if moved is not None:
             return moved
         rivals = [each for each in self._edges[child].values() if each is not edge]

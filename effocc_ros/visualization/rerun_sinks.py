@@ -5,7 +5,7 @@ import socket
 import sysconfig
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -81,11 +81,22 @@ def spawn(moments: Iterable[Moment]) -> int:
 
     def connect(blueprint: Any) -> None:
         path = str(viewer) if viewer.is_file() else None
-        rr.spawn(recording=recording, default_blueprint=blueprint, executable_path=path)
+        with _viewer_named():
+            rr.spawn(recording=recording, default_blueprint=blueprint, executable_path=path)
 
+    count = sum(1 for _ in _written(moments, recording, connect))
+    with _viewer_named():
+        recording.flush()
+    recording.disconnect()
+    return count
+
+
+@contextmanager
+def _viewer_named() -> Iterator[None]:
+    """Say that it is the viewer which does not answer."""
     try:
-        count = _write(moments, recording, connect)
-    except RuntimeError as error:  # of the connection to it
+        yield
+    except RuntimeError as error:
         raise InputError(
             "Rerun's viewer",
             found=" ".join(str(error).split()),
@@ -93,8 +104,6 @@ def spawn(moments: Iterable[Moment]) -> int:
             do="See what `rerun` says by itself; --web serves the moments to a browser",
             reason="no_viewer",
         ) from error
-    recording.disconnect()
-    return count
 
 
 def import_rerun() -> Any:

@@ -33,22 +33,14 @@ def open_moments(path: Path, choice: Choice) -> Iterator[Moment]:
     Raises:
         InputError: It is none of these, or cannot be read.
     """
-    data_sets = {"nuScenes": bool(versions(path)), "Waymo": (path / WAYMO_LABELS).is_dir()}
-    if choice.scene and not any(data_sets.values()):
-        raise InputError(
-            f"scene {choice.scene}",
-            found=f"{path}, which is no data set",
-            expected="a folder of nuScenes or Occ3D-Waymo, whose scenes have names",
-            do="Leave out --scene; --skip and --limit choose moments",
-            reason="no_data_set",
-        )
-    if all((path / name).is_dir() for name in (DRIVE, OCCUPANCY)):
+    is_demo = all((path / name).is_dir() for name in (DRIVE, OCCUPANCY))
+    if is_demo and not choice.scene:
         if choice.model:
             return predicted_moments(path / DRIVE, choice)
         return recorded_moments(path / OCCUPANCY, path / DRIVE, choice)
-    if data_sets["nuScenes"]:
+    if versions(path):
         return dataset_moments(path, choice)
-    if data_sets["Waymo"]:
+    if (path / WAYMO_LABELS).is_dir():
         return waymo_moments(path, choice)
     data = near_data_set(path) if path.is_dir() and not any(path.glob("metadata.yaml")) else None
     if data is not None:
@@ -57,6 +49,14 @@ def open_moments(path: Path, choice: Choice) -> Iterator[Moment]:
             found="neither a bag nor a data set",
             expected="a bag, or the folder that samples/ is in",
             do=f"Give {data}",
+            reason="no_data_set",
+        )
+    if choice.scene:
+        raise InputError(
+            f"scene {choice.scene}",
+            found=f"{path}, which is no data set",
+            expected="a folder of nuScenes or Occ3D-Waymo, whose scenes have names",
+            do="Leave out --scene; --skip and --limit choose moments",
             reason="no_data_set",
         )
     if not choice.model and occupancy_topic(path):

@@ -28,6 +28,7 @@ def waymo_moments(root: Path, choice: Choice) -> Iterator[Moment]:
         InputError: There is no such scene, no frame of it can be read, or the model is of another
             benchmark.
     """
+    split, scene = _chosen_scene(root, choice.scene)
     with ExitStack() as stack:
         predictor = None
         if choice.model:
@@ -48,7 +49,6 @@ def waymo_moments(root: Path, choice: Choice) -> Iterator[Moment]:
             said = truth if predictor is None else predictor.predict(sample.frame)
             return Moment(sample.frame, said, truth)
 
-        split, scene = _chosen_scene(root, choice.scene)
         dataset = Occ3dWaymoDataset(root, split)
         places = [i for i, file in enumerate(dataset.files) if file.parent.name == scene]
         yield from readable_moments(places, dataset.__getitem__, show, choice.say)

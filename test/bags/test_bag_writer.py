@@ -91,6 +91,26 @@ def test_of_two_writers_of_one_bag_the_second_to_finish_is_refused(tmp_path):
     assert os.listdir(tmp_path) == ["bag"]
 
 
+def test_a_bag_that_appears_while_another_goes_to_the_disk_is_not_replaced(tmp_path, monkeypatch):
+    """The other process finishes at the last moment that there is."""
+    fsync = os.fsync
+
+    def slow(handle):
+        if not (tmp_path / "bag").exists():
+            make_small_bag(tmp_path / "other")
+            (tmp_path / "other").rename(tmp_path / "bag")
+        fsync(handle)
+
+    with ExitStack() as stack:
+        writer = stack.enter_context(BagWriter(tmp_path / "bag"))
+        writer.write("/late", string_message("late"), 5)
+        monkeypatch.setattr(os, "fsync", slow)
+        with pytest.raises(InputError, match="a bag there already"):
+            stack.close()
+    with BagReader(tmp_path / "bag") as bag:
+        assert "/late" not in bag.topics
+
+
 def test_an_error_while_replacing_leaves_the_old_bag(tmp_path):
     make_small_bag(tmp_path / "bag")
     with pytest.raises(RuntimeError), BagWriter(tmp_path / "bag", overwrite=True):

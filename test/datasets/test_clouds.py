@@ -53,3 +53,11 @@ def test_another_scale_of_intensity_is_said_and_a_dark_place_is_none(
     caplog.clear()
     say_other_intensity(tmp_path / "dark", dark)
     assert not caplog.text
+
+
+def test_a_keyframe_of_nuscenes_keeps_its_points_next_to_the_sensor(data_dir):
+    """A tenth of them: networks were trained with them."""
+    (file,) = (data_dir / "mmdeploy_scene0103_lidar").glob("*.pcd.bin")
+    points = np.fromfile(file, np.float32).reshape(-1, 5)
+    assert (np.abs(points[:, :3]).max(axis=1) < 0.1).mean() > 0.1
+    assert np.array_equal(read_returns(file, 5), points)

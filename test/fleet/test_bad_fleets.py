@@ -93,6 +93,7 @@ def test_a_bag_of_somebody_else_is_not_replaced(bags, model, tmp_path):
         (lambda file: file.write_bytes(b""), "an empty file"),
         (lambda file: file.write_bytes(file.read_bytes()[:-9]), "cut short|without its end"),
         (lambda file: file.unlink(), "missing"),
+        (lambda file: file.with_name("metadata.yaml").unlink(), "no whole metadata.yaml"),
     ],
 )
 def test_a_finished_output_whose_bag_is_no_longer_whole_is_named(

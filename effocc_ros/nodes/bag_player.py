@@ -101,9 +101,17 @@ class BagPlayer:
         return "\n".join(lines)
 
     def _publishers(self, bag: BagReader) -> dict[str, Publisher]:
+        chosen, log = self.settings.topics, self.node.get_logger()
+        absent = [name for name in chosen if name not in bag.topics]
+        if absent:
+            log.warning(f"not in the bag, not played: {', '.join(absent)}")
+        # What the node said when the bag was recorded would pass for what it says now.
+        said = [name for name in bag.topics if name.startswith(f"{self.settings.node}/output/")]
+        if said:
+            log.warning(f"recorded of {self.settings.node}, not played: {', '.join(said)}")
         publishers = {}
         for topic in bag.topics.values():
-            if self.settings.topics and topic.name not in self.settings.topics:
+            if (chosen and topic.name not in chosen) or topic.name in said:
                 continue
             try:
                 package, _, name = topic.msgtype.split("/")
@@ -112,9 +120,17 @@ class BagPlayer:
                 publishers[topic.name] = self.node.create_publisher(kind, topic.name, qos)
             except Exception as error:  # each missing piece of type support fails its own way
                 reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-                self.node.get_logger().warning(
+                log.warning(
                     f"{topic.name}: skipped, no type support for {topic.msgtype} ({reason})"
                 )
+        if not any(bag.topics[name].count for name in publishers):
+            raise InputError(
+                f"bag {bag.path}",
+                found=f"no message to play on {', '.join(publishers) or 'any topic'}",
+                expected=f"messages on topics out of: {', '.join(bag.topics) or '(it has none)'}",
+                do="Check parameter topics",
+                reason="no_such_topic",
+            )
         return publishers
 
     def _listen(self) -> None:
@@ -184,6 +200,7 @@ class BagPlayer:
             self._lockstep.restart()
         self._origin = (time.monotonic(), bag.start_time)
         self._next_clock = 0
+        self._spin(0.0)  # a signal ends a loop of whatever length
         for message in bag.recorded(tuple(publishers)):
             self._send(message, publishers[message.topic])
         self._wait_for_answer(None, bag.end_time)

@@ -14,8 +14,10 @@ def header_stamp(raw: bytes) -> int:
         raw: CDR with its 4-byte encapsulation header.
 
     Returns:
-        Nanoseconds since the epoch.
+        Nanoseconds since the epoch; 0 where the message is too short to have one.
     """
+    if len(raw) < 12:
+        return 0
     order = "<" if raw[1] & 1 else ">"
     seconds, nanoseconds = struct.unpack_from(f"{order}iI", raw, 4)
     return seconds * NANOSECONDS + nanoseconds

@@ -28,6 +28,9 @@ DEAD_SECONDS = 10.0
 DEAD_PERIODS = 30.0
 """The output counts as dead when it is older than this."""
 
+CONSEQUENCES = ("silent", "back", "no_image", "no_sweep")
+"""Reasons that follow from an input's silence, and do not explain it."""
+
 PLAUSIBLE_MS = 3_600_000.0
 """Latencies beyond this are those of a recording played on today's clock."""
 
@@ -54,7 +57,9 @@ class Snapshot:
         used: The inputs that took part in it.
         preferred: Sensor that makes the frames unless it is silent.
         views_superseded: Occupancies without views, for a newer one was there before their turn.
-        clock_stands: Simulated time was asked for, and no clock has come.
+        clock_stands: Seconds on the machine's clock since the node's clock moved, where it stands
+            still; None where it moves.
+        view_failure: Why a view was not published lately; empty where all were.
     """
 
     statistics: StreamStatistics
@@ -74,7 +79,8 @@ class Snapshot:
     used: tuple[str, ...] = ()
     preferred: str = ""
     views_superseded: int = 0
-    clock_stands: bool = False
+    clock_stands: float | None = None
+    view_failure: str = ""
 
 
 def diagnostics_message(snapshot: Snapshot, node: str, stamp: int) -> DiagnosticArray:
@@ -121,8 +127,12 @@ def _output(snapshot: Snapshot) -> tuple[bytes, str, dict]:
     findings = []
     if pipeline.last_failure:
         findings.append((ERROR, pipeline.last_failure))
-    if snapshot.clock_stands:
-        findings.append((WARN, "use_sim_time is set and no /clock has come"))
+    if snapshot.clock_stands is not None:
+        stood = f"/clock has stood still for {snapshot.clock_stands:.0f} s"
+        none = "use_sim_time is set and no /clock has come"
+        findings.append((WARN, stood if snapshot.now else none))
+    if snapshot.view_failure:
+        findings.append((WARN, f"views are not published: {snapshot.view_failure}"))
     verb = "nothing published" if pipeline.frames_out else "nothing published yet"
     late = f"{verb} for {age:.1f} s{_waiting(snapshot)}"
     if age > max(DEAD_SECONDS, DEAD_PERIODS * period):
@@ -210,13 +220,19 @@ def _input(snapshot: Snapshot, name: str) -> tuple[bytes, str, dict]:
     mismatch = snapshot.mismatches.get(name)
     if mismatch:
         return ERROR, f"silent: {mismatch}", values
+    if snapshot.clock_stands is not None:
+        return WARN, "not known: the clock stands still", values
+    problems = snapshot.problems.get(name, ())
+    faults = ", ".join(each for each in problems if each not in CONSEQUENCES)
     if math.isinf(age):
         silent = snapshot.now - snapshot.since
-        return (ERROR if silent > DEAD_SECONDS else WARN), "silent: nothing has come", values
+        text = f"nothing usable has come: {faults}" if faults else "silent: nothing has come"
+        return (ERROR if silent > DEAD_SECONDS else WARN), text, values
     if age > _patience(known):
         level = ERROR if age > max(DEAD_SECONDS, DEAD_PERIODS * known.period) else WARN
+        if faults:
+            return level, f"nothing usable for {age:.1f} s: {faults}", values
         return level, f"silent for {age:.1f} s", values
-    problems = snapshot.problems.get(name, ())
     if problems:
         return WARN, ", ".join(problems), values
     return OK, "receiving", values

@@ -208,7 +208,7 @@ class Inputs:
 
     def _points(self, lidar: str, message: PointCloud2, now: float) -> None:
         usable = self._stream.add_points(message, now, lidar)
-        if not usable and self._stream.reference == lidar:
+        if not usable and self._stream.topic_sensor(self._stream.reference) == lidar:
             self._useless(stamp_of(message.header.stamp))
 
 

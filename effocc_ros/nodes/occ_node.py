@@ -205,9 +205,10 @@ class OccNode(LifecycleNode):
                     reason="not_dynamic",
                 )
             other_network = settings.network != self.settings.network
-            if self._predictor is not None and settings.network == self._in_use.network:
+            in_use = self._predictor is not None and settings.network == self._in_use.network
+            if in_use:
                 other_network = False  # back to what never stopped
-            if other_network:
+            if other_network or (self._predictor is not None and not in_use):
                 network = model_config(settings)
                 stream_config(settings, network)
                 check_outputs(settings, class_list(network.classes))
@@ -227,15 +228,16 @@ class OccNode(LifecycleNode):
         if self._predictor is None or settings.network != self.settings.network:
             result.close()  # overtaken by a newer choice, or by a clean-up
             return
+        try:
+            check_outputs(self.settings, result.classes)
+            if self._session is not None:
+                self._session.swap(result)
+        except InputError as error:  # a file it needs is gone since the parameter was checked
+            result.close()
+            self._not_loaded(settings, error)
+            return
         if self._session is None:
             self._predictor.close()
-        else:
-            try:
-                self._session.swap(result)
-            except InputError as error:  # a file it needs is gone since the parameter was checked
-                result.close()
-                self._not_loaded(settings, error)
-                return
         self._predictor, self._in_use = result, settings
         self._announce(result)
 
@@ -248,6 +250,10 @@ class OccNode(LifecycleNode):
         before = {name: getattr(self._in_use, name) for name in NETWORK}
         self.set_parameters([Parameter(name, value=value) for name, value in before.items()])
         self._reverting = False
+        try:
+            check_outputs(self.settings, self._predictor.classes)
+        except InputError as fault:  # set together with the network that did not load
+            self.get_logger().error(f"what goes out does not fit {self._predictor.name}: {fault}")
 
     def _announce(self, predictor: Predictor) -> None:
         text = f"{predictor.name} ({predictor.config.modality}) on {predictor.device}"

@@ -34,7 +34,7 @@ class Outputs:
     """
 
     def __init__(self, node: LifecycleNode, settings: Callable[[], NodeSettings]):
-        self._node = node
+        self._node, self._failure = node, ""
         self._publishers = []
         try:
             self._occupancy = self._create(OCCUPANCY_TYPE, "occupancy", OCCUPANCY_QOS)
@@ -83,7 +83,13 @@ class Outputs:
         self._publishers.append(publisher)
         return publisher
 
+    def take_failure(self) -> str:
+        """Return why a view was not published since the last call; empty where all were."""
+        failure, self._failure = self._failure, ""
+        return failure
+
     def _on_failure(self, failure: Exception) -> None:
+        self._failure = f"{type(failure).__name__}: {failure}"
         self._node.get_logger().error(
             f"views of an occupancy not published: {type(failure).__name__}: {failure}",
             throttle_duration_sec=QUIET_SECONDS,

@@ -2,7 +2,6 @@
 """What the node is while it is active: a stream, a pipeline, subscriptions and diagnostics."""
 
 import time
-from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -18,6 +17,7 @@ from effocc_ros.nodes.diagnostics import Snapshot, diagnostics_message
 from effocc_ros.nodes.handled import Handled
 from effocc_ros.nodes.image_fallback import image_fallback
 from effocc_ros.nodes.inputs import Inputs
+from effocc_ros.nodes.measures import DropRatio, StandingClock
 from effocc_ros.nodes.models import device_memory
 from effocc_ros.nodes.outputs import Outputs
 from effocc_ros.nodes.pipeline import Pipeline
@@ -41,9 +41,6 @@ TABLE_SECONDS = 10.0
 
 ARRIVAL_SECONDS = 2.0
 """How long a new network waits for the first message of each input that is new with it."""
-
-RATIO_SECONDS = 60.0
-"""Time over which the share of dropped frames is told."""
 
 
 class Session:
@@ -75,7 +72,7 @@ class Session:
         self._lock = Lock()
         self._problems: dict[str, dict[str, None]] = {}
         self._left_out = 0
-        self._counted: deque[tuple[float, int, int]] = deque()
+        self._drop_ratio, self._clock = DropRatio(), StandingClock()
         self._next: tuple[Predictor, StreamConfig, list[Topic], float] | None = None
         config = self._config(predictor)
         self._stream = Stream(config, self._on_problem, image_fallback())
@@ -170,7 +167,7 @@ class Session:
             now=now,
             since=self._since,
             interval=self._settings.trigger_interval,
-            drop_ratio=self._drop_ratio(statistics.frames_in, sum(statistics.drops.values())),
+            drop_ratio=self._drop_ratio.of(statistics.frames_in, sum(statistics.drops.values())),
             lost=dict(self._inputs.lost),
             mismatches={topic.sensor: why for topic, why in self._mismatches.items()},
             views_superseded=self._outputs.views_superseded,
@@ -178,7 +175,8 @@ class Session:
             preferred=self._stream.config.references[0],
             used=self._used,
             problems={source: tuple(reasons) for source, reasons in problems.items()},
-            clock_stands=now == 0.0,
+            clock_stands=self._clock.stands(now),
+            view_failure=self._outputs.take_failure(),
         )
         name = self._node.get_fully_qualified_name()
         stamp = self._node.get_clock().now().nanoseconds
@@ -230,14 +228,6 @@ class Session:
             logger.warning(self._same_name)
         self._tables += 1
 
-    def _drop_ratio(self, frames_in: int, drops: int) -> float:
-        now = time.monotonic()
-        self._counted.append((now, frames_in, drops))
-        while self._counted[0][0] < now - RATIO_SECONDS:
-            self._counted.popleft()
-        _, frames_before, drops_before = self._counted[0]
-        return (drops - drops_before) / max(frames_in - frames_before, 1)
-
     def _config(self, predictor: Predictor) -> StreamConfig:
         name = self._node.resolve_topic_name
         topics = {each: name(f"~/input/{each}/image") for each in self._settings.cameras}
@@ -250,7 +240,7 @@ class Session:
 
     def _expected(self) -> tuple[str, ...]:
         sensors = [topic.sensor for topic in self._inputs.topics if topic.sensor != "tf"]
-        return tuple(dict.fromkeys(sensors))
+        return tuple(dict.fromkeys([*sensors, *self._stream.lidars_without_topic]))
 
     def _received(self, now: float) -> None:
         if self._next is not None:
@@ -278,7 +268,8 @@ class Session:
     def _tell_reference(self, config: StreamConfig | None = None) -> None:
         """Tell which topic makes the frames now, or will with another config."""
         self._reference = config.references[0] if config else self._stream.reference
-        self._handled.frames_from(reference_topic(config or self._stream.config, self._reference))
+        sensor = self._stream.topic_sensor(self._reference)
+        self._handled.frames_from(reference_topic(config or self._stream.config, sensor))
 
     def _taken_over(self, config: StreamConfig, topics: list[Topic]) -> None:
         if self._awaited is config:

@@ -59,6 +59,21 @@ class SharedTopics:
             names[before] = f"{lidar}/{before}" if placed(before) else lidar
         return names.get(frame_id, lidar)
 
+    def topic_of(self, name: str) -> str:
+        """Return the LiDAR on whose topic one comes: itself, or the one that it shares it with."""
+        owners = (lidar for lidar, names in self._names.items() if name in names.values())
+        return next(owners, name)
+
+    @property
+    def added(self) -> tuple[str, ...]:
+        """Names of the LiDARs that have no topic of their own."""
+        return tuple(
+            name
+            for lidar, names in self._names.items()
+            for name in dict.fromkeys(names.values())
+            if name != lidar
+        )
+
     def expanded(self, config: StreamConfig) -> StreamConfig:
         """Return a config with the LiDARs that have no topic of their own."""
         added = {

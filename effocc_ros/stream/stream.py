@@ -139,6 +139,15 @@ class Stream:
         """Add the pose of a nav_msgs/Odometry, as tf of its frame and child frame would be."""
         self._tf.add_odometry(message, now, now if arrived is None else arrived)
 
+    def topic_sensor(self, name: str) -> str:
+        """Return the sensor on whose topic one comes: LiDARs may share the topic of one."""
+        return self._shared.topic_of(name)
+
+    @property
+    def lidars_without_topic(self) -> tuple[str, ...]:
+        """LiDARs that were found on the topic of another one."""
+        return self._shared.added
+
     def remark(self, source: str, remark: Remark) -> None:
         """Report, once, what the caller knows to be odd about an input."""
         self._complaints.remark(source, [remark])

@@ -13,7 +13,6 @@ from heapq import heappop, heappush
 import numpy as np
 from numpy.typing import NDArray
 
-from effocc_ros.errors import InputError
 from effocc_ros.geometry import inverse_rigid
 from effocc_ros.stamps import NANOSECONDS
 from effocc_ros.stream.report import Remark
@@ -21,8 +20,8 @@ from effocc_ros.stream.transform_conflicts import (
     PATIENCE,
     STATIC_PATIENCE,
     RefusedEdge,
-    alike,
     loop_error,
+    not_connected,
     two_clocks,
     two_parents,
     two_places,
@@ -40,6 +39,9 @@ MOST_REFUSED = 100
 
 RESTARTS = 3
 """Jumps back in time from which on, where every tenth message is one, two publishers send it."""
+
+MOST_EDGES = 1000
+"""Moving edges that are kept; trackers give every object a frame, and never the same again."""
 
 DETOUR = 100
 """Edges in use that one edge not in use is worth."""
@@ -62,6 +64,10 @@ class TransformBuffer:
         self._refused: dict[tuple[str, str], RefusedEdge] = {}
         self._paths: dict[tuple[str, str], list[tuple[TransformEdge, bool]] | None] = {}
         """(target, source) -> edges, each with True where it is taken upwards."""
+        self._asked: set[TransformEdge] = set()
+        """Edges that have told something."""
+        self._age: dict[TransformEdge, None] = {}
+        """Moving edges, the one that was not repeated for longest first."""
 
     @property
     def frames(self) -> set[str]:
@@ -110,6 +116,11 @@ class TransformBuffer:
                 del parents[min(others, key=lambda name: parents[name].received)]
             self._paths.clear()
         edge.add(stamp, pose, self._cache)
+        if not edge.static:
+            self._age.pop(edge, None)
+            self._age[edge] = None
+            if len(self._age) > MOST_EDGES:
+                self._forget_one()
         if edge.restarts > RESTARTS and edge.restarts > edge.received / 10:
             return two_clocks(edge)
         moved = None if before is None else two_places(edge, before, pose)
@@ -168,6 +179,19 @@ class TransformBuffer:
                 if near and np.trace(pose[:3, :3]) > 2.997:  # axes within three degrees
                     return True
         return False
+
+    def _forget_one(self) -> None:
+        """Forget the edge that was not repeated for longest, of those that nobody asks about."""
+        oldest = next((edge for edge in self._age if edge not in self._asked), None)
+        if oldest is None:
+            return
+        del self._age[oldest]
+        parents = self._edges.get(oldest.child, {})
+        if parents.get(oldest.parent) is oldest:
+            del parents[oldest.parent]
+            if not parents:
+                del self._edges[oldest.child]
+            self._paths.clear()
 
     def _judge(
         self, edge: TransformEdge, rivals: list[TransformEdge], returns: bool
@@ -228,6 +252,7 @@ class TransformBuffer:
         if ends not in self._paths:
             path = self._in_use(*ends)
             self._paths[ends] = self._shortest(*ends) if path is None else path
+            self._asked.update(edge for edge, _ in self._paths[ends] or ())
         return self._paths[ends]
 
     def _in_use(self, target: str, source: str) -> list[tuple[TransformEdge, bool]] | None:
@@ -275,22 +300,9 @@ class TransformBuffer:
     def _chain(self, target: str, source: str, pose) -> NDArray[np.float64]:
         path = self._path(target, source)
         if path is None:
-            raise self._not_connected(target, source)
+            raise not_connected(target, source, self.frames)
         source2target = np.eye(4)
         for edge, upwards in path:
             step = pose(edge)
             source2target = (step if upwards else inverse_rigid(step)) @ source2target
         return source2target
-
-    def _not_connected(self, target: str, source: str) -> InputError:
-        known, (target, source) = self.frames, (target.lstrip("/"), source.lstrip("/"))
-        unknown = [name for name in (source, target) if name not in known]
-        found = f"no transform that names '{unknown[0]}'" if unknown else "two separate trees"
-        return InputError(
-            f"tf {target} <- {source}",
-            found=f"{found} (frames known: {', '.join(sorted(known)) or 'none'})",
-            expected="a chain of transforms between the two",
-            do="Publish it on /tf or /tf_static, or correct base_frame and fixed_frame"
-            + alike(unknown[0] if unknown else "", known),
-            reason="tf_missing" if unknown else "tf_disconnected",
-        )

@@ -2,7 +2,7 @@
 """Transforms that contradict each other: which gives way, and what to say."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,6 +79,21 @@ def alike(name: str, frames: Iterable[str]) -> str:
 
     near = sorted(frame for frame in frames if name and plain(frame) == plain(name))
     return f". Is '{name}' the frame {' or '.join(map(repr, near))} here?" if near else ""
+
+
+def not_connected(target: str, source: str, known: Collection[str]) -> InputError:
+    """Return what to say of two frames without a chain of transforms, and of those there are."""
+    target, source = target.lstrip("/"), source.lstrip("/")
+    unknown = [name for name in (source, target) if name not in known]
+    found = f"no transform that names '{unknown[0]}'" if unknown else "two separate trees"
+    return InputError(
+        f"tf {target} <- {source}",
+        found=f"{found} (frames known: {', '.join(sorted(known)) or 'none'})",
+        expected="a chain of transforms between the two",
+        do="Publish it on /tf or /tf_static, or correct base_frame and fixed_frame"
+        + alike(unknown[0] if unknown else "", known),
+        reason="tf_missing" if unknown else "tf_disconnected",
+    )
 
 
 def loop_error(parent: str, child: str) -> InputError:

@@ -123,3 +123,21 @@ def test_the_parameters_go_back_to_the_network_in_use_when_another_does_not_load
     gated.open()
     assert set_parameter(stage, "model", models["fusion"]).successful
     gated.node.wait_for_text("model tiny_fusion (fusion)")
+
+
+def test_class_names_are_checked_against_the_network_that_is_on_its_way(
+    stage, tiny_models, tmp_path
+):
+    gated = Gated(stage, tmp_path, model=tiny_models["lidar"], autostart=False)
+    gated.open()
+    assert gated.ask(Transition.TRANSITION_CONFIGURE)
+    gated.gate.unlink()
+    assert set_parameter(stage, "model", "waymo_lidar").successful
+    gated.node.wait_for_text("loading waymo_lidar")
+    refused = set_parameter(stage, "ground_classes", ["driveable_surface"])
+    assert not refused.successful
+    assert "driveable_surface" in refused.reason
+    assert set_parameter(stage, "ground_classes", ["road"]).successful
+    gated.open("no memory is left")
+    gated.node.wait_for_text("was not loaded")
+    gated.node.wait_for_text("what goes out does not fit tiny_lidar")

@@ -6,7 +6,7 @@ import struct
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from helpers.diagnostics import told
-from helpers.toy_drive import PERIOD, START, TOPICS, make_toy_bag
+from helpers.toy_drive import PERIOD, START, TOPICS, lidar_drive, make_toy_bag
 from helpers.waiting import wait_until
 from rclpy.qos import ReliabilityPolicy
 from rosbags.interfaces import (
@@ -20,6 +20,7 @@ from rosbags.interfaces import (
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import String
 
+from effocc_ros.bags.messages import header_message
 from effocc_ros.bags.reader import BagTopic
 from effocc_ros.bags.writer import BagWriter
 from effocc_ros.frame import NUSCENES_CAMERAS
@@ -61,6 +62,34 @@ def test_every_keyframe_of_a_bag_becomes_one_message(stage, tiny_models, tmp_pat
     assert told(diagnostics, "frames_in") == str(MOMENTS)
     assert float(told(diagnostics, "network_ms")) > 0
     assert told(diagnostics, "count", "input CAM_BACK") == str(MOMENTS)
+
+
+def test_what_the_node_said_when_the_bag_was_recorded_answers_nothing(
+    stage, tiny_models, tmp_path
+):
+    with BagWriter(tmp_path / "drive") as writer:
+        for sent in lidar_drive(MOMENTS):
+            writer.write(sent.topic, sent.message, sent.log_time)
+            if sent.topic == "/LIDAR_TOP":
+                answer = header_message(sent.log_time, "base_link")
+                writer.write("/occ_node/output/handled", answer, sent.log_time + PERIOD // 2)
+    stage.start_node(model=tiny_models["lidar"])
+    player = stage.start("bag_player", bag=tmp_path / "drive", **PLAYER)
+    assert player.wait(120) == 0, player.text
+    assert f"{MOMENTS} keyframes: {MOMENTS} frames, 0 dropped" in player.text
+    assert "recorded of /occ_node, not played: /occ_node/output/handled" in player.text
+    assert "1  /occ_node" not in player.text
+
+
+@pytest.mark.parametrize("loop", [True, False])
+def test_topics_that_the_bag_lacks_are_named_and_nothing_to_play_is_an_error(
+    stage, tmp_path, loop
+):
+    bag = make_toy_bag(tmp_path / "drive", 1)
+    player = stage.start("bag_player", bag=bag, topics=["/LIDAR_TPO"], loop=loop)
+    assert player.wait(60) == 1
+    assert "not in the bag, not played: /LIDAR_TPO" in player.text
+    assert "no message to play on any topic" in player.text
 
 
 def test_a_player_whom_nobody_hears_says_so_and_fails(stage, tmp_path):

@@ -151,7 +151,33 @@ def test_dropped_frames_an_untrained_model_and_a_missing_clock_warn():
     untrained = statuses(trained=False)["output"]
     assert untrained.level == WARN
     assert "UNTRAINED" in untrained.message
-    assert "no /clock has come" in statuses(clock_stands=True)["output"].message
+    assert "no /clock has come" in statuses(clock_stands=0.1, now=0.0)["output"].message
+
+
+def test_a_clock_that_stands_still_makes_nothing_fine():
+    told = statuses(clock_stands=14.2)
+    assert said(told["output"]) == (WARN, "/clock has stood still for 14 s")
+    assert said(told["input LIDAR_TOP"]) == (WARN, "not known: the clock stands still")
+
+
+def test_views_that_fail_are_told():
+    told = statuses(view_failure="InputError: no class 'road'")["output"]
+    assert said(told) == (WARN, "views are not published: InputError: no class 'road'")
+
+
+@pytest.mark.parametrize(
+    ("count", "age", "text"),
+    [
+        (0, 0.0, "nothing usable has come: empty_frame_id"),
+        (9, 4.4, "nothing usable for 4.4 s: empty_frame_id"),
+    ],
+)
+def test_an_input_whose_messages_are_of_no_use_is_not_called_silent(count, age, text):
+    problems = {"LIDAR_TOP": ("empty_frame_id", "silent")}
+    inputs = {**SENSORS, "LIDAR_TOP": sensor(20.0, age, count)}
+    assert statuses(inputs=inputs, problems=problems)["input LIDAR_TOP"].message == text
+    silent = statuses(inputs=inputs, problems={"LIDAR_TOP": ("silent",)})["input LIDAR_TOP"]
+    assert silent.message.startswith("silent")
 
 
 def test_the_latency_of_an_old_recording_is_not_told():

@@ -204,6 +204,8 @@ def test_two_lidars_on_one_topic_make_whole_frames(shift, first):
         assert np.allclose(frame.cloud.points[rows, :3], expected, atol=1e-4)
     assert vehicle.reasons.count("several_lidars") == 1
     assert set(vehicle.stream.statistics().rejected) == set()
+    assert vehicle.stream.lidars_without_topic == (name,)
+    assert [vehicle.stream.topic_sensor(each) for each in ("LIDAR_TOP", name)] == ["LIDAR_TOP"] * 2
 
 
 def test_a_lidar_whose_frame_gets_another_name_stays_one():

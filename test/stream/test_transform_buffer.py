@@ -15,7 +15,7 @@ from transforms3d.axangles import axangle2mat
 from effocc_ros.errors import InputError
 from effocc_ros.geometry import inverse_rigid
 from effocc_ros.stream.transform import read_transform
-from effocc_ros.stream.transform_buffer import TransformBuffer
+from effocc_ros.stream.transform_buffer import MOST_EDGES, TransformBuffer
 
 numbers = st.floats(-50, 50, allow_nan=False)
 places = st.tuples(numbers, numbers, numbers)
@@ -282,3 +282,14 @@ def test_what_is_repeated_is_right_again_after_random_edges(seed, static_share):
                 made.add(parent, child, stamp, pose, static)
     for sensor, place in (("lidar", 1.0), ("camera", 2.0)):
         assert made.lookup("map", sensor, stamp)[0, 3] == pytest.approx(1.01 * x + place)
+
+
+def test_frames_that_never_come_again_do_not_pile_up_and_those_in_use_stay():
+    made = TransformBuffer()
+    made.add("map", "base_link", 0, moved(7.0))
+    assert made.lookup("map", "base_link", 0)[0, 3] == 7.0
+    for number in range(3 * MOST_EDGES):
+        made.add("map", f"object_{number}", number * SECOND // 10, moved(1.0))
+    assert len(made.frames) <= MOST_EDGES + 1
+    assert made.mounting("map", "base_link", 0)[0, 3] == 7.0
+    assert f"object_{3 * MOST_EDGES - 1}" in made.frames

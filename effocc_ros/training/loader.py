@@ -11,6 +11,7 @@ import random
 import signal
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -144,7 +145,8 @@ class TrainingLoader:
                 raise RuntimeError("batches of another epoch were asked for in the meantime")
             try:
                 if batches is None:
-                    batches = iter(self._loader)
+                    with _termination_waits():
+                        batches = iter(self._loader)
                     self._close_at_exit()
                 batch = next(batches, None)
             except RuntimeError as error:
@@ -278,6 +280,17 @@ def _begin(worker: int) -> None:
     # Who stops a training often tells its whole process group. The training process decides when
     # its workers end: it may still want the batches of the step that it is in.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+
+@contextmanager
+def _termination_waits() -> Iterator[None]:
+    """Hold SIGTERM back while workers are made, which keep it so until they are deaf to it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _bad(what: str, found: str, expected: str) -> InputError:

@@ -178,6 +178,28 @@ for batch in loader:
 """
 
 
+TOLD_TO_END = """
+import os, signal
+from effocc_ros.training import loader as module
+settle = module.settle
+
+def told_to_end():
+    os.kill(os.getpid(), signal.SIGTERM)
+    settle()
+
+module.settle = told_to_end
+"""
+"""Workers to which SIGTERM comes before they have begun."""
+
+
+def test_a_signal_that_comes_while_workers_begin_ends_none(repository):
+    script = TOLD_TO_END + TRAINING.format(tests=str(repository / "test")) + "    break\n"
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, input="\n", capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.split()) == 2
+
+
 def test_workers_die_with_their_parent_and_not_before(repository):
     command = [sys.executable, "-c", TRAINING.format(tests=str(repository / "test"))]
     with subprocess.Popen(

@@ -85,7 +85,13 @@ def strangers(
     names = ", ".join(sorted(calibration.keys() - set(sensors))[:NAMES_SHOWN])
     expected = f"names of the vehicle's sensors: {', '.join(sensors) or 'it has none'}"
     if names and not calibration.keys() & set(sensors):
-        raise _bad(Path(path), names, expected)
+        raise InputError(
+            f"calibration file {path}",
+            found=names,
+            expected=expected,
+            do="Correct the names in the file, or name another file",
+            reason="bad_calibration",
+        )
     return names and (
         f"calibration file {path}: found {names}; expected {expected}. What it says of others is "
         "not used: correct the names, or leave them out."

@@ -10,14 +10,12 @@ from effocc_ros.datasets.nuscenes_dataset import NuscenesDataset
 from effocc_ros.datasets.nuscenes_frames import SweepChoice
 from effocc_ros.datasets.nuscenes_tables import only_version
 from effocc_ros.datasets.sample import Sample
-from effocc_ros.errors import InputError
+from effocc_ros.errors import InputError, some
 from effocc_ros.predictor import Predictor
 from effocc_ros.rig_guess import MODELS
 from effocc_ros.visualization.bag_moments import Choice
 from effocc_ros.visualization.readable import readable_moments
 from effocc_ros.visualization.scene import Moment
-
-NAMES_SHOWN = 12
 
 
 def dataset_moments(root: Path, choice: Choice) -> Iterator[Moment]:
@@ -70,11 +68,10 @@ def dataset_moments(root: Path, choice: Choice) -> Iterator[Moment]:
 def _chosen_scene(dataset: NuscenesDataset, root: Path, name: str) -> str:
     names = dataset.tables.scene_names
     if name and name not in names:
-        rest = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
         raise InputError(
             f"scene of {root}",
             found=repr(name),
-            expected=f"one of {', '.join(names[:NAMES_SHOWN])}{rest}",
+            expected=f"one of {some(names)}",
             reason="unknown_scene",
         )
     return name or dataset.tables.whole_scene()

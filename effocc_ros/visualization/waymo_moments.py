@@ -8,13 +8,11 @@ from pathlib import Path
 from effocc_ros.classes import OCC3D_WAYMO
 from effocc_ros.datasets.occ3d_waymo import LABELS, SPLITS, Occ3dWaymoDataset
 from effocc_ros.datasets.sample import Sample
-from effocc_ros.errors import InputError
+from effocc_ros.errors import InputError, some
 from effocc_ros.predictor import Predictor
 from effocc_ros.visualization.bag_moments import Choice
 from effocc_ros.visualization.readable import readable_moments
 from effocc_ros.visualization.scene import Moment
-
-NAMES_SHOWN = 12
 
 
 def waymo_moments(root: Path, choice: Choice) -> Iterator[Moment]:
@@ -63,11 +61,10 @@ def _chosen_scene(root: Path, name: str) -> tuple[str, str]:
     }
     chosen = [full for full in scenes if name in ("", full, full.split("/")[1])]
     if not chosen:
-        rest = f" and {len(scenes) - NAMES_SHOWN} more" if len(scenes) > NAMES_SHOWN else ""
         raise InputError(
             f"scene of {root}",
             found=repr(name) if name else f"no scenes in {LABELS}/",
-            expected=f"one of {', '.join([*scenes][:NAMES_SHOWN])}{rest}"
+            expected=f"one of {some([*scenes])}"
             if scenes
             else f"{LABELS}/{SPLITS['train'][0]}/000 and so on",
             reason="unknown_scene",

@@ -3,7 +3,7 @@
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 
 from effocc_ros.nodes.executor import survive
 from effocc_ros.nodes.newest import Newest
+from effocc_ros.nodes.numbering import Numbering, WithInfo
 from effocc_ros.nodes.to_message import stamp_of
 from effocc_ros.nodes.topics import ONCE, Topic, check_remappings, wanted_profiles
 from effocc_ros.stamps import NANOSECONDS
@@ -43,7 +44,7 @@ class Inputs:
 
     Attributes:
         counts: Messages handled by topic, since it was subscribed to.
-        lost: Messages by sensor that the middleware says it lost, or that were left out.
+        lost: Messages by sensor that were sent and never came, or that were left out.
         left_out: How many were left out, all in all, for more came than could be handled.
         postponing: Whether messages are kept for later.
     """
@@ -60,6 +61,7 @@ class Inputs:
         self._stream, self._received, self._useless = stream, received, useless
         self._call_soon = call_soon
         self._subscriptions: dict[Topic, list[Subscription]] = {}
+        self._numbering: dict[Topic, Numbering] = {}
         self._counts_before: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
@@ -88,6 +90,7 @@ class Inputs:
         for topic in new:
             self.counts[topic.name] = 0
             self._subscriptions[topic] = []
+            self._numbering[topic] = Numbering()
             self.follow(topic)
         return new
 
@@ -160,10 +163,10 @@ class Inputs:
         ]
 
     def _subscription(self, topic: Topic, qos: QoSProfile) -> Subscription:
-        callback = partial(self._take, topic, self._callback(topic))
+        callback = WithInfo(partial(self._arrived, topic, self._callback(topic)))
         create = partial(self._node.create_subscription, topic.kind, topic.name, callback, qos)
         events = {
-            "message_lost": partial(self._note_lost, topic.sensor),
+            "message_lost": partial(self._note_lost, topic),
             # Not at once: it would destroy the subscription whose event this is.
             "incompatible_qos": lambda _: self._call_soon(partial(self.follow, topic)),
         }
@@ -184,12 +187,22 @@ class Inputs:
             "tf_static": lambda message, now: stream.add_transforms(message, True, now),
         }[topic.what]
 
-    def _take(self, topic: Topic, callback: Callable[[Any, float], None], message: Any) -> None:
+    def _arrived(
+        self,
+        topic: Topic,
+        callback: Callable[[Any, float], None],
+        message: Any,
+        info: Mapping[str, Any],
+    ) -> None:
+        self.lost[topic.sensor] += self._numbering[topic].lost_before(info)
         if isinstance(message, bytes):
             full = self._kept.add(topic, message, topic.depth)
             self.lost[topic.sensor] += full
             self.left_out += full
-            return
+        else:
+            self._take(topic, callback, message)
+
+    def _take(self, topic: Topic, callback: Callable[[Any, float], None], message: Any) -> None:
         self.counts[topic.name] += 1
         now = self.now()
         callback(message, now)
@@ -198,8 +211,9 @@ class Inputs:
     def _take_raw(self, topic: Topic, raw: bytes) -> None:
         self._take(topic, self._callback(topic), deserialize_message(raw, topic.kind))
 
-    def _note_lost(self, sensor: str, event) -> None:
-        self.lost[sensor] += event.total_count_change
+    def _note_lost(self, topic: Topic, event) -> None:
+        if not self._numbering[topic].known:
+            self.lost[topic.sensor] += event.total_count_change
 
     def _image(self, camera: str, message: Image | CompressedImage, now: float) -> None:
         usable = self._stream.add_image(camera, message, now)

@@ -219,7 +219,9 @@ class Session:
         rows = input_rows(self._node, self._inputs, self._stream)
         logger = self._node.get_logger()
         logger.info(f"inputs:\n{table(rows)}")
-        if silent and (self._tables or any(row.mismatch or row.missed for row in rows)):
+        if silent and (
+            self._tables or any(row.mismatch or row.missed or row.useless for row in rows)
+        ):
             config = self._stream.config
             reference = config.references[0]
             logger.warning(missing(rows, reference, self._stream.localised()))

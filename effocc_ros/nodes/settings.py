@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every setting of the occupancy node: its parameters, and what follows from them."""
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 
@@ -10,6 +11,9 @@ from effocc_ros.nodes.parameters import Settings, bad_parameter, setting
 from effocc_ros.nodes.stream_settings import offsets_by_name
 from effocc_ros.predictor import PRECISIONS
 from effocc_ros.stream import StreamConfig, SyncConfig
+
+TOPIC = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*\Z")
+"""Names of sensors that have a topic below the node's own name."""
 
 KINDS = ("fusion", "vision", "lidar")
 """Values of ``model`` that stand for a preset of that kind."""
@@ -262,6 +266,13 @@ class NodeSettings(Settings):
                 "cameras, lidar, other_lidars",
                 ", ".join(f"'{name}'" for name in shared),
                 "a name of its own for each sensor, other than tf",
+            )
+        unfit = [name for name in (*self.cameras, *self.other_lidars) if not TOPIC.match(name)]
+        if unfit:
+            raise bad_parameter(
+                "cameras, other_lidars",
+                ", ".join(f"'{name}'" for name in unfit),
+                "letters, digits and '_', a digit not first: the names are part of topics' names",
             )
         if not self.base_frame.strip("/ "):
             raise bad_parameter("base_frame", f"'{self.base_frame}'", "a tf frame")

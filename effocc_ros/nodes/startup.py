@@ -28,6 +28,7 @@ class InputRow:
         kept: False where what its publishers sent before they found this node is lost, though it
             may be sent but once.
         received: Messages that have come.
+        useless: A sensor's messages have come, and none of them could be used.
         calibrated: The camera's intrinsics are known; None where it needs none.
         mounted: tf, or a file, tells where the sensor is; None while that cannot be known.
     """
@@ -40,6 +41,7 @@ class InputRow:
     mismatch: str = ""
     kept: bool = True
     received: int = 0
+    useless: bool = False
     calibrated: bool | None = None
     mounted: bool | None = None
 
@@ -52,7 +54,9 @@ class InputRow:
 def input_rows(node: Node, inputs: Inputs, stream: Stream) -> list[InputRow]:
     """Ask ROS who publishes the inputs, and the stream what it knows of the sensors."""
     rows = []
+    used = {name: each.count for name, each in stream.statistics().inputs.items()}
     for topic in inputs.topics:
+        received = inputs.counts[topic.name]
         publishers = inputs.publishers(topic)
         state = stream.sensor_state(topic.sensor)
         is_sensor = topic.what in ("image", "points")
@@ -66,7 +70,8 @@ def input_rows(node: Node, inputs: Inputs, stream: Stream) -> list[InputRow]:
                 publishers=tuple(f"{each.node_name} ({_qos(each)})" for each in publishers),
                 mismatch=mismatch(topic, publishers),
                 kept=topic.what != "tf_static" or latched or not publishers,
-                received=inputs.counts[topic.name],
+                received=received,
+                useless=is_sensor and received > 0 and not used.get(topic.sensor, 0),
                 calibrated=state.calibrated if topic.what == "image" else None,
                 mounted=state.mounted if is_sensor else None,
             )
@@ -151,6 +156,10 @@ def missing(rows: list[InputRow], reference: str, localised: bool | None) -> str
         reasons.append(f"nobody publishes {', '.join(alone)} (check remappings and rig)")
     if quiet:
         reasons.append(f"nothing has come on {', '.join(quiet)} (check the publisher)")
+    useless = [row.topic for row in ordered if row.useless]
+    if useless:
+        reasons.append(f"nothing usable has come on {', '.join(useless)} (see the warnings above)")
+    ordered = [row for row in ordered if not row.useless]
     lost = [row.sensor for row in ordered if row.received and row.mounted is False]
     if lost:
         reasons.append(f"tf does not tell where {', '.join(lost)} is (check frame_id and tf)")

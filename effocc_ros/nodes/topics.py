@@ -124,5 +124,5 @@ def check_remappings(node: Node, topics: Iterable[Topic]) -> None:
                 do="Check remappings and rig",
                 reason="shared_topic",
             )
-        if topic.what in ("image", "points"):
+        if topic.what in ("image", "camera_info", "points"):
             taken[name] = f"that of {topic.sensor}"

@@ -8,6 +8,7 @@ vehicle. Matching happens when messages arrive, however busy the network is, and
 on the caller's clock.
 """
 
+import math
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -30,6 +31,10 @@ jitter. One period further off is another moment."""
 LONGEST_TOLERANCE = 0.1
 """Seconds: the tolerance of a camera that is slow, or whose period is not known yet."""
 
+ROOM = 2.0
+"""Longest waits of which messages are kept: a wait begins when a reference message has come, and
+the cameras' offsets and delays come on top of it."""
+
 HOLD_SECONDS = 10.0
 """How long a trigger that tf does not reach yet is kept while no newer one can be used."""
 
@@ -47,7 +52,9 @@ class SyncConfig:
         max_wait: Seconds after the reference's arrival that a trigger waits; 0: until what is not
             there is late by what it used to be, 0.2 s at most.
         trigger_interval: Seconds between triggers; 0 takes every reference message.
-        queue: Images kept per camera, and triggers kept waiting.
+        queue: Images kept per camera, and triggers kept waiting, of sensors that do not send
+            more than these while a trigger waits.
+        longest_queue: The same, of sensors that do.
     """
 
     cameras: tuple[str, ...]
@@ -57,11 +64,23 @@ class SyncConfig:
     max_wait: float = 0.0
     trigger_interval: float = 0.0
     queue: int = 15
+    longest_queue: int = 200
 
     @property
     def longest_wait(self) -> float:
         """Seconds that a trigger waits at most."""
         return self.max_wait or LONGEST_WAIT
+
+    def room(self, period: float) -> int:
+        """Return how many messages of a sensor are kept, so that none that fits has gone.
+
+        Args:
+            period: Seconds between its messages; 0 while that is not known.
+        """
+        if not period:
+            return self.queue
+        within = math.ceil(ROOM * self.longest_wait / period)
+        return max(self.queue, min(within, self.longest_queue))
 
 
 @dataclass
@@ -143,13 +162,14 @@ class Synchronizer:
             return False
         self.taken_in += 1
         self._waiting.append(Waiting(stamp, reference, now, sensor))
-        if len(self._waiting) > self.config.queue:
+        if len(self._waiting) > self.config.room(self.period / NANOSECONDS):
             self._give_up_oldest()
         return True
 
     def add_image(self, camera: str, stamp: int, message: Any) -> str:
         """Add an image; return why it is no news, empty where it is."""
-        return self._images[camera].add(stamp, message, self.config.queue)
+        queue = self._images[camera]
+        return queue.add(stamp, message, self.config.room(queue.period()))
 
     def newest_image(self, camera: str) -> int | None:
         """Return the stamp of a camera's newest image, None where there is none."""

@@ -75,6 +75,12 @@ def test_a_static_transform_that_was_sent_once_before_the_node_is_said_to_be_los
             "that of CAM_FRONT; expected a topic of its own",
         ),
         (
+            "vision",
+            "~/input/CAM_BACK/camera_info:=/CAM_FRONT/camera_info",
+            "input ~/input/CAM_BACK/camera_info: found topic /CAM_FRONT/camera_info, which is "
+            "that of CAM_FRONT; expected a topic of its own",
+        ),
+        (
             "lidar",
             "~/output/points:=/LIDAR_TOP",
             "input ~/input/points: found topic /LIDAR_TOP, which is an output of this node",

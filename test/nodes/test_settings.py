@@ -53,6 +53,9 @@ def test_each_descriptor_says_what_it_is(each):
         ({"lidar": "CAM_FRONT"}, "other_lidars: found 'CAM_FRONT'"),
         ({"lidar": ""}, "other_lidars: found ''"),
         ({"cameras": ["tf"]}, "other_lidars: found 'tf'"),
+        ({"other_lidars": ["2nd"]}, "cameras, other_lidars: found '2nd'; expected letters"),
+        ({"cameras": ["front-left", "a b"]}, "found 'front-left', 'a b'; expected letters"),
+        ({"cameras": ["rear/"]}, "found 'rear/'"),
         ({"base_frame": "/"}, "base_frame: found '/'; expected a tf frame"),
         ({"tolerance": float("nan")}, "tolerance: found nan"),
         ({"camera_offsets": ["a"]}, "camera_offsets: found ['a']; expected a list of numbers"),
@@ -63,6 +66,11 @@ def test_each_descriptor_says_what_it_is(each):
 def test_values_that_do_not_fit_are_refused_by_name(change, named):
     with pytest.raises(InputError, match=re.escape(named)):
         NodeSettings().changed(change)
+
+
+def test_names_of_sensors_may_have_parts():
+    settings = NodeSettings().changed({"cameras": ["rig/front", "_2"], "other_lidars": ["L2"]})
+    assert settings.cameras == ("rig/front", "_2")
 
 
 def test_whole_numbers_stand_for_numbers_and_nothing_for_an_empty_list():

@@ -67,6 +67,7 @@ def test_the_table_shows_what_is_connected():
         ([row(mounted=False)], True, "tf does not tell where LIDAR_TOP is"),
         ([row("CAM", "image", "/cam", calibrated=False)], True, "no CameraInfo of CAM"),
         ([row(mounted=True)], False, "tf does not connect fixed_frame and base_frame"),
+        ([row(mounted=None, useless=True)], True, "nothing usable has come on /points (see the"),
         ([row(mounted=True)], True, "all inputs have come"),
         ([row(mounted=True)], None, "all inputs have come"),
     ],

@@ -105,7 +105,7 @@ def test_a_frame_is_not_given_up_for_late_tf_unless_a_newer_one_can_be_used():
 
 
 def test_frames_that_late_tf_never_reaches_are_given_up_by_name():
-    vehicle = Vehicle((), ready=False, sync_queue=3)
+    vehicle = Vehicle((), ready=False, sync_queue=3, sync_longest_queue=3)
     vehicle.stream.add_transforms(mounts(), static=True)
     vehicle.drive(-0.5, 0.0)
     for index in range(5):

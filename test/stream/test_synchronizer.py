@@ -110,7 +110,7 @@ def test_a_trigger_that_tf_does_not_reach_waits_until_it_does():
 
 
 def test_images_of_a_trigger_that_waits_for_tf_are_not_lost():
-    made = synchronizer("A", queue=3)
+    made = synchronizer("A", queue=3, longest_queue=3)
     made.add_image("A", START, "mine")
     made.add_reference(START, None, 0.0)
     assert made.ready(0.0, lambda trigger: Readiness.TOO_EARLY) == []
@@ -155,3 +155,33 @@ def test_without_cameras_nothing_is_waited_for():
     made = Synchronizer(SyncConfig(cameras=()))
     made.add_reference(START, None, 0.0)
     assert len(made.ready(0.0)) == 1
+
+
+@pytest.mark.parametrize("max_wait", [0.0, 1.0])
+def test_a_fast_camera_keeps_its_image_while_a_slow_one_is_waited_for(max_wait):
+    made = synchronizer("fast", "slow", max_wait=max_wait, tolerance=0.0)
+    wait = max_wait or 0.2
+    sent = [START + index * 10 * MS for index in range(round((0.2 + wait) / 0.01))]
+    for stamp in sent:
+        made.add_image("fast", stamp, None)
+        if stamp == START + 100 * MS:
+            made.add_reference(stamp, None, 0.1)
+    made.add_image("slow", START + 100 * MS, None)
+    (trigger,) = made.ready(0.1 + wait)
+    assert images(trigger) == {"fast": 0, "slow": 0}
+
+
+def test_stamps_that_claim_a_rate_beyond_all_cameras_do_not_fill_the_memory():
+    made = synchronizer("A", max_wait=1.0)
+    for index in range(5000):
+        made.add_image("A", START + index, None)
+    assert len(made.image_stamps("A")) == made.config.longest_queue
+
+
+def test_a_fast_anchor_waits_for_the_others_without_losing_its_own_frames():
+    made = synchronizer("slow", queue=5)
+    for index in range(20):
+        made.add_reference(START + index * 10 * MS, index, index * 0.01)
+    made.add_image("slow", START + 200 * MS, None)
+    assert len(made.ready(0.19)) == 20
+    assert not made.drops

@@ -31,7 +31,12 @@ def test_each_camera_gives_its_nearest_image_and_none_outside_the_tolerance(
     steps, tolerance, offset, queue
 ):
     made = synchronizer(
-        "A", "B", tolerance=tolerance / 1e3, offsets={"B": offset / 1e3}, queue=queue
+        "A",
+        "B",
+        tolerance=tolerance / 1e3,
+        offsets={"B": offset / 1e3},
+        queue=queue,
+        longest_queue=queue,
     )
     offsets = {"A": 0, "B": offset}
     kept, now = {"A": set(), "B": set()}, 0.0
@@ -69,7 +74,7 @@ wild = st.lists(
 
 @given(wild, st.sampled_from([0.0, 0.05, 0.5]), st.integers(1, 4))
 def test_every_reference_taken_in_ends_once_as_a_trigger_or_a_counted_drop(steps, interval, queue):
-    made = synchronizer("A", trigger_interval=interval, queue=queue)
+    made = synchronizer("A", trigger_interval=interval, queue=queue, longest_queue=queue)
     accepted, ended, now = [], [], 0.0
     for number, (kind, value) in enumerate(steps):
         if kind == "reference":
@@ -102,7 +107,7 @@ def recordings(draw):
 
 def play(recording, order, poll: bool) -> list:
     """Put messages in, each input in its own order, and return stamps and images of triggers."""
-    made, ended = synchronizer("A", "B", accept_within=0.02, queue=100), []
+    made, ended = synchronizer("A", "B", accept_within=0.02, queue=100, longest_queue=100), []
     left = {name: list(stamps) for name, stamps in recording.items()}
     for name in order:
         stamp = START + left[name].pop(0) * MS
@@ -127,7 +132,7 @@ def test_the_order_of_arrival_inside_the_wait_does_not_matter(recording, random)
 
 @given(st.lists(st.integers(0, 20_000), max_size=200), st.integers(1, 5))
 def test_no_more_than_the_queue_is_kept_of_anything(stamps, queue):
-    made = synchronizer("A", queue=queue)
+    made = synchronizer("A", queue=queue, longest_queue=queue)
     alive = weakref.WeakSet()
     for index, stamp in enumerate(stamps):
         message = Message()

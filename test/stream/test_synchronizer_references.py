@@ -17,7 +17,7 @@ def test_references_between_keyframes_are_not_taken_in():
 
 
 def test_a_full_queue_drops_the_oldest_by_name():
-    made = synchronizer("A", queue=2)
+    made = synchronizer("A", queue=2, longest_queue=2)
     for index in range(5):
         made.add_reference(START + index * 100 * MS, index, 0.0)
     assert dict(made.drops) == {"queue_full": 3}

@@ -58,12 +58,13 @@ def fill(network: Any) -> None:
     network.load_state_dict({name: value(name, old) for name, old in state.items()})
 
 
-def serve(tree: str, model: str, clouds: str, threads: str) -> None:
+def serve(tree: str, model: str, clouds: str, threads: str, precision: str) -> None:
     """Be one build: say what it is, then run once for every line on stdin."""
     sys.path.insert(0, str(Path(tree) / "benchmarks"))
     import network as own
     import torch
 
+    half = precision == "bfloat16"
     torch.set_num_threads(int(threads))
     network = own.EffOcc(own.load_preset(model)).requires_grad_(False)
     shapes = [(name, list(value.shape)) for name, value in network.state_dict().items()]
@@ -72,14 +73,14 @@ def serve(tree: str, model: str, clouds: str, threads: str) -> None:
     with suppress(ImportError):  # Builds before Winograd's convolution have no such module.
         from effocc_ros.networks import winograd
 
-        if winograd.pays():
+        if not half and winograd.pays():
             winograd.use_winograd(network)
     frame, origin = own.make_frame(int(clouds))
     seen = [frame.cloud.points, *(camera.image for camera in frame.cameras)]
     print(json.dumps([shapes, [zlib.crc32(np.ascontiguousarray(part)) for part in seen], origin]))
     for line in sys.stdin:
         clock = Clock(torch.device("cpu"))
-        with torch.inference_mode():
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=half):
             own.run_once(network, frame, clock)
         labels = clock.last[0] if isinstance(clock.last, tuple) else clock.last
         np.save(line.strip(), labels.numpy())
@@ -101,10 +102,14 @@ class Build:
         model: Name of a preset, or the path of one.
         clouds: Sweeps in the cloud.
         threads: Threads of torch.
+        precision: float32 or bfloat16.
     """
 
-    def __init__(self, tree: Path, model: str, clouds: int, threads: int):
-        command = [sys.executable, __file__, str(tree), model, str(clouds), str(threads)]
+    def __init__(
+        self, tree: Path, model: str, clouds: int, threads: int, precision: str = "float32"
+    ):
+        options = (str(tree), model, str(clouds), str(threads), precision)
+        command = [sys.executable, __file__, *options]
         environment = os.environ | {"PYTHONPATH": str(tree), "OMP_NUM_THREADS": str(threads)}
         environment.setdefault("EFFOCC_SHARED", str(REPOSITORY.parent / "shared"))
         self._process = subprocess.Popen(
@@ -131,8 +136,10 @@ class Build:
         self._process.wait()
 
 
-def compare(commit: str, model: str, clouds: int, threads: int, pairs: int) -> None:
-    """Run a former build and this one in turns, and print the medians of their ratios.
+def compare(
+    commit: str, model: str, clouds: int, threads: int, pairs: int, precision: str
+) -> None:
+    """Run a former build in float32 and this one in turns, and print the medians of their ratios.
 
     Where the preset of that name was another network then, both builds run that one. The first
     pair counts only if it is the only one.
@@ -145,15 +152,15 @@ def compare(commit: str, model: str, clouds: int, threads: int, pairs: int) -> N
         )
         subprocess.run(["tar", "-x", "-C", folder / "tree"], input=archive.stdout, check=True)
         former = Build(folder / "tree", model, clouds, threads)
-        this = Build(REPOSITORY, model, clouds, threads)
+        this = Build(REPOSITORY, model, clouds, threads, precision)
         if this.shapes != former.shapes:
             this.close()
             then = folder / "tree" / "config" / "model" / f"{model}.yaml"
-            this = Build(REPOSITORY, str(then), clouds, threads)
+            this = Build(REPOSITORY, str(then), clouds, threads, precision)
             print(f"{model} as it was in {commit}")
         if (this.shapes, this.frame) != (former.shapes, former.frame):
             raise SystemExit("the builds make different networks or frames: nothing to compare")
-        print(f"{model}, {this.origin}, {clouds} sweep(s), {threads} thread(s)")
+        print(f"{model}, {this.origin}, {clouds} sweep(s), {threads} thread(s), now {precision}")
         both = {folder / "former.npy": former, folder / "this.npy": this}
         times = [[], []]
         for number in range(pairs):

@@ -176,22 +176,26 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--against", default="", help="a former commit")
+    parser.add_argument("--precision", default="float32", choices=("float32", "bfloat16"))
     arguments = parser.parse_args()
     if arguments.against:
         model, clouds, threads = arguments.model, arguments.clouds, arguments.threads
-        compare(arguments.against, model, clouds, threads, arguments.repeat)
+        repeat, precision = arguments.repeat, arguments.precision
+        compare(arguments.against, model, clouds, threads, repeat, precision)
         return
     torch.set_num_threads(arguments.threads)
     device = choose_device(arguments.device)
     torch.manual_seed(0)
     network = EffOcc(load_preset(arguments.model)).requires_grad_(False)
     network = network.fuse_for_inference()
-    if device.type == "cpu" and winograd.pays():
+    half = arguments.precision == "bfloat16"
+    if device.type == "cpu" and not half and winograd.pays():
         winograd.use_winograd(network)
     network = network.to(device)
     frame, origin = make_frame(arguments.clouds)
     clock = Clock(device)
-    with torch.inference_mode(), without_tf32():
+    autocast = torch.autocast(device.type, torch.bfloat16, enabled=half)
+    with torch.inference_mode(), without_tf32(), autocast:
         for _ in range(arguments.repeat):
             voxel_count = run_once(network, frame, clock)
     processor = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()

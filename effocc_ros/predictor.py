@@ -60,7 +60,8 @@ class Predictor:
         model: Name of a preset, path of a checkpoint, or a model that was loaded; its network is
             taken over and cannot be trained any more.
         device: ``cpu``, ``cuda``, ``cuda:1``, or ``auto``: the first GPU if there is one.
-        precision: ``float32``; on a GPU also ``bfloat16`` or ``float16``.
+        precision: ``float32``; on a GPU also ``bfloat16`` or ``float16``; on a CPU that has AMX or
+            AVX512-BF16 also ``bfloat16``.
         confidence: Also give the probability of each voxel's class.
 
     Attributes:
@@ -95,9 +96,9 @@ class Predictor:
 
     def _made_ready(self, network: EffOcc, precision: str) -> HostPipeline | DevicePipeline:
         if self.device.type == "cpu":
-            if winograd.pays():
+            if precision == "float32" and winograd.pays():
                 winograd.use_winograd(network)
-            return HostPipeline(network, self.confidence)
+            return HostPipeline(network, PRECISIONS[precision], self.confidence)
         network = network.to(self.device)
         pipeline = DevicePipeline(network, PRECISIONS[precision], self.confidence)
         with torch.inference_mode():
@@ -291,14 +292,30 @@ def check_precision(name: str, device: torch.device | None = None) -> None:
             expected=f"one of {', '.join(PRECISIONS)}",
             reason="bad_precision",
         )
-    if device is not None and device.type == "cpu" and name != "float32":
+    if device is None or device.type != "cpu" or name == "float32":
+        return
+    if name != "bfloat16":
         raise InputError(
             "precision",
             found=f"{name} on a CPU",
-            expected="float32: in half precision most CPUs are ten times slower, or cannot",
+            expected="float32, or bfloat16 where the CPU computes in it",
             do="Use float32, or a GPU",
             reason="bad_precision",
         )
+    if not cpu_has_bfloat16():
+        raise InputError(
+            "precision",
+            found="bfloat16 on a CPU without AMX or AVX512-BF16, or a torch that does not tell",
+            expected="float32: without these instructions bfloat16 is ten times slower",
+            do="Use float32, or a GPU",
+            reason="bad_precision",
+        )
+
+
+def cpu_has_bfloat16() -> bool:
+    """Return whether this machine's CPU multiplies in bfloat16, as far as torch knows."""
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(capabilities.get(name, False) for name in ("amx_bf16", "avx512_bf16"))
 
 
 def _as_array(tensor: torch.Tensor | None) -> np.ndarray | None:

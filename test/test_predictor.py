@@ -203,10 +203,28 @@ def test_an_unknown_model_is_refused_with_the_presets():
     assert error.value.reason == "unknown_model"
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
-def test_half_precision_is_refused_on_a_cpu(checkpoints, precision):
-    with pytest.raises(InputError, match="ten times slower"):
+@pytest.mark.parametrize(
+    ("precision", "has", "said"),
+    [
+        ("bfloat16", {}, "without AMX or AVX512-BF16.*ten times slower"),
+        ("bfloat16", {"avx512_f": True, "amx_bf16": False}, "without AMX or AVX512-BF16"),
+        ("float16", {"amx_bf16": True}, "found float16 on a CPU; expected float32, or bfloat16"),
+    ],
+)
+def test_precisions_that_a_cpu_lacks_are_refused(monkeypatch, checkpoints, precision, has, said):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has, raising=False)
+    with pytest.raises(InputError, match=said):
         Predictor(checkpoints["fusion"], device="cpu", precision=precision)
+
+
+@pytest.mark.parametrize("name", ["amx_bf16", "avx512_bf16"])
+def test_a_cpu_that_has_bfloat16_may_use_it(monkeypatch, checkpoints, name):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {name: True}, raising=False)
+    exact = Predictor(checkpoints["fusion"], device="cpu", confidence=True).predict(frame())
+    half = Predictor(checkpoints["fusion"], "cpu", "bfloat16", confidence=True).predict(frame())
+    assert len(np.unique(exact.labels)) > 3
+    assert (half.labels == exact.labels).mean() > 0.9
+    assert not np.array_equal(half.confidence, exact.confidence), "it computed in float32"
 
 
 def test_unknown_precisions_and_devices_are_refused(checkpoints):

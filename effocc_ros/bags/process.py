@@ -41,7 +41,7 @@ class ProcessOptions:
         rig: Rig preset or file, or a rig: which topics are which sensors.
         interval_s: Seconds between frames, at least; 0 for every reference stamp.
         device: Where the network runs: ``auto``, ``cpu``, ``cuda``.
-        precision: ``float32``; on a GPU also ``bfloat16`` or ``float16``.
+        precision: As for the Predictor.
         confidence: Also write the probability of each voxel's class.
         copy_inputs: Also copy the sensors' messages.
         also: Voxel grids of other projects to write as well: see ``VOXEL_GRIDS``.

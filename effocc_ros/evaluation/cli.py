@@ -59,7 +59,9 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (%(default)s)")
     parser.add_argument(
-        "--precision", default="float32", help="float32, on a GPU also bfloat16 or float16"
+        "--precision",
+        default="float32",
+        help="float32; bfloat16 on a GPU or a CPU that has it; float16 on a GPU (%(default)s)",
     )
     parser.add_argument(
         "--out",

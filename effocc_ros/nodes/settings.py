@@ -56,7 +56,9 @@ class NodeSettings(Settings):
     lidar_model: str = setting("lidar", "What model:=lidar means: a preset or a checkpoint.")
     device: str = setting("auto", "Where the network runs: auto, cpu, cuda or cuda:<index>.")
     precision: str = setting(
-        "float32", "Arithmetic of the network.", choices=tuple(sorted(PRECISIONS, reverse=True))
+        "float32",
+        "Arithmetic of the network; bfloat16 on a GPU or a CPU that has it, float16 on a GPU.",
+        choices=tuple(sorted(PRECISIONS, reverse=True)),
     )
     confidence: bool = setting(False, "Send the probability of each voxel's class as well.")
     threads: int = setting(0, "CPU threads of the network; 0 lets PyTorch decide.", 0, 256)

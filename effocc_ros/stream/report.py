@@ -19,10 +19,13 @@ class Remark:
     Attributes:
         reason: Short snake_case name under which it is counted.
         text: One line for people: what was found, and how it was understood.
+        source: What it is about, where that is but a part of the input: ``tf base <- camera``. It
+            begins with the input's name. Empty: the input.
     """
 
     reason: str
     text: str
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Problem:
     """One message, or one moment, that could not be used as it should.
 
     Attributes:
-        source: The input at fault: a camera's name, a LiDAR's, ``tf``.
+        source: The input at fault: a camera's name, a LiDAR's, ``tf``, or a part of it.
         reason: Short snake_case name under which it is counted.
         text: One line for people: what was found, what was expected, what to do.
         once: Whether saying it once is enough, because the message is used all the same.
@@ -51,7 +54,7 @@ class Problem:
     @staticmethod
     def of_remark(source: str, remark: Remark) -> "Problem":
         """Make a Problem of a remark on a message that was used."""
-        return Problem(source, remark.reason, remark.text, once=True, noted=True)
+        return Problem(remark.source or source, remark.reason, remark.text, once=True, noted=True)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,9 @@ OF_AN_INTERVAL = 1.5
 UNKNOWN_PERIOD = 0.4
 """Seconds, for an input that has not sent two messages yet: it may be starting."""
 
+GOING_ON = 2
+"""Messages that an input must have sent meanwhile to be known to go on, if it made no pause."""
+
 REMEMBERED = 9
 """Steps between stamps whose median is a period."""
 
@@ -35,10 +38,15 @@ class _Input:
     gaps: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED_GAPS))
     others: Counter[str] = field(default_factory=Counter)
     """How many messages of the others had come when its last one came."""
+    no_pause_since: float = 0.0
     is_pose: bool = False
 
     def period(self) -> float:
         return median(self.steps) / NANOSECONDS if self.steps else 0.0
+
+    def went_on(self, since: float, now: float) -> bool:
+        """Return whether its messages have come at their pace all the time."""
+        return self.no_pause_since <= since and 0.0 <= now - self.arrival <= LATE * self.period()
 
 
 class SilenceWatch:
@@ -46,9 +54,11 @@ class SilenceWatch:
 
     Two rulers must agree. One is the messages of another input that goes on meanwhile, in their
     order of arrival: a gap in the stamps of all inputs, the distance between two sensors' clocks
-    or a paused recording make no input late. Sensors are ruled by sensors alone: poses begin
-    before them, go on while all of them pause, and are read ahead in recordings. The other is the
-    caller's clock: an input that was less punctual lately is given longer, up to LONGEST_WAIT.
+    or a paused recording make no input late. The other input must have sent as many as the one
+    that is waited for is given, or two if by the caller's clock it has made no pause. Sensors are
+    ruled by sensors alone: poses begin before them, go on while all of them pause, and are read
+    ahead in recordings. The other ruler is the caller's clock: an input that was less punctual
+    lately is given longer, up to LONGEST_WAIT.
 
     Args:
         interval_s: Seconds between frames, at least: silence shorter than that is of no matter.
@@ -91,6 +101,8 @@ class SilenceWatch:
         gap = now - known.arrival if known.others else 0.0
         if 0.0 < gap <= LONGEST_WAIT:  # a longer one was a silence
             known.gaps.append(gap)
+        if not 0.0 < gap <= LATE * known.period():
+            known.no_pause_since = now
         known.arrival, known.others = now, self._counts.copy()
 
     def period(self, name: str) -> float:
@@ -131,7 +143,8 @@ class SilenceWatch:
             if other.is_pose and not known.is_pose:
                 continue
             came, pace = self._counts[name] - known.others[name], other.period()
-            if pace and came >= patience and came * pace > max(limit, patience * pace):
+            many = came >= patience and came * pace > max(limit, patience * pace)
+            if pace and (many or (came >= GOING_ON and other.went_on(now - elapsed, now))):
                 return not 0.0 <= elapsed < self._grace(known)
         return False
 

@@ -115,7 +115,7 @@ def two_parents(child: str, parents: Iterable[str]) -> Remark:
         "is used where it leads to what is asked for. Stop one of the two publishers, or let the "
         "localiser publish map <- odom in place of the frame itself."
     )
-    return Remark("two_parents", text)
+    return Remark("two_parents", text, f"tf {child}")
 
 
 def two_places(
@@ -131,7 +131,7 @@ def two_places(
         "expected one. The last is used. Stop the publisher of the wrong one: often it is a URDF "
         "beside a calibration."
     )
-    return Remark("two_places", text)
+    return Remark("two_places", text, edge.name)
 
 
 def two_clocks(edge: TransformEdge) -> Remark:
@@ -140,4 +140,4 @@ def two_clocks(edge: TransformEdge) -> Remark:
         f"{edge.name}: found stamps that jump back again and again; expected them to rise. Two "
         "publishers of different clocks, or of simulated and real time, send it: stop one."
     )
-    return Remark("two_clocks", text)
+    return Remark("two_clocks", text, edge.name)

@@ -145,3 +145,16 @@ def test_frames_do_not_wait_for_a_camera_whose_camera_info_is_refused():
     (frame,) = vehicle.frames(0.0)
     assert frame.inputs == ("CAM", "LIDAR_TOP")
     assert set(vehicle.reasons) == {"unknown_lens"}
+
+
+def test_every_sensor_that_stands_in_two_places_is_named_once():
+    vehicle = Vehicle()
+    names = ("front", "rear", "roof")
+    for place in (0.0, 1.0, 0.0, 1.0):
+        edges = [("base_link", name, rigid([1, 0, 0, 0], [place, 0, 0])) for name in names]
+        vehicle.stream.add_transforms(transforms(0.0, *edges), static=True)
+    said = [problem.text for problem in vehicle.problems]
+    assert len(said) == 3
+    for name in names:
+        assert sum(f"tf base_link <- {name}: found two" in text for text in said) == 1
+    assert vehicle.stream.statistics().noted["tf base_link <- roof.two_places"] == 3

@@ -16,7 +16,7 @@ from helpers.sensor_messages import (
     mounts,
     transforms,
 )
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from effocc_ros.bags.messages import header_message
@@ -126,6 +126,7 @@ def test_an_input_that_dies_and_comes_back_costs_three_periods_of_the_slowest_in
 
 @pytest.mark.parametrize("dead", INPUTS)
 @given(phases=st.fixed_dictionaries(dict.fromkeys(INPUTS, PHASES)), moment=st.floats(0.0, 0.1))
+@example(phases=dict.fromkeys(INPUTS, 0.0) | {LIDAR: 0.75}, moment=0.09375)
 @settings(max_examples=4, deadline=None)
 def test_at_the_rates_of_nuscenes_it_costs_three_sweeps_at_most(dead, phases, moment):
     car = Car(NUSCENES, phases, dict.fromkeys(INPUTS, 0.0))

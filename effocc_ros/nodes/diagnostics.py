@@ -20,6 +20,9 @@ OVERRUNS_TO_FAIL = 30
 DROPS_TO_WARN = 0.5
 """Share of the frames since the last minute that were dropped."""
 
+LOST_TO_WARN = 0.1
+"""Share of an input's messages of the last minute that never came."""
+
 SILENT_SECONDS = 1.0
 SILENT_PERIODS = 5.0
 """An input, or the output, is late when it is older than a second and than five periods."""
@@ -50,7 +53,8 @@ class Snapshot:
         since: When the node became active, or the clock was last set back.
         interval: Seconds between frames that were asked for; 0: as many as there are.
         drop_ratio: Share of the frames of the last minute that were dropped.
-        lost: Messages that the middleware lost, by input.
+        lost: Messages that never came, by input.
+        lost_shares: Share of the messages of the last minute that never came, by input.
         problems: Bad messages since the last diagnostics: source -> reasons.
         mismatches: Why no publisher of an input can be heard, by input.
         mode: Of the last occupancy: what took part in it; empty before the first.
@@ -73,6 +77,7 @@ class Snapshot:
     interval: float = 0.0
     drop_ratio: float = 0.0
     lost: Mapping[str, int] = field(default_factory=dict)
+    lost_shares: Mapping[str, float] = field(default_factory=dict)
     problems: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     mismatches: Mapping[str, str] = field(default_factory=dict)
     mode: str = ""
@@ -188,7 +193,7 @@ def _waiting(snapshot: Snapshot) -> str:
     statistics = snapshot.statistics
     if not statistics.waiting:
         return ""
-    what = "tf" if statistics.waiting_for_tf else "images"
+    what = statistics.waiting_for
     seconds = snapshot.now - statistics.waiting_since
     return f": a frame has waited {seconds:.1f} s for {what}"
 
@@ -222,7 +227,7 @@ def _input(snapshot: Snapshot, name: str) -> tuple[bytes, str, dict]:
         return ERROR, f"silent: {mismatch}", values
     if snapshot.clock_stands is not None:
         return WARN, "not known: the clock stands still", values
-    problems = snapshot.problems.get(name, ())
+    problems = (*snapshot.problems.get(name, ()), *_lost(snapshot, name))
     faults = ", ".join(each for each in problems if each not in CONSEQUENCES)
     if math.isinf(age):
         silent = snapshot.now - snapshot.since
@@ -239,10 +244,10 @@ def _input(snapshot: Snapshot, name: str) -> tuple[bytes, str, dict]:
 
 
 def _tf(snapshot: Snapshot) -> tuple[bytes, str, dict]:
-    problems = snapshot.problems.get("tf", ())
+    problems = (*snapshot.problems.get("tf", ()), *_lost(snapshot, "tf"))
     if "tf" in snapshot.mismatches:
         problems = (*problems, snapshot.mismatches["tf"])
-    if snapshot.statistics.waiting_for_tf:
+    if snapshot.statistics.waiting_for == "tf":
         problems = (*problems, _waiting(snapshot).removeprefix(": "))
     level = WARN if problems else OK
     return level, ", ".join(problems) or "no complaint", _counts(snapshot, "tf")
@@ -256,7 +261,14 @@ def _counts(snapshot: Snapshot, name: str) -> dict[str, int]:
         for what, count in sorted(counts.items())
         if what.startswith((f"{name}.", f"{name} "))
     }
-    return {**rejected, "lost": snapshot.lost[name]} if snapshot.lost.get(name) else rejected
+    lost = {"lost": name, "lost_camera_info": f"{name} camera_info"}
+    told = {key: snapshot.lost[each] for key, each in lost.items() if snapshot.lost.get(each)}
+    return {**rejected, **told}
+
+
+def _lost(snapshot: Snapshot, name: str) -> list[str]:
+    share = snapshot.lost_shares.get(name, 0.0)
+    return [f"{100 * share:.0f} % of the last messages never came"] * (share > LOST_TO_WARN)
 
 
 def _patience(known: InputStatistics) -> float:

@@ -14,7 +14,9 @@ from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 
+from effocc_ros.errors import InputError
 from effocc_ros.nodes.executor import survive
+from effocc_ros.nodes.lockstep import header_stamp
 from effocc_ros.nodes.newest import Newest
 from effocc_ros.nodes.numbering import Numbering, WithInfo
 from effocc_ros.nodes.to_message import stamp_of
@@ -44,7 +46,8 @@ class Inputs:
 
     Attributes:
         counts: Messages handled by topic, since it was subscribed to.
-        lost: Messages by sensor that were sent and never came, or that were left out.
+        lost: Messages that were sent and never came, or that were left out, by sensor; those of
+            a camera's calibration by ``<camera> camera_info``.
         left_out: How many were left out, all in all, for more came than could be handled.
         postponing: Whether messages are kept for later.
     """
@@ -62,6 +65,7 @@ class Inputs:
         self._call_soon = call_soon
         self._subscriptions: dict[Topic, list[Subscription]] = {}
         self._numbering: dict[Topic, Numbering] = {}
+        self._callbacks: dict[Topic, Callable[[Any, float], None]] = {}
         self._counts_before: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
@@ -91,6 +95,7 @@ class Inputs:
             self.counts[topic.name] = 0
             self._subscriptions[topic] = []
             self._numbering[topic] = Numbering()
+            self._callbacks[topic] = self._callback(topic)
             self.follow(topic)
         return new
 
@@ -132,25 +137,20 @@ class Inputs:
         waits for longer than that. Once none is left, messages are handled as they come again.
         """
         if not self.postponing:
-            self._set_postponing(True)
+            self.postponing = True
             self._call_soon(self._take_next)
-
-    def _set_postponing(self, postponing: bool) -> None:
-        self.postponing = postponing
-        for subscription in (each for group in self._subscriptions.values() for each in group):
-            subscription.raw = postponing
 
     def _take_next(self) -> None:
         # In rounds: were it always the oldest of all, busy topics would never have their turn.
         self._round = self._round or deque(self._kept.take())
         if not self._round:
-            self._set_postponing(False)
+            self.postponing = False
             return
         end = time.monotonic() + SLICE_SECONDS
         while self._round and time.monotonic() < end:
             topic, raw = self._round.popleft()
             if topic in self._subscriptions:
-                survive(self._node, partial(self._take_raw, topic, raw))
+                survive(self._node, partial(self._take, topic, raw))
         self._call_soon(self._take_next)
 
     def stalled(self) -> list[Topic]:
@@ -163,8 +163,11 @@ class Inputs:
         ]
 
     def _subscription(self, topic: Topic, qos: QoSProfile) -> Subscription:
-        callback = WithInfo(partial(self._arrived, topic, self._callback(topic)))
-        create = partial(self._node.create_subscription, topic.kind, topic.name, callback, qos)
+        # Raw: an executor drops what it cannot decode, and nobody hears of it.
+        take = WithInfo(partial(self._arrived, topic))
+        create = partial(
+            self._node.create_subscription, topic.kind, topic.name, take, qos, raw=True
+        )
         events = {
             "message_lost": partial(self._note_lost, topic),
             # Not at once: it would destroy the subscription whose event this is.
@@ -187,43 +190,55 @@ class Inputs:
             "tf_static": lambda message, now: stream.add_transforms(message, True, now),
         }[topic.what]
 
-    def _arrived(
-        self,
-        topic: Topic,
-        callback: Callable[[Any, float], None],
-        message: Any,
-        info: Mapping[str, Any],
-    ) -> None:
-        self.lost[topic.sensor] += self._numbering[topic].lost_before(info)
-        if isinstance(message, bytes):
-            full = self._kept.add(topic, message, topic.depth)
-            self.lost[topic.sensor] += full
+    def _arrived(self, topic: Topic, raw: bytes, info: Mapping[str, Any]) -> None:
+        self.lost[topic.counted_as] += self._numbering[topic].lost_before(info)
+        if self.postponing:
+            full = self._kept.add(topic, raw, topic.depth)
+            self.lost[topic.counted_as] += full
             self.left_out += full
         else:
-            self._take(topic, callback, message)
+            self._take(topic, raw)
 
-    def _take(self, topic: Topic, callback: Callable[[Any, float], None], message: Any) -> None:
+    def _take(self, topic: Topic, raw: bytes) -> None:
         self.counts[topic.name] += 1
+        try:
+            message = deserialize_message(raw, topic.kind)
+        except RuntimeError:  # rclpy's RMWError
+            self._stream.refuse(topic.sensor, _undecodable(topic, raw))
+            stamp = header_stamp(raw)
+            if stamp and topic.what in ("image", "points") and self._makes_frames(topic.sensor):
+                self._useless(stamp)
+            return
         now = self.now()
-        callback(message, now)
+        self._callbacks[topic](message, now)
         self._received(now)
-
-    def _take_raw(self, topic: Topic, raw: bytes) -> None:
-        self._take(topic, self._callback(topic), deserialize_message(raw, topic.kind))
 
     def _note_lost(self, topic: Topic, event) -> None:
         if not self._numbering[topic].known:
-            self.lost[topic.sensor] += event.total_count_change
+            self.lost[topic.counted_as] += event.total_count_change
 
     def _image(self, camera: str, message: Image | CompressedImage, now: float) -> None:
         usable = self._stream.add_image(camera, message, now)
-        if camera == self._stream.reference and not usable:
+        if not usable and self._makes_frames(camera):
             self._useless(stamp_of(message.header.stamp))
 
     def _points(self, lidar: str, message: PointCloud2, now: float) -> None:
         usable = self._stream.add_points(message, now, lidar)
-        if not usable and self._stream.topic_sensor(self._stream.reference) == lidar:
+        if not usable and self._makes_frames(lidar):
             self._useless(stamp_of(message.header.stamp))
+
+    def _makes_frames(self, sensor: str) -> bool:
+        return self._stream.topic_sensor(self._stream.reference) == sensor
+
+
+def _undecodable(topic: Topic, raw: bytes) -> InputError:
+    return InputError(
+        f"{topic.what} of {topic.sensor}",
+        found=f"{len(raw)} bytes that cannot be decoded",
+        expected=f"a {topic.type_name}",
+        do="Compare the publisher's definition of that message with the one here",
+        reason="undecodable",
+    )
 
 
 def _asked(profile: QoSProfile) -> tuple[ReliabilityPolicy, DurabilityPolicy]:

@@ -4,27 +4,27 @@
 import time
 from collections import deque
 
-RATIO_SECONDS = 60.0
-"""Time over which the share of dropped frames is told."""
+RECENT_SECONDS = 60.0
+"""Time over which shares are told."""
 
 STANDS_SECONDS = 2.0
 """A clock that does not move for so long stands still."""
 
 
-class DropRatio:
-    """The share of dropped frames over the last minute."""
+class RecentShare:
+    """The share of what was lost over the last minute, such as dropped frames."""
 
     def __init__(self):
         self._counted: deque[tuple[float, int, int]] = deque()
 
-    def of(self, frames_in: int, drops: int) -> float:
-        """Return it, given how many frames came in and were dropped so far."""
+    def of(self, total: int, lost: int) -> float:
+        """Return it, given how many there were, and how many of these were lost, so far."""
         now = time.monotonic()
-        self._counted.append((now, frames_in, drops))
-        while self._counted[0][0] < now - RATIO_SECONDS:
+        self._counted.append((now, total, lost))
+        while self._counted[0][0] < now - RECENT_SECONDS:
             self._counted.popleft()
-        _, frames_before, drops_before = self._counted[0]
-        return (drops - drops_before) / max(frames_in - frames_before, 1)
+        _, total_before, lost_before = self._counted[0]
+        return min((lost - lost_before) / max(total - total_before, 1), 1.0)
 
 
 class StandingClock:

@@ -2,6 +2,7 @@
 """What the node is while it is active: a stream, a pipeline, subscriptions and diagnostics."""
 
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -17,7 +18,7 @@ from effocc_ros.nodes.diagnostics import Snapshot, diagnostics_message
 from effocc_ros.nodes.handled import Handled
 from effocc_ros.nodes.image_fallback import image_fallback
 from effocc_ros.nodes.inputs import Inputs
-from effocc_ros.nodes.measures import DropRatio, StandingClock
+from effocc_ros.nodes.measures import RecentShare, StandingClock
 from effocc_ros.nodes.models import device_memory
 from effocc_ros.nodes.outputs import Outputs
 from effocc_ros.nodes.pipeline import Pipeline
@@ -72,7 +73,8 @@ class Session:
         self._lock = Lock()
         self._problems: dict[str, dict[str, None]] = {}
         self._left_out = 0
-        self._drop_ratio, self._clock = DropRatio(), StandingClock()
+        self._drop_ratio, self._clock = RecentShare(), StandingClock()
+        self._lost_shares: defaultdict[str, RecentShare] = defaultdict(RecentShare)
         self._next: tuple[Predictor, StreamConfig, list[Topic], float] | None = None
         config = self._config(predictor)
         self._stream = Stream(config, self._on_problem, image_fallback())
@@ -169,6 +171,7 @@ class Session:
             interval=self._settings.trigger_interval,
             drop_ratio=self._drop_ratio.of(statistics.frames_in, sum(statistics.drops.values())),
             lost=dict(self._inputs.lost),
+            lost_shares=self._lost_lately(),
             mismatches={topic.sensor: why for topic, why in self._mismatches.items()},
             views_superseded=self._outputs.views_superseded,
             mode=self._mode,
@@ -181,6 +184,17 @@ class Session:
         name = self._node.get_fully_qualified_name()
         stamp = self._node.get_clock().now().nanoseconds
         self._diagnostics.publish(diagnostics_message(snapshot, name, stamp))
+
+    def _lost_lately(self) -> dict[str, float]:
+        """Return the share of each input's messages of the last minute that never came."""
+        inputs, lost = self._inputs, self._inputs.lost
+        came: Counter[str] = Counter()
+        for topic in inputs.topics:
+            came[topic.counted_as] += inputs.counts[topic.name]
+        return {
+            name: self._lost_shares[name].of(count + lost[name], lost[name])
+            for name, count in came.items()
+        }
 
     def _tell_left_out(self) -> None:
         before, self._left_out = self._left_out, self._inputs.left_out

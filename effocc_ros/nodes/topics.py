@@ -44,6 +44,11 @@ class Topic:
     depth: int = TRANSFORM_DEPTH
 
     @property
+    def counted_as(self) -> str:
+        """Under which name its lost messages are counted: its sensor's, if it is its main one."""
+        return f"{self.sensor} {self.what}" if self.what == "camera_info" else self.sensor
+
+    @property
     def type_name(self) -> str:
         """Such as ``sensor_msgs/msg/Image``."""
         return f"{self.kind.__module__.split('.', 1)[0]}/msg/{self.kind.__name__}"

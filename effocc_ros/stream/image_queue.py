@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The newest images of one camera, by their stamps."""
 
-from bisect import insort
+import sys
+from bisect import bisect_left, insort
 from itertools import pairwise
 from statistics import median
 from typing import Any
@@ -10,6 +11,9 @@ import numpy as np
 
 from effocc_ros.stamps import NANOSECONDS
 from effocc_ros.stream.trigger import DUPLICATE, JUMP_BACK, OUT_OF_ORDER, REPEATED
+
+PERIODS = 15
+"""Newest images whose distances tell a camera's period."""
 
 
 class ImageQueue:
@@ -23,13 +27,17 @@ class ImageQueue:
         """Stamp of the newest image, None where there is none."""
         return self._images[-1][0] if self._images else None
 
-    def add(self, stamp: int, message: Any, size: int) -> str:
+    def add(
+        self, stamp: int, message: Any, least: int, most: int, wanted: int = sys.maxsize
+    ) -> str:
         """Add an image and keep the newest.
 
         Args:
             stamp: Nanoseconds.
             message: The image.
-            size: Images that are kept.
+            least: Images that are kept.
+            most: Images that are kept where more are wanted.
+            wanted: Stamp from which on they are.
 
         Returns:
             Why it is no news, empty where it is. One that is out of order is kept all the same.
@@ -41,7 +49,8 @@ class ImageQueue:
                 return DUPLICATE if _same_data(image, message) else REPEATED
         late = bool(self._images) and stamp < self._images[-1][0]
         insort(self._images, (stamp, message), key=lambda image: image[0])
-        del self._images[:-size]
+        old = bisect_left(self._images, wanted, key=lambda image: image[0])
+        del self._images[: max(min(old, len(self._images) - least), len(self._images) - most, 0)]
         return OUT_OF_ORDER if late else ""
 
     @property
@@ -60,7 +69,7 @@ class ImageQueue:
 
     def period(self) -> float:
         """Return the seconds between its images; 0 before the third."""
-        stamps = self.stamps
+        stamps = self.stamps[-PERIODS:]
         if len(stamps) < 3:
             return 0.0
         return median(after - before for before, after in pairwise(stamps)) / NANOSECONDS

@@ -28,6 +28,7 @@ class InputWatch:
         self._counters: dict[str, InputCounter] = {}
         self._changes = ChangeWatch()
         self._offsets: dict[str, int] = {}
+        self._sensors: tuple[str, ...] = ()
         self.reconfigure(config)
 
     def reconfigure(self, config: StreamConfig) -> None:
@@ -39,8 +40,12 @@ class InputWatch:
             self.clocks.forget()
         self._offsets = offsets
         self.silence.reconfigure(config.sync.trigger_interval, config.sync.max_wait)
-        for name in (*config.sync.cameras, *config.lidars):
+        sensors = (*config.sync.cameras, *config.lidars)
+        for name in sensors:
             self._counters.setdefault(name, InputCounter())
+            if name not in self._sensors:
+                self.silence.begin_anew(name)
+        self._sensors = sensors
 
     def stamp_of(self, message: Any, name: str) -> int:
         """Return a message's stamp in nanoseconds, by the clock that all inputs shall share.

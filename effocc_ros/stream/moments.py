@@ -42,6 +42,14 @@ class Moments:
         self._choice = ReferenceChoice(config.references, inputs.useless)
         self._synchronizer = Synchronizer(config.sync)
         self._problems: list[Problem] = []
+        self._awaited = ""
+
+    @property
+    def waiting_for(self) -> str:
+        """What the oldest of those that wait lacks: ``images``, ``tf`` or ``sweeps of NAME``."""
+        if not self.waiting:
+            return ""
+        return "images" if self.waiting[0].trigger is None else self._awaited
 
     @property
     def reference(self) -> str:
@@ -102,6 +110,7 @@ class Moments:
         self._give_way(now)
         if not self._synchronizer.waiting:
             return [], None
+        self._awaited = ""
         triggers = self._synchronizer.ready(
             now, lambda trigger: self._readiness(trigger, now), self._not_waited_for(now)
         )
@@ -186,9 +195,12 @@ class Moments:
         state = self._poses.readiness(
             trigger, lambda edge: inputs.gone(edge, now), lambda edge: inputs.late(edge, now)
         )
-        if state is Readiness.COMPLETE and trigger.reference is not None:
+        if state is not Readiness.COMPLETE:
+            self._awaited = self._awaited or "tf"
+        elif trigger.reference is not None:
             for lidar in self._config.lidars:
                 if lidar != trigger.sensor and self._sweep_is_due(lidar, trigger.stamp, now):
+                    self._awaited = self._awaited or f"sweeps of {lidar}"
                     return Readiness.INCOMPLETE
         return state
 

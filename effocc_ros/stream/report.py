@@ -109,7 +109,8 @@ class StreamStatistics:
             inputs that fall silent and come back.
         waiting: Reference messages that wait for images or tf.
         waiting_since: When the oldest of them came, seconds of the caller's clock; 0 if none.
-        waiting_for_tf: True when the oldest of them has its images and waits for tf.
+        waiting_for: What the oldest of them waits for: ``images``, ``tf`` or ``sweeps of NAME``;
+            empty if none waits.
         reference_period: Seconds between the stamps of the reference sensor; 0 if unknown.
         reference: The sensor that makes the frames now.
         silent: Sensors that have fallen silent while it goes on.
@@ -125,7 +126,7 @@ class StreamStatistics:
     noted: Mapping[str, int] = field(default_factory=dict)
     waiting: int = 0
     waiting_since: float = 0.0
-    waiting_for_tf: bool = False
+    waiting_for: str = ""
     reference_period: float = 0.0
     reference: str = ""
     silent: tuple[str, ...] = ()

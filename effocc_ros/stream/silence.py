@@ -105,6 +105,12 @@ class SilenceWatch:
             known.no_pause_since = now
         known.arrival, known.others = now, self._counts.copy()
 
+    def begin_anew(self, name: str) -> None:
+        """Forget an input that was not listened to for some time: it begins now."""
+        latest = max((each.arrival for each in self._inputs.values()), default=0.0)
+        if name in self._inputs:
+            self._inputs[name] = _Input(arrival=latest, others=self._counts.copy())
+
     def period(self, name: str) -> float:
         """Return the seconds between an input's stamps; 0 while that is not known."""
         known = self._inputs.get(name)
@@ -135,7 +141,7 @@ class SilenceWatch:
 
     def _away(self, known: _Input, now: float, limit: float, patience: float) -> bool:
         """Return whether an input has not come for so many seconds and messages of another."""
-        since = known.arrival if known.last else self._since
+        since = known.arrival if known.others else self._since
         elapsed = 0.0 if since is None else now - since  # below 0: the clock was set back
         if 0.0 <= elapsed < (self._max_wait or limit):
             return False

@@ -148,6 +148,10 @@ class Stream:
         """LiDARs that were found on the topic of another one."""
         return self._shared.added
 
+    def refuse(self, source: str, error: InputError) -> None:
+        """Report a message that the caller could not decode."""
+        self._complaints.error(source, error)
+
     def remark(self, source: str, remark: Remark) -> None:
         """Report, once, what the caller knows to be odd about an input."""
         self._complaints.remark(source, [remark])
@@ -218,7 +222,7 @@ class Stream:
                 noted=noted,
                 waiting=len(waiting),
                 waiting_since=waiting[0].arrival if waiting else 0.0,
-                waiting_for_tf=bool(waiting) and waiting[0].trigger is not None,
+                waiting_for=moments.waiting_for,
                 reference_period=moments.period,
                 reference=moments.reference,
                 silent=self._inputs.silent,

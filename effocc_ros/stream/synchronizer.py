@@ -32,8 +32,13 @@ LONGEST_TOLERANCE = 0.1
 """Seconds: the tolerance of a camera that is slow, or whose period is not known yet."""
 
 ROOM = 2.0
-"""Longest waits of which messages are kept: a wait begins when a reference message has come, and
-the cameras' offsets and delays come on top of it."""
+"""Longest waits of which messages are kept beyond what is known to be wanted."""
+
+LAG = 1.5
+"""Lags of the last reference message behind a camera of which its images are kept for the next."""
+
+FIRST_LAG = 0.5
+"""Seconds: the lag of a reference that has not come yet."""
 
 HOLD_SECONDS = 10.0
 """How long a trigger that tf does not reach yet is kept while no newer one can be used."""
@@ -52,9 +57,9 @@ class SyncConfig:
         max_wait: Seconds after the reference's arrival that a trigger waits; 0: until what is not
             there is late by what it used to be, 0.2 s at most.
         trigger_interval: Seconds between triggers; 0 takes every reference message.
-        queue: Images kept per camera, and triggers kept waiting, of sensors that do not send
-            more than these while a trigger waits.
-        longest_queue: The same, of sensors that do.
+        queue: Images kept per camera, and triggers kept waiting, at least.
+        longest_queue: The same at most, where more are wanted: of fast sensors, of references
+            that come late, or that wait for long.
     """
 
     cameras: tuple[str, ...]
@@ -64,22 +69,27 @@ class SyncConfig:
     max_wait: float = 0.0
     trigger_interval: float = 0.0
     queue: int = 15
-    longest_queue: int = 200
+    longest_queue: int = 120
 
-    @property
-    def longest_wait(self) -> float:
-        """Seconds that a trigger waits at most."""
-        return self.max_wait or LONGEST_WAIT
+    def longest_wait(self, sensor: str = "") -> float:
+        """Return the seconds that a trigger of a sensor waits at most.
 
-    def room(self, period: float) -> int:
-        """Return how many messages of a sensor are kept, so that none that fits has gone.
+        Where nobody says, images that by their offset come after it are given that time, too.
+        """
+        own = self.offsets.get(sensor, 0.0)
+        after = max((self.offsets.get(name, 0.0) - own for name in self.cameras), default=0.0)
+        return self.max_wait or LONGEST_WAIT + max(after, 0.0)
+
+    def room(self, sensor: str, period: float) -> int:
+        """Return how many triggers of a sensor may wait.
 
         Args:
+            sensor: Whose messages make them.
             period: Seconds between its messages; 0 while that is not known.
         """
         if not period:
             return self.queue
-        within = math.ceil(ROOM * self.longest_wait / period)
+        within = math.ceil(ROOM * self.longest_wait(sensor) / period)
         return max(self.queue, min(within, self.longest_queue))
 
 
@@ -126,6 +136,8 @@ class Synchronizer:
         self._gate = KeyframeGate(config.trigger_interval)
         self._images = {name: ImageQueue() for name in config.cameras}
         self._waiting: deque[Waiting] = deque()
+        self._last: Waiting | None = None
+        self._lags: dict[str, int] = {}
         self.newest = self.period = 0
         self.without_tf: Trigger | None = None
 
@@ -158,18 +170,20 @@ class Synchronizer:
         elif self.newest:
             self.period = stamp - self.newest
         self.newest = stamp
+        self._last = Waiting(stamp, None, now, sensor)
+        self._note_lags()
         if not self._gate.accepts(stamp):
             return False
         self.taken_in += 1
         self._waiting.append(Waiting(stamp, reference, now, sensor))
-        if len(self._waiting) > self.config.room(self.period / NANOSECONDS):
+        if len(self._waiting) > self.config.room(sensor, self.period / NANOSECONDS):
             self._give_up_oldest()
         return True
 
     def add_image(self, camera: str, stamp: int, message: Any) -> str:
         """Add an image; return why it is no news, empty where it is."""
-        queue = self._images[camera]
-        return queue.add(stamp, message, self.config.room(queue.period()))
+        sizes = self.config.queue, self.config.longest_queue
+        return self._images[camera].add(stamp, message, *sizes, self._wanted_from(camera))
 
     def newest_image(self, camera: str) -> int | None:
         """Return the stamp of a camera's newest image, None where there is none."""
@@ -212,7 +226,7 @@ class Synchronizer:
             each = self._waiting[held]
             each.arrival = min(each.arrival, now)  # the clock may have been set back
             waited = now - each.arrival
-            overdue = waited >= self.config.longest_wait
+            overdue = waited >= self.config.longest_wait(each.sensor)
             if each.trigger is None:
                 if not overdue and not self._complete(each, silent):
                     break
@@ -270,6 +284,24 @@ class Synchronizer:
     def _drop_all(self, reason: str) -> None:
         self.drops[reason] += len(self._waiting)
         self._waiting.clear()
+
+    def _note_lags(self) -> None:
+        """Note how far the last reference message came behind each camera's images."""
+        for camera, queue in self._images.items():
+            if queue.newest is not None:
+                self._lags[camera] = max(queue.newest - self._expected(camera, self._last), 0)
+
+    def _wanted_from(self, camera: str) -> int:
+        """Return the stamp from which on images of a camera may still be wanted."""
+        newest = self._images[camera].newest or 0
+        tolerance = round(self.tolerance(camera) * NANOSECONDS)
+        if self._waiting:
+            return self._expected(camera, self._waiting[0]) - tolerance
+        sensor = self._last.sensor if self._last else ""
+        lag = self._lags.get(camera, round(FIRST_LAG * NANOSECONDS))
+        reach = LAG * lag + ROOM * self.config.longest_wait(sensor) * NANOSECONDS
+        past = newest - round(reach)
+        return past if self._last is None else max(past, self._expected(camera, self._last))
 
     def _expected(self, camera: str, waiting: Waiting) -> int:
         offsets = self.config.offsets

@@ -98,6 +98,25 @@ def test_a_bad_cloud_makes_no_frame_and_good_ones_do(talk, bad, said, reason):
     wait_until(lambda: list(talk.good().inputs) == whole, "a frame of all")
 
 
+def test_a_cloud_that_cannot_be_decoded_is_named_and_ends(talk):
+    *images, cloud = talk.moment()
+    talk.stage.send(images)
+    said = "points of LIDAR_TOP: found 200 bytes that cannot be decoded; expected a sensor_msgs"
+    talk.bad([Cut(cloud)], said, "rejected.LIDAR_TOP.undecodable")
+    wait_until(lambda: "LIDAR_TOP" in talk.good().inputs, "a frame with the LiDAR")
+
+
+class Cut(Sent):
+    """A message whose end is missing."""
+
+    def __init__(self, whole: Sent):
+        super().__init__(whole.topic, whole.log_time, whole.message)
+
+    @property
+    def raw(self) -> bytes:
+        return super().raw[:200]
+
+
 def test_a_corrupt_picture_leaves_its_camera_out_of_the_frame(talk):
     pose, info, image, *others = talk.moment()
     talk.stage.send([pose, info, changed(image, data=image.message.data[:500]), *others])

@@ -10,6 +10,7 @@ pytest.importorskip("rclpy", reason="rclpy absent: neither ROS 2 nor its wheels 
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from effocc_ros.nodes.diagnostics import Snapshot, diagnostics_message
+from effocc_ros.nodes.measures import RecentShare
 from effocc_ros.nodes.pipeline import PipelineReport
 from effocc_ros.stream import InputStatistics, StreamStatistics
 
@@ -109,6 +110,31 @@ def test_a_node_that_does_well_says_ok_and_tells_its_numbers():
     assert values(told["input tf"]) == {"rejected.tf.tf_loop": "3"}
 
 
+def test_an_input_that_loses_many_messages_warns():
+    shares = {"CAM_FRONT": 0.2, "LIDAR_TOP": 0.05, "tf": 0.5}
+    lost = {"CAM_FRONT": 9, "CAM_FRONT camera_info": 4}
+    told = statuses(lost_shares=shares, lost=lost)
+    camera = told["input CAM_FRONT"]
+    assert camera.level == WARN
+    assert "20 % of the last messages never came" in camera.message
+    assert (values(camera)["lost"], values(camera)["lost_camera_info"]) == ("9", "4")
+    assert told["input LIDAR_TOP"].level == OK
+    assert told["input tf"].level == WARN
+
+
+def test_a_share_is_that_of_the_last_minute(monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr("effocc_ros.nodes.measures.time.monotonic", lambda: now[0])
+    share = RecentShare()
+    assert share.of(100, 90) == 0.0, "what was before it was asked first is not recent"
+    now[0] += 30
+    assert share.of(200, 120) == 0.3
+    now[0] += 59
+    assert share.of(300, 120) == 0.0
+    now[0] += 1
+    assert share.of(5, 120) == 0.0, "counted anew"
+
+
 @pytest.mark.parametrize(("overruns", "level"), [(2, OK), (3, WARN), (30, ERROR)])
 def test_consecutive_overruns_warn_and_then_alarm(overruns, level):
     assert statuses(pipeline(consecutive_overruns=overruns))["output"].level == level
@@ -139,7 +165,7 @@ def test_an_output_that_is_meant_to_be_slow_is_not_late(slow):
 
 
 def test_a_frame_that_waits_for_tf_is_named():
-    waiting = {"waiting": 3, "waiting_since": NOW - 4.0, "waiting_for_tf": True}
+    waiting = {"waiting": 3, "waiting_since": NOW - 4.0, "waiting_for": "tf"}
     told = statuses(pipeline(last_published=NOW - 5.0), waiting=waiting)
     text = "nothing published for 5.0 s: a frame has waited 4.0 s for tf"
     assert said(told["output"]) == (WARN, text)

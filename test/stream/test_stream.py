@@ -97,7 +97,7 @@ def test_a_frame_is_not_given_up_for_late_tf_unless_a_newer_one_can_be_used():
     assert stream.poll(3.0) == [], "tf is 0.3 s behind: nothing to guess from"
     statistics = stream.statistics(3.0)
     assert (statistics.waiting, statistics.waiting_since) == (3, 0.3)
-    assert statistics.waiting_for_tf
+    assert statistics.waiting_for == "tf"
     vehicle.drive(0.32, 0.45)
     frames = vehicle.frames(3.0)
     assert [frame.stamp for frame in frames] == [at(0.3), at(0.4), at(0.5)]

@@ -33,7 +33,7 @@ class Batch:
         labels: (B, Dx, Dy, Dz) uint8, ``IGNORE`` where there is no label.
         mask_camera: (B, Dx, Dy, Dz) bool, true where the cameras saw the voxel; all true where
             that is not known.
-        labeled: (B,) bool; false where a label budget hides the labels: they are all ``IGNORE``.
+        shown: (B, Dx, Dy, Dz) bool; false where a label budget hides the label: it is ``IGNORE``.
         flow: (B, Dx, Dy, Dz, 2) float32, velocity (x, y) in m/s, for a network that learns flow;
             zero where there is no label. None for others.
         config: Preset of the network for which the inputs are.
@@ -43,7 +43,7 @@ class Batch:
     inputs: Inputs
     labels: Tensor
     mask_camera: Tensor
-    labeled: Tensor
+    shown: Tensor
     flow: Tensor | None
     config: ModelConfig
 
@@ -65,7 +65,7 @@ class Batch:
         return replace(self, inputs=self.inputs.pin_memory(), **self._each(Tensor.pin_memory))
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
-        names = ("labels", "mask_camera", "labeled", "flow")
+        names = ("labels", "mask_camera", "shown", "flow")
         return {n: change(getattr(self, n)) for n in names if getattr(self, n) is not None}
 
 
@@ -96,16 +96,19 @@ def make_batch(
     truth, shape = sample.truth, config.grid.shape
     labels = torch.full(shape, IGNORE, dtype=torch.uint8)
     mask = torch.ones(shape, dtype=torch.bool)
+    shown = torch.full(shape, truth is not None)
     flow = torch.zeros(*shape, 2) if config.flow else None
     if truth is not None:
         labels = torch.from_numpy(_labels(sample, truth, config))
         if truth.mask_camera is not None:
             mask = torch.from_numpy(truth.mask_camera)
+        if truth.shown is not None:
+            shown = torch.from_numpy(truth.shown)
         if flow is not None:
             flow = torch.from_numpy(_flow(sample, truth))
     axes = [axis for axis, sign in enumerate(variation.signs) if sign < 0]
     if axes:
-        labels, mask = labels.flip(axes), mask.flip(axes)
+        labels, mask, shown = (each.flip(axes) for each in (labels, mask, shown))
         if flow is not None:
             flow = flow.flip(axes) * torch.tensor(variation.signs[:2])
     return Batch(
@@ -113,7 +116,7 @@ def make_batch(
         inputs=canvas_inputs(frame, config, variation=variation),
         labels=labels[None],
         mask_camera=mask[None],
-        labeled=torch.tensor([truth is not None]),
+        shown=shown[None],
         flow=None if flow is None else flow[None],
         config=config,
     )
@@ -133,7 +136,7 @@ def collate(batches: Sequence[Batch]) -> Batch:
         inputs=stack([batch.inputs for batch in batches]),
         labels=joined("labels"),
         mask_camera=joined("mask_camera"),
-        labeled=joined("labeled"),
+        shown=joined("shown"),
         flow=None if first.flow is None else joined("flow"),
         config=first.config,
     )

@@ -12,7 +12,6 @@ from effocc_ros.checkpoints import save_checkpoint
 from effocc_ros.classes import class_list
 from effocc_ros.datasets.benchmarks import label_space, open_dataset
 from effocc_ros.datasets.nuscenes_dataset import NuscenesDataset
-from effocc_ros.datasets.nuscenes_frames import SweepChoice
 from effocc_ros.datasets.sample import LabelSpace, Sample
 from effocc_ros.errors import InputError
 from effocc_ros.evaluation.evaluate import check_fits
@@ -23,6 +22,7 @@ from effocc_ros.pipelines import without_tf32
 from effocc_ros.predictor import choose_device
 from effocc_ros.preprocess import preprocess
 from effocc_ros.training.class_bias import ClassBias, fit_class_bias
+from effocc_ros.training.splits import read_by, sensors_of
 
 VOXELS = 4_000_000
 """Voxels whose scores are kept at most, evenly from all samples: 0.3 GB for 18 classes."""
@@ -75,16 +75,8 @@ def fit_bias(fit: Fit) -> ClassBias:
 
 
 def _open(fit: Fit, model: LoadedModel) -> NuscenesDataset:
-    config = model.config
-    return open_dataset(
-        fit.dataset,
-        fit.root,
-        fit.split,
-        version=fit.version,
-        cameras=config.cameras,
-        lidar=config.modality != "vision",
-        sweeps=SweepChoice(config.sweeps),
-    )
+    options = read_by(fit.dataset, sensors_of(model.config), fit.version)
+    return open_dataset(fit.dataset, fit.root, fit.split, **options)
 
 
 def _scores(

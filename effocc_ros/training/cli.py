@@ -32,11 +32,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     result = train(load_config(arguments.config, arguments.values))
     end_processes()
-    if result.rank == 0 and result.signal:
+    if result.rank == 0 and not result.finished:
         print(
             f"stopped after {result.steps} steps; the same command goes on: {result.folder}",
             file=sys.stderr,
         )
     elif result.rank == 0:
         print(f"trained {result.steps} steps: {result.folder}")
-    return 128 + result.signal if result.signal else 0
+    return 0 if result.finished else 128 + result.signal

@@ -99,6 +99,11 @@ def config_from_mapping(values: Mapping[str, Any], what: str) -> TrainConfig:
         for name in ("unlabeled", "pseudo_labels", "teacher_train_mode"):
             if getattr(config, name):
                 raise bad_field(what, name, True, "false, for there is no teacher=CHECKPOINT")
+    if config.unlabeled and not config.asks_teacher:
+        expected = (
+            "false, or something to learn there: pseudo_labels=true, or stage_weights above 0"
+        )
+        raise bad_field(what, "unlabeled", True, expected)
     return config
 
 
@@ -114,6 +119,8 @@ def _check_number(name: str, value: float, what: str) -> None:
         raise bad_field(what, name, value, "1 or more")
     if name in _POSITIVE and value <= 0:
         raise bad_field(what, name, value, "a number greater than 0")
+    if name == "seed" and value >= 2**63:
+        raise bad_field(what, name, value, "less than 2^63")
     if name in _SHARES and value > 1:
         raise bad_field(what, name, value, "at most 1")
 

@@ -21,18 +21,18 @@ from effocc_ros.training.masks import PARTS, bev_parts, voxel_parts
 STAGES = ("camera_bev", "fused_bev", "features", "logits")
 
 
-def source_labels(labels: Tensor, labeled: Tensor, guessed: Tensor) -> Tensor:
+def source_labels(labels: Tensor, shown: Tensor, guessed: Tensor) -> Tensor:
     """Choose what the masks are made of: the truth where there is one, else the teacher's guess.
 
     Args:
         labels: (B, Dx, Dy, Dz) uint8.
-        labeled: (B,) boolean.
+        shown: (B, Dx, Dy, Dz) boolean, true where the label is not hidden.
         guessed: (B, Dx, Dy, Dz) uint8, such as :func:`labels_of` gives them.
 
     Returns:
         (B, Dx, Dy, Dz) uint8.
     """
-    return torch.where(labeled.view(-1, 1, 1, 1), labels, guessed)
+    return torch.where(shown, labels, guessed)
 
 
 @torch.no_grad()

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The label-efficiency experiment: train all arms, judge them, tell the result."""
 
-import json
 import math
 import shutil
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,8 @@ from effocc_ros.evaluation.guess import NAME, SAMPLES, learn_guess
 from effocc_ros.evaluation.reading import evenly
 from effocc_ros.evaluation.report import write_mapping
 from effocc_ros.files import only_writer
+from effocc_ros.plain_files import read_json
+from effocc_ros.presets import load_preset
 from effocc_ros.training.config import TrainConfig
 from effocc_ros.training.experiment_plan import Run, steps_within
 from effocc_ros.training.experiment_report import write_report
@@ -33,6 +34,7 @@ from effocc_ros.training.splits import (
     open_training_split,
     open_validation_split,
 )
+from effocc_ros.training.student import check_teacher
 
 PATIENCE = 5.0
 """Seconds between two looks at what other processes have finished."""
@@ -55,14 +57,29 @@ def run_experiment(settings: Settings, train: Callable[[TrainConfig], Any]) -> i
         InputError: Something that a config names cannot be used, or the folder holds another
             experiment.
     """
-    # A field that no training knows shall not be found out after hours of the first one.
-    for run in settings.plan.runs():
-        settings.config(run, 1)
+    # What does not fit shall not be found out after hours of the first training.
+    _check(settings)
     try:
         _run(settings, partial(_to_the_end, train))
     except _Stopped as stopped:
         return 128 + stopped.signal
     return 0
+
+
+def _check(settings: Settings) -> None:
+    """Raise InputError where a config does not fit, or networks that follow one another do not."""
+    for run in settings.plan.runs():
+        network = load_preset(settings.config(run, 1).preset)
+        start, teacher = settings.plan.start_of(run), settings.plan.teacher_of(run)
+        if teacher is not None:
+            check_teacher(load_preset(settings.config(teacher, 1).preset), network)
+        if start is not None and load_preset(settings.config(start, 1).preset) != network:
+            raise InputError(
+                f"--start {settings.start}",
+                found=f"a training of {settings.config(start, 1).preset}",
+                expected=f"one of {network.name}, as the student {settings.student} is",
+                reason="bad_option",
+            )
 
 
 def _run(settings: Settings, train: Callable[[TrainConfig], None]) -> None:
@@ -95,8 +112,10 @@ def _take(
             return False
         if not _is_over(settings, run):
             config = settings.config(run, steps)
-            train(config)
+            signal = train(config)
             _keep(_state(settings, f"{run.name}.json"), result_of(run, config))
+            if signal:
+                raise _Stopped(signal)
     _report(settings, guess)
     return True
 
@@ -122,10 +141,12 @@ class _Stopped(Exception):
         self.signal = signal
 
 
-def _to_the_end(train: Callable[[TrainConfig], Any], config: TrainConfig) -> None:
+def _to_the_end(train: Callable[[TrainConfig], Any], config: TrainConfig) -> int:
+    """Train; return the signal that came while the finished training was judged, or 0."""
     outcome = train(config)
     if not outcome.finished:
         raise _Stopped(outcome.signal)
+    return outcome.signal
 
 
 def result_of(run: Run, config: TrainConfig) -> Result:
@@ -154,6 +175,7 @@ def result_of(run: Run, config: TrainConfig) -> Result:
 def _steps(settings: Settings, train: Callable[[TrainConfig], None]) -> int:
     """Decide how many steps each student has: once for an experiment."""
     ours = {
+        "root": str(settings.root),
         "start": settings.start,
         "teacher": settings.teacher,
         "student": settings.student,
@@ -170,7 +192,7 @@ def _steps(settings: Settings, train: Callable[[TrainConfig], None]) -> int:
             steps = _affordable(settings, speeds)
         speeds = {kind: asdict(speed) for kind, speed in speeds.items()}
         write_mapping(file, ours | {"steps": steps, "speeds": speeds})
-    there = json.loads(file.read_text())
+    there = _mapping(file)
     wanted = ours | ({"steps": settings.steps} if settings.steps else {})
     for name, value in wanted.items():
         if there.get(name) != value:
@@ -236,5 +258,27 @@ def _keep(file: Path, result: Result) -> None:
 
 
 def _kept(file: Path) -> Result:
-    values = json.loads(file.read_text()).items()
-    return Result(**{k: math.nan if v is None else v for k, v in values})
+    values = {k: math.nan if v is None else v for k, v in _mapping(file).items()}
+    if values.keys() != {each.name for each in fields(Result)}:
+        raise _damaged(file, f"the fields {', '.join(values) or 'none'}")
+    return Result(**values)
+
+
+def _mapping(file: Path) -> dict[str, Any]:
+    try:
+        values = read_json(file)
+    except ValueError as error:
+        raise _damaged(file, f"no JSON ({error})") from error
+    if not isinstance(values, dict):
+        raise _damaged(file, type(values).__name__)
+    return values
+
+
+def _damaged(file: Path, found: str) -> InputError:
+    return InputError(
+        f"experiment's file {file}",
+        found=found,
+        expected="what `effocc experiment` wrote there",
+        do="Remove the file, and what it told is found out again",
+        reason="bad_state",
+    )

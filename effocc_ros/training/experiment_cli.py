@@ -2,6 +2,7 @@
 """The verb `effocc experiment`."""
 
 import argparse
+import math
 import shlex
 import sys
 from pathlib import Path
@@ -28,7 +29,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     )
     entry.add_argument(
         "--budget-hours",
-        type=float,
+        type=_hours,
         default=8.0,
         metavar="H",
         help="of all together, at the speed measured at the start (%(default)s)",
@@ -68,6 +69,13 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     )
     entry.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (%(default)s)")
     entry.set_defaults(run=run_label_efficiency)
+
+
+def _hours(text: str) -> float:
+    hours = float(text)
+    if not 0.0 < hours < math.inf:
+        raise argparse.ArgumentTypeError(f"found {text}; expected a number of hours above 0")
+    return hours
 
 
 def run_label_efficiency(arguments: argparse.Namespace) -> int:

@@ -60,11 +60,17 @@ def machine() -> str:
     return ", ".join([*gpus, f"{model}, {os.cpu_count()} cores", f"torch {torch.__version__}"])
 
 
+def _judged_by(settings: Settings) -> str:
+    """Return the split that judges."""
+    judged = next(run for run in settings.plan.runs() if run.arm.kind != "start")
+    return settings.config(judged, 1).val_split
+
+
 def _about(settings: Settings, trained: list[Result]) -> dict[str, str]:
     hours = sum(result.seconds for result in trained) / 3600
     start = f", start {settings.start}" if settings.plan.start else ""
     return {
-        "Data": f"{settings.root.name}, scenes of the split val held out",
+        "Data": f"{settings.root.name}, scenes of the split {_judged_by(settings)} held out",
         "Networks": f"teacher {settings.teacher}, student {settings.student}{start}",
         "Trainings": f"{len(trained)} of {len(settings.plan.runs())}",
         "Time": f"{hours:.2f} h of training",

@@ -4,10 +4,17 @@
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from effocc_ros.errors import InputError
 from effocc_ros.training.config import TrainConfig
 from effocc_ros.training.config_files import config_from_mapping, config_to_mapping, load_config
 from effocc_ros.training.experiment_plan import STEPS, Plan, Run
 from effocc_ros.training.run_folder import RunFolder
+
+OWN = (
+    *("name", "out", "root", "seed", "device", "labeled_fraction", "budget", "init", "max_steps"),
+    *("epochs", "max_minutes", "val_every", "teacher", "unlabeled"),
+)
+"""Fields that the experiment itself sets in each training."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,18 @@ class Settings:
     hours: float = 8.0
     device: str = "auto"
     command: str = ""
+
+    def __post_init__(self):
+        names = [value.partition("=")[0].strip() for value in (*self.values, *self.taught)]
+        own = [name for name in names if name in OWN]
+        if own:
+            raise InputError(
+                "experiment",
+                found=f"a value for {', '.join(own)}",
+                expected="fields that it does not set itself in each training",
+                do="Use its options, such as --steps, --seeds, --root or --start",
+                reason="bad_option",
+            )
 
     def config(self, run: Run, steps: int, folder: Path | None = None) -> TrainConfig:
         """Return the config of one training.

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is known of the training labels before anything is learned."""
 
+import hashlib
+import json
+import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +18,7 @@ from effocc_ros.errors import InputError
 from effocc_ros.evaluation.guess import learn_guess
 from effocc_ros.evaluation.reading import evenly
 from effocc_ros.files import whole_file
+from effocc_ros.training.config import TrainConfig
 
 SAMPLES = 200
 """Samples that are counted, evenly spaced: more hardly change a frequency."""
@@ -31,6 +36,15 @@ class LabelStatistics:
 
     counts: NDArray[np.float64]
     majority: NDArray[np.uint8]
+
+
+def labels_counted(config: TrainConfig, class_count: int) -> str:
+    """Return, as JSON, all that decides which labels are counted, and how."""
+    names = ("root", "dataset", "train_split", "version", "labeled_fraction", "unlabeled")
+    values = {name: getattr(config, name) for name in (*names, "unseen_weight")}
+    budget = Path(config.budget).read_bytes() if config.budget else b""
+    digest = hashlib.sha256(budget).hexdigest()
+    return json.dumps(values | {"budget": digest, "class_count": class_count})
 
 
 def count_labels(
@@ -67,18 +81,28 @@ def count_labels(
     return LabelStatistics(counts, learn_guess(truths(), dataset.space).labels)
 
 
-def save_statistics(path: Path, statistics: LabelStatistics) -> None:
-    """Write them as ``.npz``, whole or not at all."""
+def save_statistics(path: Path, statistics: LabelStatistics, counted: str) -> None:
+    """Write them as ``.npz``, whole or not at all.
+
+    Args:
+        path: The file.
+        statistics: What to write.
+        counted: Of which labels they are, from :func:`labels_counted`.
+    """
+    arrays = {"counts": statistics.counts, "majority": statistics.majority, "counted": counted}
     with whole_file(path) as partial, open(partial, "wb") as file:
-        np.savez_compressed(file, counts=statistics.counts, majority=statistics.majority)
+        np.savez_compressed(file, **arrays)
 
 
-def load_statistics(path: Path) -> LabelStatistics | None:
-    """Read what :func:`save_statistics` wrote; None if there is nothing."""
-    if not path.is_file():
+def load_statistics(path: Path, counted: str) -> LabelStatistics | None:
+    """Read what :func:`save_statistics` wrote; None if there is nothing whole of these labels."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            if str(arrays["counted"]) != counted:
+                return None
+            return LabelStatistics(arrays["counts"], arrays["majority"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
-    with np.load(path, allow_pickle=False) as arrays:
-        return LabelStatistics(arrays["counts"], arrays["majority"])
 
 
 def _count(truth: Labels, class_count: int, unseen: float) -> NDArray[np.float64]:

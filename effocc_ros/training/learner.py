@@ -128,7 +128,7 @@ class Learner:
         guessed = None
         with torch.no_grad(), arithmetic(self._config.precision, self._fabric.device):
             outputs = self._teacher(columns=columns, **batch.inputs.keywords())
-            if not batch.labeled.all():
+            if not batch.shown.all():
                 guessed = labels_of(self._teacher, outputs)
         outputs = Outputs(*(None if value is None else value.float() for value in outputs))
         return self._objective.task(batch, columns, outputs, guessed)

@@ -108,7 +108,7 @@ class Window:
 def _terms_of(path: Path) -> list[str]:
     if not path.is_file():
         return []
-    with open(path, newline="") as file:
+    with open(path, newline="", errors="replace") as file:
         return [name for name in next(csv.reader(file), []) if name not in (*FIRST, *LAST)]
 
 
@@ -116,7 +116,7 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
     """Read the rows of metrics.csv; empty cells and half a last line are left out."""
     if not path.is_file():
         return []
-    with open(path, newline="") as file:
+    with open(path, newline="", errors="replace") as file:
         return [_numbers(row) for row in csv.DictReader(file)]
 
 

@@ -90,7 +90,7 @@ class Objective:
         if not config.voxel_weight and not everywhere:
             return torch.zeros(1, dtype=torch.int64, device=batch.labels.device)
         counts = torch.ones(batch.labels.shape[:3], dtype=torch.bool, device=batch.labels.device)
-        if not everywhere and (config.unseen_weight == 0 or not batch.labeled.all()):
+        if not everywhere and (config.unseen_weight == 0 or not batch.shown.all()):
             counts = self._counted(batch).any(dim=-1)
         if config.columns >= 1.0 and bool(counts.all()):
             return None
@@ -119,17 +119,16 @@ class Objective:
             batch: The batch.
             columns: From :meth:`columns_of`.
             teacher: The teacher's outputs, logits of these columns.
-            guessed: (B, Dx, Dy, Dz) uint8, the teacher's labels; None where all samples have
-                their own.
+            guessed: (B, Dx, Dy, Dz) uint8, the teacher's labels; None where none is hidden.
         """
         source, labels, weight = None, batch.labels, batch.mask_camera
         if teacher is not None:
             source = batch.labels
             if guessed is not None:
-                source = source_labels(batch.labels, batch.labeled, guessed)
+                source = source_labels(batch.labels, batch.shown, guessed)
         if self.config.pseudo_labels:
             labels = source
-            weight = weight | ~batch.labeled[:, None, None, None]
+            weight = weight | ~batch.shown
         unseen = self.config.unseen_weight
         if unseen == 1.0:
             weight = None
@@ -262,17 +261,16 @@ class Objective:
         return outputs_flow and task.batch.flow is not None and self.config.flow_weight > 0
 
     def _flow(self, flow: Tensor, task: Task) -> Tensor:
-        """() sum of the flow's L1 over the samples that have labels."""
+        """() sum of the flow's L1 over the voxels whose labels are shown."""
         truth = task.batch.flow
         if task.columns is not None:
             truth = truth.flatten(0, 2)[task.columns]
         return flow_l1_sum(flow, truth, self._labeled_voxels(task)).numerator
 
     def _labeled_voxels(self, task: Task) -> Tensor:
-        """Bool of the shape of the task's labels, true where the sample has labels."""
-        shape = task.batch.labels.shape
-        labeled = task.batch.labeled[:, None, None, None].expand(shape)
-        return labeled if task.columns is None else labeled.flatten(0, 2)[task.columns]
+        """Bool of the shape of the task's labels, true where no label budget hides them."""
+        shown = task.batch.shown
+        return shown if task.columns is None else shown.flatten(0, 2)[task.columns]
 
     def _counted(self, batch: Batch) -> Tensor:
         """(B, Dx, Dy, Dz) bool, true where a voxel has a part in the loss."""
@@ -280,7 +278,7 @@ class Objective:
         if self.config.unseen_weight == 0:
             known &= batch.mask_camera
         if self.config.pseudo_labels:
-            known |= ~batch.labeled[:, None, None, None]
+            known |= ~batch.shown
         return known
 
 

@@ -18,6 +18,7 @@ from effocc_ros.training.image_weights import load_image_weights
 from effocc_ros.training.label_statistics import (
     LabelStatistics,
     count_labels,
+    labels_counted,
     load_statistics,
     save_statistics,
 )
@@ -177,11 +178,12 @@ def _loaders(
 
 
 def _statistics(config: TrainConfig, network: ModelConfig, folder: RunFolder) -> LabelStatistics:
-    statistics = load_statistics(folder.labels)
+    counted = labels_counted(config, network.class_count)
+    statistics = load_statistics(folder.labels, counted)
     if statistics is None:
         dataset = open_training_split(config, NO_SENSORS)
         statistics = count_labels(dataset, network.class_count, unseen=config.unseen_weight)
-        save_statistics(folder.labels, statistics)
+        save_statistics(folder.labels, statistics, counted)
     return statistics
 
 

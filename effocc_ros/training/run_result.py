@@ -15,7 +15,7 @@ class RunResult:
         folder: The run folder.
         steps: Optimizer steps done.
         finished: False when a signal stopped it; the same command goes on.
-        signal: The signal, or 0.
+        signal: A signal that came, also while a finished training was judged, or 0.
         best: The highest mIoU of an evaluation, or -1 if there was none.
         scores: Those of the last evaluation, or None.
         rank: Which of the training's processes this is; the first one speaks for all.

@@ -30,7 +30,7 @@ class RunState:
         ema_updates: Its updates.
         optimizer: State dict of the optimizer.
         random: State of torch's random numbers in each process.
-        goal: The ``max_steps``, ``epochs`` and ``max_minutes`` that it was trained for.
+        goal: When it was to end, and the fields that shape the weights as they are saved.
     """
 
     step: int
@@ -42,7 +42,7 @@ class RunState:
     ema_updates: int
     optimizer: dict[str, Any]
     random: list[Tensor]
-    goal: tuple[int, int, float] = (0, 0, 0.0)
+    goal: tuple[int | float | str, ...] = ()
 
 
 def save_state(path: Path, state: RunState) -> None:

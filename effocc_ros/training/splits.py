@@ -44,6 +44,14 @@ def sensors_of(network: ModelConfig) -> Sensors:
     return Sensors(network.cameras, network.modality != "vision", network.sweeps)
 
 
+def read_by(dataset: str, sensors: Sensors, version: str) -> dict[str, object]:
+    """Return what a data set is opened with, so that it reads what some sensors see."""
+    options = {"cameras": sensors.cameras, "lidar": sensors.lidar}
+    if dataset == WAYMO:
+        return options
+    return options | {"version": version, "sweeps": SweepChoice(sensors.sweeps)}
+
+
 @dataclass(frozen=True)
 class SomeSamples:
     """Some of the samples of a data set, as a loader reads them.
@@ -83,6 +91,14 @@ def open_training_split(config: TrainConfig, sensors: Sensors) -> SomeSamples:
         InputError: It cannot be opened, or is empty.
     """
     options = {"labeled_fraction": config.labeled_fraction, "unlabeled": config.unlabeled}
+    if config.budget and config.dataset == WAYMO:
+        raise InputError(
+            "budget",
+            found=config.budget,
+            expected=f"nothing: {WAYMO} knows labeled_fraction alone",
+            do="Leave the budget out",
+            reason="no_budgets",
+        )
     if config.budget:
         options["budget"] = read_budget(config.budget)
     dataset = _open(config, config.train_split, sensors, options)
@@ -117,9 +133,7 @@ def _there(dataset: Dataset[Sample], split: str, count: int | None = None) -> tu
 
 
 def _open(config: TrainConfig, split: str, sensors: Sensors, options: dict) -> Dataset[Sample]:
-    options |= {"cameras": sensors.cameras, "lidar": sensors.lidar}
-    if config.dataset != WAYMO:
-        options |= {"version": config.version, "sweeps": SweepChoice(sensors.sweeps)}
+    options |= read_by(config.dataset, sensors, config.version)
     dataset = open_dataset(config.dataset, config.root, split, **options)
     if not len(dataset):
         raise InputError(

@@ -47,7 +47,8 @@ def train(config: TrainConfig) -> RunResult:
         stack.enter_context(first_only(fabric, open_run_folder(config)))
         folder = RunFolder(config.folder)
         state = load_state(folder.state)
-        if state is not None and state.finished and state.goal == _goal(config):
+        done = state is not None and state.finished and folder.last.is_file()
+        if done and state.goal == _goal(config):
             rank = fabric.global_rank
             return RunResult(folder.path, state.step, True, 0, state.best, None, rank)
         spent = 0.0 if state is None else state.seconds
@@ -120,7 +121,7 @@ class _Trainer:
             folder=self._folder.path,
             steps=self._step,
             finished=finished,
-            signal=0 if finished else self._stopper.signal,
+            signal=self._stopper.signal,
             best=self._best,
             scores=self._scores,
             rank=self._fabric.global_rank,
@@ -276,9 +277,10 @@ class _Trainer:
             random=random,
             goal=_goal(self._config),
         )
-        save_state(self._folder.state, state)
+        # The state comes last: a training whose state says that it is finished has its weights.
         self._save_weights(self._folder.last)
         write_curves(self._folder.curves, self._folder.metrics, self._config.name)
+        save_state(self._folder.state, state)
 
     def _as_saved(self) -> AbstractContextManager[EffOcc]:
         """The averaged network as it is judged and saved."""
@@ -313,5 +315,8 @@ class _Trainer:
             torch.set_rng_state(state.random[rank])
 
 
-def _goal(config: TrainConfig) -> tuple[int, int, float]:
-    return config.max_steps, config.epochs, config.max_minutes
+def _goal(config: TrainConfig) -> tuple[int | float | str, ...]:
+    """Return what a finished training was to come to; with another goal it goes on."""
+    end = config.max_steps, config.epochs, config.max_minutes
+    weights = config.half_weights, config.logit_adjustment
+    return *end, *weights, config.training_data, config.licence, config.notes

@@ -35,11 +35,12 @@ def test_a_batch_of_two_is_two_batches_of_one():
     samples = [moment(3), moment(5, labeled=False)]
     both = collate([make_batch(sample, CONFIG) for sample in samples]).to("cpu")
     assert both.tokens == ("token3", "token5")
-    assert both.labeled.tolist() == [True, False]
+    assert [shown.all() for shown in both.shown] == [True, False]
+    assert not both.shown[1].any()
     assert [len(points) for points in both.inputs.points] == [83, 85]
     for place, sample in enumerate(samples):
         one = make_batch(sample, CONFIG).to("cpu")
-        for name in ("labels", "mask_camera", "labeled"):
+        for name in ("labels", "mask_camera", "shown"):
             assert torch.equal(getattr(both, name)[place], getattr(one, name)[0])
         for name, value in one.inputs.keywords().items():
             assert torch.equal(getattr(both.inputs, name)[place], value[0])

@@ -41,7 +41,8 @@ def case(vector, name):
     student = outputs(vector["student_feat"], vector["student_occ"])
     teacher = outputs(vector["teacher_feat"], vector["teacher_occ"])
     labels, labeled = vector["voxel_semantics"], torch.tensor(CASES[name])
-    return student, teacher, source_labels(labels, labeled, vector["teacher_pred"])
+    shown = labeled.view(-1, 1, 1, 1).expand(labels.shape)
+    return student, teacher, source_labels(labels, shown, vector["teacher_pred"])
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -139,11 +140,13 @@ def test_a_list_without_foreground_is_named():
 
 
 def test_labels_come_from_the_teacher_only_where_there_is_no_truth():
-    labels = torch.full((2, 1, 1, 1), 255, dtype=torch.uint8)
-    labels[0] = 3
+    labels = torch.full((3, 1, 1, 2), 255, dtype=torch.uint8)
+    shown = torch.zeros(labels.shape, dtype=torch.bool)
+    labels[0], shown[0] = 3, True
+    labels[1, ..., 0], shown[1, ..., 0] = 4, True  # one voxel of two; the other one is hidden
     guessed = torch.full_like(labels, 9)
-    chosen = source_labels(labels, torch.tensor([True, False]), guessed)
-    assert chosen.flatten().tolist() == [3, 9]
+    chosen = source_labels(labels, shown, guessed)
+    assert chosen.flatten().tolist() == [3, 3, 4, 9, 9, 9]
     assert chosen.dtype == torch.uint8
 
 

@@ -4,6 +4,7 @@
 import json
 import time
 from dataclasses import asdict, replace
+from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
 
@@ -29,8 +30,8 @@ def root(tmp_path_factory):
 class Trainer:
     """Stands for a trainer: writes what one writes, and can be stopped."""
 
-    def __init__(self, stop_at=""):
-        self.configs, self.stop_at = [], stop_at
+    def __init__(self, stop_at="", judged_at=""):
+        self.configs, self.stop_at, self.judged_at = [], stop_at, judged_at
 
     def __call__(self, config):
         self.configs.append(config)
@@ -40,9 +41,10 @@ class Trainer:
         miou = 0.2 + 0.1 * config.labeled_fraction + 0.05 * bool(config.teacher)
         rows = "step,val_miou,val_geometric_iou\n1,0.01,0.02\n"
         (config.folder / "metrics.csv").write_text(f"{rows}{config.max_steps},{miou},0.8\n")
+        signal = 15 if config.name == self.judged_at else 0
         state = RunState(config.max_steps, 60.0, True, miou, {}, {}, 0, {}, [])
         save_state(config.folder / "state" / "state.pt", state)
-        return SimpleNamespace(finished=True, signal=0)
+        return SimpleNamespace(finished=True, signal=signal)
 
 
 def settings(root, out, **changes):
@@ -142,7 +144,9 @@ def test_another_experiment_in_the_same_folder_is_refused(root, tmp_path):
     with pytest.raises(InputError, match=r"steps 50.*steps 60"):
         run_experiment(settings(root, tmp_path, steps=60), Trainer())
     with pytest.raises(InputError, match=r"student vision_tiny_student.*student lidar_tiny"):
-        run_experiment(settings(root, tmp_path, student="lidar_tiny"), Trainer())
+        run_experiment(settings(root, tmp_path, student="lidar_tiny_student"), Trainer())
+    with pytest.raises(InputError, match=f"root {root}.*root elsewhere"):
+        run_experiment(settings(Path("elsewhere"), tmp_path), Trainer())
 
 
 def test_a_field_that_no_training_knows_is_said_before_anything_is_trained(root, tmp_path):
@@ -150,3 +154,45 @@ def test_a_field_that_no_training_knows_is_said_before_anything_is_trained(root,
     with pytest.raises(InputError, match="learning_rate"):
         run_experiment(settings(root, tmp_path, taught=("learning_rate=1",)), trainer)
     assert trainer.configs == []
+
+
+@pytest.mark.parametrize("field", ["max_steps=9", "init=a.safetensors", "seed=5", "budget=b.json"])
+def test_fields_that_the_experiment_sets_itself_are_refused(root, tmp_path, field):
+    name = field.partition("=")[0]
+    with pytest.raises(InputError, match=f"found a value for {name}"):
+        settings(root, tmp_path, values=(field,))
+    with pytest.raises(InputError, match=f"found a value for {name}"):
+        settings(root, tmp_path, taught=(field,))
+
+
+def test_networks_that_do_not_follow_each_other_are_named_before_anything_is_trained(
+    root, tmp_path
+):
+    trainer = Trainer()
+    plan = Plan(choose_arms(["A"]), seeds=1, start=True)
+    wanted = settings(root, tmp_path, plan=plan, start="fusion_tiny")
+    with pytest.raises(InputError, match="--start fusion_tiny: found a training of fusion_tiny"):
+        run_experiment(wanted, trainer)
+    with pytest.raises(InputError, match="teacher lidar_tiny: found a lidar network"):
+        run_experiment(settings(root, tmp_path, teacher="lidar_tiny"), trainer)
+    assert trainer.configs == []
+
+
+def test_a_signal_while_a_training_is_judged_keeps_its_result_and_stops(root, tmp_path):
+    trainer = Trainer(judged_at="A-0")
+    wanted = settings(root, tmp_path, plan=Plan(choose_arms(["A"]), seeds=2))
+    assert run_experiment(wanted, trainer) == 143
+    assert [config.name for config in trainer.configs] == ["A-0"]
+    again = Trainer()
+    assert run_experiment(wanted, again) == 0
+    assert [config.name for config in again.configs] == ["A-1"]
+
+
+@pytest.mark.parametrize("name", ["plan.json", "guess.json", "A-0.json"])
+@pytest.mark.parametrize("content", ['{"steps": 5', "[]", "{}"])
+def test_a_damaged_file_of_an_experiment_is_named(root, tmp_path, name, content):
+    wanted = settings(root, tmp_path, plan=Plan(choose_arms(["A"]), seeds=1))
+    run_experiment(wanted, Trainer())
+    (tmp_path / "state" / name).write_text(content)
+    with pytest.raises(InputError, match=name if content != "{}" else "experiment"):
+        run_experiment(wanted, Trainer())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -7,7 +7,13 @@ import pytest
 from effocc_ros.datasets.occ3d_nuscenes import SPACE
 from effocc_ros.datasets.sample import Labels
 from effocc_ros.errors import InputError
-from effocc_ros.training.label_statistics import count_labels, load_statistics, save_statistics
+from effocc_ros.training.config import TrainConfig
+from effocc_ros.training.label_statistics import (
+    count_labels,
+    labels_counted,
+    load_statistics,
+    save_statistics,
+)
 
 FREE, CAR = 17, 4
 
@@ -53,8 +59,34 @@ def test_samples_whose_labels_are_hidden_are_left_out():
 
 def test_what_is_written_is_read(tmp_path):
     statistics = count_labels(Truths([truth(10, 10)]), 18, unseen=0.5)
-    assert load_statistics(tmp_path / "labels.npz") is None
-    save_statistics(tmp_path / "labels.npz", statistics)
-    read = load_statistics(tmp_path / "labels.npz")
+    assert load_statistics(tmp_path / "labels.npz", "these") is None
+    save_statistics(tmp_path / "labels.npz", statistics, "these")
+    read = load_statistics(tmp_path / "labels.npz", "these")
     assert np.array_equal(read.counts, statistics.counts)
     assert np.array_equal(read.majority, statistics.majority)
+
+
+def test_statistics_of_other_labels_are_not_read(tmp_path):
+    budget = tmp_path / "budget.json"
+    budget.write_text("one")
+    config = TrainConfig(name="a", preset="lidar_tiny", root="street", budget=str(budget))
+    counted = labels_counted(config, 18)
+    statistics = count_labels(Truths([truth(10, 10)]), 18, unseen=0.5)
+    save_statistics(tmp_path / "labels.npz", statistics, counted)
+    assert load_statistics(tmp_path / "labels.npz", labels_counted(config, 18)) is not None
+    changes = {"root": "road", "labeled_fraction": 0.4, "train_split": "mini", "budget": ""}
+    for name, value in {**changes, "unseen_weight": 0.1}.items():
+        other = labels_counted(replace(config, **{name: value}), 18)
+        assert load_statistics(tmp_path / "labels.npz", other) is None
+    budget.write_text("another")
+    assert load_statistics(tmp_path / "labels.npz", labels_counted(config, 18)) is None
+
+
+@pytest.mark.parametrize("keep", [0, 3, 100, -20])
+def test_damaged_statistics_are_counted_anew(tmp_path, keep):
+    path = tmp_path / "labels.npz"
+    save_statistics(path, count_labels(Truths([truth(10, 10)]), 18, unseen=0.5), "these")
+    path.write_bytes(path.read_bytes()[:keep])
+    assert load_statistics(path, "these") is None
+    path.write_text("junk")
+    assert load_statistics(path, "these") is None

@@ -28,14 +28,14 @@ def config(**values) -> TrainConfig:
 def batch(count: int = 2, labeled: tuple[bool, ...] = (True, True), seed: int = 0) -> Batch:
     draw = torch.Generator().manual_seed(seed)
     labels = torch.randint(0, 18, (count, *SHAPE), generator=draw, dtype=torch.uint8)
-    labeled = torch.tensor(labeled)
-    labels[~labeled] = IGNORE
+    shown = torch.tensor(labeled).view(-1, 1, 1, 1).expand(labels.shape)
+    labels[~shown] = IGNORE
     return Batch(
         tokens=tuple(f"{seed}-{number}" for number in range(count)),
         inputs=Inputs(*[None] * 9),
         labels=labels,
         mask_camera=torch.rand(count, *SHAPE, generator=draw) < 0.5,
-        labeled=labeled,
+        shown=shown,
         flow=None,
         config=None,
     )
@@ -118,7 +118,7 @@ def test_drawn_columns_depend_on_seed_step_and_sample_not_on_the_batch():
         tokens=both.tokens[1:],
         labels=both.labels[1:],
         mask_camera=both.mask_camera[1:],
-        labeled=both.labeled[1:],
+        shown=both.shown[1:],
     )
     alone = objective.columns_of(second, step=3)
     assert (alone + 16).tolist() == drawn[4:].tolist()
@@ -156,6 +156,35 @@ def test_pseudo_labels_are_learned_where_the_true_ones_are_hidden():
     assert found == pytest.approx(expected.item(), rel=1e-6)
 
 
+def test_a_frame_with_some_labels_learns_from_the_teacher_where_they_are_hidden():
+    part = batch(labeled=(False, False))
+    shown, labels = part.shown.clone(), part.labels.clone()
+    shown[0, 1, 2, 1], labels[0, 1, 2, 1] = True, 4
+    part = replace(part, shown=shown, labels=labels)
+    objective = Objective(config(teacher="t", pseudo_labels=True), OCC3D_NUSCENES)
+    guessed = torch.full_like(labels, 11)
+    task = objective.task(part, None, outputs(seed=2), guessed)
+    assert task.labels[0, 1, 2, 1] == task.source[0, 1, 2, 1] == 4
+    assert (task.labels == 11).sum() == (task.source == 11).sum() == labels.numel() - 1
+    assert task.weight[~shown].all(), "a hidden voxel counts, whether or not a camera saw it"
+
+
+def test_flow_is_learned_where_the_labels_are_shown():
+    part = batch()
+    shown = torch.zeros_like(part.shown)
+    shown[0, 1, 2, 1] = True
+    truth = torch.full((*shown.shape, 2), 3.0)
+    part = replace(part, shown=shown, labels=torch.where(shown, part.labels, IGNORE), flow=truth)
+    objective = Objective(config(flow_weight=1.0), OCC3D_NUSCENES)
+    flow = torch.zeros_like(truth, requires_grad=True)
+    task = objective.task(part, None)
+    amount = objective.amounts(task, True)["flow"]
+    term = objective.terms(outputs()._replace(flow=flow), task)["flow"]
+    term.backward()
+    assert (amount, term.item()) == (2.0, 6.0)
+    assert (flow.grad != 0).any(dim=-1).equal(shown)
+
+
 def test_amounts_are_the_denominators_of_the_distillation():
     weights = StageWeights(camera_bev=0.5, fused_bev=2.0, features=1.0, logits=3.0)
     objective = Objective(config(teacher="t", stage_weights=weights), OCC3D_NUSCENES)
@@ -165,7 +194,7 @@ def test_amounts_are_the_denominators_of_the_distillation():
     teacher = teacher._replace(logits=teacher.logits.flatten(0, 2)[columns])
     given = given._replace(logits=given.logits.flatten(0, 2)[columns])
     task = objective.task(half, columns, teacher, guessed)
-    source = torch.where(half.labeled[:, None, None, None], half.labels, guessed)
+    source = torch.where(half.shown, half.labels, guessed)
     sums = distillation_sums(given, teacher, source, OCC3D_NUSCENES, columns=columns)
     amounts, terms = objective.amounts(task, False), objective.terms(given, task)
     assert len(sums) == 12

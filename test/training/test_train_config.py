@@ -72,6 +72,7 @@ def test_a_config_comes_back_from_its_plain_values():
         ({"root": ""}, "root=FOLDER"),
         ({"pseudo_labels": True}, "pseudo_labels"),
         ({"unlabeled": True}, "unlabeled"),
+        ({"seed": 2**63}, "seed"),
         ({"loss": "openoccupancy", "lovasz_weight": 1.0}, "lovasz_weight"),
     ],
 )

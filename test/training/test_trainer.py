@@ -4,14 +4,17 @@
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+import yaml
 from helpers.full_disk import no_file_above
 from helpers.training_tree import VERSION, make_training_tree, very_small, write_preset
 
 from effocc_ros.checkpoints import load_checkpoint
 from effocc_ros.errors import InputError
 from effocc_ros.training.config import TrainConfig
+from effocc_ros.training.config_files import config_to_mapping
 from effocc_ros.training.metrics import read_metrics
 from effocc_ros.training.objective import Objective
 from effocc_ros.training.trainer import train
@@ -112,6 +115,48 @@ def test_a_finished_training_does_nothing_and_goes_on_when_asked_for_more(config
     assert longest.steps == 6
 
 
+def test_a_finished_training_without_its_weights_writes_them(config):
+    train(config)
+    last = config.folder / "last.safetensors"
+    _, kept, _ = load_checkpoint(last)
+    last.unlink()
+    assert train(config).steps == 3
+    _, written, _ = load_checkpoint(last)
+    assert all(torch.equal(value, written[name]) for name, value in kept.items())
+
+
+def test_a_finished_training_is_saved_anew_as_it_is_asked_for(config):
+    config = replace(config, class_weights="inverse_sqrt", logit_adjustment=0.5)
+    train(config)
+    _, before, _ = load_checkpoint(config.folder / "last.safetensors")
+    assert train(replace(config, logit_adjustment=0.1, notes="Hello")).steps == 3
+    _, after, card = load_checkpoint(config.folder / "last.safetensors")
+    assert "Hello" in card["notes"]
+    changed = [name for name, value in before.items() if not torch.equal(value, after[name])]
+    assert changed == ["occ_head.predicter.2.bias"]
+
+
+def test_a_training_whose_weights_cannot_be_written_is_not_finished(config):
+    (config.folder / "last.safetensors").mkdir(parents=True)
+    (config.folder / "config.yaml").write_text(yaml.safe_dump(config_to_mapping(config)))
+    with pytest.raises(InputError, match=r"last\.safetensors"):
+        train(config)
+    (config.folder / "last.safetensors").rmdir()
+    train(config)
+    assert load_checkpoint(config.folder / "last.safetensors")[2]["trained"]
+
+
+def test_another_label_budget_in_a_folder_without_a_step_has_its_own_class_weights(config):
+    config = replace(config, class_weights="inverse_sqrt")
+    with pytest.raises(InputError, match="nonsense"):
+        train(replace(config, learns=("nonsense",)))
+    labels = config.folder / "state" / "labels.npz"
+    whole = np.load(labels)["counts"].sum()
+    with pytest.raises(InputError, match="nonsense"):
+        train(replace(config, learns=("nonsense",), unseen_weight=0.5))
+    assert np.load(labels)["counts"].sum() != whole
+
+
 def test_a_training_whose_time_is_over_ends_as_if_it_were_complete(config):
     config = replace(config, max_steps=0, max_minutes=1.5 / 60, schedule="cosine")
     result = train(config)
@@ -198,6 +243,7 @@ def test_a_student_of_other_width_gets_adapters_that_are_not_saved(config, folde
         ({"image_weights": "resnet.pth"}, "no camera"),
         ({"dataset": "occ3d_waymo"}, "cam_infos|voxel04"),
         ({"device": "cuda:9"}, "cuda:9"),
+        ({"dataset": "occ3d_waymo", "budget": "frames.json"}, "budget: found frames.json"),
     ],
 )
 def test_what_cannot_be_used_is_named_before_anything_is_learned(config, change, said):

@@ -127,6 +127,7 @@ def _remove_unless_held(path: Path) -> None:
 
 def _is_part(name: Path, path: Path) -> bool:
     """Return whether a name is that of a file, of a folder of it, or of its unfinished self."""
+    name, path = Path(os.path.abspath(name)), Path(os.path.abspath(path))
     unfinished = name.parent == path.parent and name.name.startswith(PARTIAL)
     return unfinished or name in (path, *path.parents)
 

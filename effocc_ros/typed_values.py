@@ -13,6 +13,14 @@ from effocc_ros.plain_files import read_yaml
 
 Built = TypeVar("Built")
 
+_WORDS = {
+    str: "a text, in quotes where it looks like a number",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    type(None): "nothing",
+}
+
 
 def build(cls: type[Built], values: Mapping[str, Any], what: str) -> Built:
     """Make a dataclass of plain values; lists stand for tuples, mappings for dataclasses.
@@ -84,7 +92,18 @@ def check_names(cls: type, names: Iterable[str], what: str) -> None:
 def check_field(value: Any, hint: Any, what: str, name: str) -> None:
     """Raise InputError unless a value is of an annotated type."""
     if not fits(value, hint):
-        raise bad_field(what, name, value, str(getattr(hint, "__name__", hint)))
+        raise bad_field(what, name, value, words(hint))
+
+
+def words(hint: Any) -> str:
+    """Return an annotated type in words, as one writes it in YAML."""
+    if get_origin(hint) is UnionType:
+        return " or ".join(words(option) for option in get_args(hint))
+    if get_origin(hint) is tuple:
+        return f"a list, each {words(get_args(hint)[0])}, such as [a, b]"
+    if is_dataclass(hint):
+        return f"a mapping with some of {', '.join(field.name for field in fields(hint))}"
+    return _WORDS.get(hint, str(getattr(hint, "__name__", hint)))
 
 
 def fits(value: Any, hint: Any) -> bool:

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from helpers.full_disk import REFUSED, no_file_above
@@ -123,3 +124,17 @@ def test_a_folder_that_is_a_file_is_said(tmp_path):
         whole_file(tmp_path / "a" / "b.txt"),
     ):
         pass
+
+
+def test_a_file_that_is_a_folder_is_said_by_its_own_name_also_where_it_is_relative(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there").mkdir()
+    for path in (Path("there"), tmp_path / "there"):
+        with (
+            pytest.raises(InputError, match=rf"file {path}: found Is a directory; expected room"),
+            whole_file(path) as partial,
+        ):
+            partial.write_text("x")
+    assert [each.name for each in tmp_path.iterdir()] == ["there"]

@@ -80,6 +80,22 @@ def select(request: Request) -> LabelBudget:
         InputError: The model or the data set cannot be used, the earlier choice is of another
             kind or split, or there is nothing left to choose.
     """
+    ignored = [
+        name
+        for name, given in (
+            ("--model", request.model and request.by == "random"),
+            ("--highest", request.highest and (request.by, request.kind) != ("entropy", "voxels")),
+        )
+        if given
+    ]
+    if ignored:
+        raise InputError(
+            ", ".join(ignored),
+            found=f"{request.kind} chosen by {request.by}",
+            expected="a model for entropy alone, --highest for voxels by entropy alone",
+            do="Leave it out, or choose --by entropy",
+            reason="bad_option",
+        )
     if request.by == "entropy" and not request.model:
         raise InputError(
             "--model",

@@ -206,6 +206,8 @@ def test_select_refuses_what_does_not_fit_and_writes_nothing(root, tiny, tmp_pat
     assert run(root, first, "--kind", "scenes", "--by", "random", "--budget", "1") == 0
     for options, said in (
         (("--budget", "1"), "--model"),
+        (("--budget", "1", "--by", "random", "--model", "a"), "--model: found frames"),
+        (("--budget", "1", "--highest"), "--highest: found frames chosen by entropy"),
         (("--budget", "1", "--by", "random", "--previous", str(first)), "a budget of scenes"),
         (("--budget", "1", "--model", "no.safetensors"), "no.safetensors"),
         (("--budget", "1", "--model", untrained), "random weights"),

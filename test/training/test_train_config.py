@@ -73,6 +73,9 @@ def test_a_config_comes_back_from_its_plain_values():
         ({"pseudo_labels": True}, "pseudo_labels"),
         ({"unlabeled": True}, "unlabeled"),
         ({"seed": 2**63}, "seed"),
+        ({"root": 60}, "found 60; expected a text, in quotes"),
+        ({"learns": "occ_head"}, r"expected a list, each a text.*such as \[a, b\]"),
+        ({"augmentation": ""}, "expected a mapping with some of resize, .* or nothing"),
         ({"loss": "openoccupancy", "lovasz_weight": 1.0}, "lovasz_weight"),
     ],
 )

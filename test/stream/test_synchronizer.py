@@ -185,3 +185,33 @@ def test_a_fast_anchor_waits_for_the_others_without_losing_its_own_frames():
     made.add_image("slow", START + 200 * MS, None)
     assert len(made.ready(0.19)) == 20
     assert not made.drops
+
+
+@pytest.mark.parametrize("rate", [12, 30, 60])
+@pytest.mark.parametrize(("lag", "offset"), [(0.45, 0.0), (1.5, 0.0), (0.1, -0.45), (0.0, 0.5)])
+def test_images_wait_for_a_reference_that_comes_late_or_by_an_offset(rate, lag, offset):
+    made = synchronizer("A", max_wait=0.0, tolerance=0.0, offsets={"A": offset})
+    events = [(index / rate, "image", index / rate) for index in range(6 * rate)]
+    events += [(0.5 + index / 10 + lag, "sweep", 0.5 + index / 10) for index in range(40)]
+    ended = []
+    for now, kind, seconds in sorted(events):
+        stamp = START + round(seconds * 1000) * MS
+        if kind == "image":
+            made.add_image("A", stamp, None)
+        else:
+            made.add_reference(stamp, None, now)
+        ended += made.ready(now)
+    settled = ended[5:]  # how late the references come is known after the first of them
+    assert len(settled) >= 30
+    assert all(trigger.images for trigger in settled)
+    assert len(made.image_stamps("A")) <= made.config.longest_queue
+
+
+def test_no_more_images_than_usual_are_kept_where_references_come_in_time():
+    made = synchronizer("A", max_wait=5.0)
+    for index in range(300):
+        made.add_image("A", START + index * 10 * MS, None)
+        if index % 10 == 0:
+            made.add_reference(START + index * 10 * MS, None, index * 0.01)
+        made.ready(index * 0.01)
+    assert len(made.image_stamps("A")) <= 20

@@ -135,8 +135,8 @@ class NodeSettings(Settings):
     max_wait: float = setting(
         SyncConfig.max_wait,
         "Seconds on the node's clock that a frame waits for images and tf after its reference "
-        "message, while up to 120 images of each camera are kept; 0: until what is missing is late "
-        "by what it used to be, 0.2 s at most.",
+        "message, while up to 120 images of each camera are kept; 0: until what is missing is "
+        "late by what it used to be, 0.2 s at most.",
         0.0,
         60.0,
     )

@@ -74,6 +74,12 @@ def _verdict(summaries: Sequence[Summary]) -> str:
             more = "more" if verdict.beats_spread else "**not** more"
             said = f"{more} than the spread of {100 * verdict.spread:.2f}"
         lines.append(f"- C is **{100 * verdict.gain:+.2f}** mIoU from B, {said}.")
+    if math.isfinite(verdict.labels_spread) and not verdict.labels_matter:
+        lines.append(
+            f"- A is **{100 * verdict.labels:+.2f}** mIoU from B, not more than the spread of "
+            f"{100 * verdict.labels_spread:.2f}: what limits these trainings is not labels. So "
+            "they tell what a teacher is worth in so many steps, and not what labels are."
+        )
     return "\n".join(lines or ["- A, B and C are not trained yet."]) + "\n"
 
 

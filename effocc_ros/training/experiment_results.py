@@ -69,11 +69,15 @@ class Verdict:
         share: C / A of mean mIoU; NaN while one of them is missing.
         gain: C - B of mean mIoU; NaN while one of them is missing.
         spread: The greater standard deviation of B and C; NaN while one has fewer than two seeds.
+        labels: A - B of mean mIoU, what more labels alone are worth; NaN while one is missing.
+        labels_spread: The greater standard deviation of A and B.
     """
 
     share: float
     gain: float
     spread: float
+    labels: float = math.nan
+    labels_spread: float = math.nan
 
     @property
     def reaches_goal(self) -> bool:
@@ -84,6 +88,11 @@ class Verdict:
     def beats_spread(self) -> bool:
         """Whether C is above B by more than the spread."""
         return self.gain > self.spread
+
+    @property
+    def labels_matter(self) -> bool:
+        """Whether A is above B by more than the spread: labels limit these trainings."""
+        return self.labels > self.labels_spread
 
 
 def summarise(arms: Sequence[Arm], results: Iterable[Result]) -> tuple[Summary, ...]:
@@ -96,10 +105,14 @@ def judge(summaries: Iterable[Summary]) -> Verdict:
     """Compare A, B and C."""
     by_name = {summary.arm.name: summary for summary in summaries}
     a, b, c = (by_name.get(name, Summary(_NONE, ())) for name in "ABC")
-    known = math.isfinite(b.spread) and math.isfinite(c.spread)
-    spread = max(b.spread, c.spread) if known else math.nan
     share = c.miou / a.miou if a.results and a.miou else math.nan
-    return Verdict(share, c.miou - b.miou, spread)
+    gain, labels = c.miou - b.miou, a.miou - b.miou
+    return Verdict(share, gain, _greater(b, c), labels, _greater(a, b))
+
+
+def _greater(one: Summary, other: Summary) -> float:
+    known = math.isfinite(one.spread) and math.isfinite(other.spread)
+    return max(one.spread, other.spread) if known else math.nan
 
 
 _NONE = Arm("", "", 0.0)
@@ -131,6 +144,9 @@ def as_mapping(
         "gain": _number(verdict.gain),
         "spread": _number(verdict.spread),
         "beats_spread": verdict.beats_spread,
+        "labels": _number(verdict.labels),
+        "labels_spread": _number(verdict.labels_spread),
+        "labels_matter": verdict.labels_matter,
     }
     guessed = None if guess is None else asdict(guess)
     return {"about": dict(about), "arms": rows, "verdict": judged, "guess": guessed}

@@ -140,6 +140,15 @@ def test_a_gain_within_the_spread_is_no_gain():
     assert not verdict.reaches_goal
 
 
+def test_the_page_says_where_labels_are_not_what_limits():
+    alike = MIOU | {"A": (0.255, 0.265, 0.275)}
+    for mious, said in ((alike, True), (MIOU, False)):
+        summaries = summarise((A, B, C), results(mious))
+        text = page(summaries, None, {}, "plot.png")
+        assert ("A is **-0.50** mIoU from B, not more than the spread of 1.00" in text) == said
+        assert as_mapping(summaries, None, {})["verdict"]["labels_matter"] != said
+
+
 def test_the_page_says_what_was_found():
     summaries = summarise((A, B, C), results())
     guess = Result("guess", 0, 0.082, 0.70, 0, 0.0)

@@ -4,6 +4,7 @@
 They become further LiDARs of the stream, as those are that have topics of their own.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -26,6 +27,8 @@ class SharedTopics:
         """LiDAR of a topic -> tf frame -> name of the LiDAR that has it."""
         self._last: dict[str, tuple[str, int]] = {}
         """LiDAR of a topic -> frame and stamp of its last sweep."""
+        self._counts: Counter[tuple[str, str]] = Counter()
+        """LiDAR of a topic and one of its known frames -> sweeps."""
 
     def name_of(
         self,
@@ -38,7 +41,8 @@ class SharedTopics:
         """Return the name of the LiDAR that a sweep is of.
 
         A frame that comes beside another one, or in turn with it, is a second LiDAR if it has a
-        place on the vehicle. One that takes another's place is a new name of the same.
+        place on the vehicle. One that takes another's place is a new name of the same. Of two
+        in turn the one that comes more often keeps the LiDAR's name.
 
         Args:
             lidar: The LiDAR whose topic it came on.
@@ -56,7 +60,10 @@ class SharedTopics:
             beside = not period or abs(stamp - at) < SAME_MOMENT * period * NANOSECONDS
             names[frame_id] = f"{lidar}/{frame_id}" if beside and placed(frame_id) else lidar
         elif frame_id != before and names.get(before) == names.get(frame_id) == lidar:
-            names[before] = f"{lidar}/{before}" if placed(before) else lidar
+            rarer = min(before, frame_id, key=lambda frame: self._counts[lidar, frame])
+            names[rarer] = f"{lidar}/{rarer}" if placed(rarer) else lidar
+        if frame_id in names:
+            self._counts[lidar, frame_id] += 1
         return names.get(frame_id, lidar)
 
     def topic_of(self, name: str) -> str:

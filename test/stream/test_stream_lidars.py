@@ -20,6 +20,7 @@ from helpers.sensor_messages import (
 from effocc_ros.bags.messages import header_message, point_cloud_message
 from effocc_ros.errors import InputError
 from effocc_ros.geometry import rigid, transform_points
+from effocc_ros.stream.shared_topics import SharedTopics
 from effocc_ros.stream.transform import read_odometry
 
 REAR = rigid([0.0, 0.0, 0.0, 1.0], [-1.0, 0.0, 1.0])
@@ -235,3 +236,23 @@ def test_lidars_of_one_topic_stay_apart_when_the_network_changes():
         frames += vehicle.frames(0.1 * index)
     assert frames[-1].inputs == ("LIDAR_TOP", "LIDAR_TOP/rear")
     assert [frame.stamp for frame in frames] == [START + index * 100_000_000 for index in range(8)]
+
+
+def test_a_frame_gone_wrong_now_and_then_does_not_take_a_lidars_name():
+    shared = SharedTopics()
+    names = []
+    for index in range(60):
+        frame = "gone wrong" if index % 7 == 5 else "lidar"
+        stamp = index * 100_000_000
+        placed = ["lidar", "base_link"].__contains__
+        names.append(shared.name_of("LIDAR_TOP", frame, stamp, 0.1, placed))
+    assert set(names) == {"LIDAR_TOP"}
+
+
+def test_of_two_lidars_in_turn_the_first_keeps_the_name():
+    shared = SharedTopics()
+    names = [
+        shared.name_of("LIDAR_TOP", ("left", "right")[index % 2], index * 10**8, 0.1, bool)
+        for index in range(6)
+    ]
+    assert names[2:] == ["LIDAR_TOP", "LIDAR_TOP/right"] * 2

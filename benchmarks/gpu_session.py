@@ -57,6 +57,9 @@ PACKAGES = {
 }
 """Module -> what brings it."""
 KEYFRAMES, FEWEST_SCENES, MOST_SCENES = 4, 10, 1000
+EXPERIMENTS_OWN = ("val_every", "max_steps", "epochs")
+"""Fields that the experiment sets itself, and refuses."""
+
 COMMON = ("val_every=0", "val_limit=100", "checkpoint_minutes=2", "half_weights=true")
 SMALL = ("batch_size=8", "max_steps=1000000")
 """The small trainings, which ship for two CPU cores: time ends them."""
@@ -191,10 +194,10 @@ def training(
 def experiment(setup: Setup, minutes: float) -> Iterator[list[str]]:
     """The label-efficiency experiment; it measures for two minutes before it divides its time."""
     hours = max(0.8 * (minutes - 2.0), 0.4 * minutes) / 60.0
-    values = [*setup.values, *(FULL if setup.full else SMALL)]
+    values = [*setup.values, *(FULL if setup.full else SMALL), *(ONE_STEP if setup.tiny else ())]
+    values = [value for value in values if value.partition("=")[0] not in EXPERIMENTS_OWN]
     options = ["--root", setup.root, "--out", setup.out / "experiment"]
     if setup.tiny:
-        values += [value for value in ONE_STEP if not value.startswith("max_steps")]
         options += ["--steps", 1, "--seeds", 1]
     else:
         options += ["--budget-hours", f"{hours:.4f}"]

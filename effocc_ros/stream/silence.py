@@ -150,7 +150,8 @@ class SilenceWatch:
                 continue
             came, pace = self._counts[name] - known.others[name], other.period()
             many = came >= patience and came * pace > max(limit, patience * pace)
-            if pace and (many or (came >= GOING_ON and other.went_on(now - elapsed, now))):
+            goes_on = known.last and came >= GOING_ON and other.went_on(now - elapsed, now)
+            if pace and (many or goes_on):
                 return not 0.0 <= elapsed < self._grace(known)
         return False
 

@@ -10,7 +10,7 @@ from effocc_ros.stream.report import (
     StreamStatistics,
 )
 from effocc_ros.stream.stream import Stream
-from effocc_ros.stream.synchronizer import SyncConfig
+from effocc_ros.stream.sync_config import SyncConfig
 from effocc_ros.stream.trigger import LONGEST_WAIT, Trigger
 
 __all__ = [

@@ -9,7 +9,7 @@ from typing import Any
 
 from effocc_ros.calibration import SensorCalibration, load_calibration, strangers
 from effocc_ros.networks.config import ModelConfig
-from effocc_ros.stream.synchronizer import SyncConfig
+from effocc_ros.stream.sync_config import SyncConfig
 
 INTENSITY, ELONGATION = 3, 4
 """Columns of a cloud's points."""

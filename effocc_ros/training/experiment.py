@@ -279,6 +279,6 @@ def _damaged(file: Path, found: str) -> InputError:
         f"experiment's file {file}",
         found=found,
         expected="what `effocc experiment` wrote there",
-        do="Remove the file, and what it told is found out again",
+        do="Remove it and run the command again; after plan.json with the former --steps",
         reason="bad_state",
     )

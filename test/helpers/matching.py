@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A synchronizer for tests, and what it matched."""
 
-from effocc_ros.stream.synchronizer import SyncConfig, Synchronizer
+from effocc_ros.stream.sync_config import SyncConfig
+from effocc_ros.stream.synchronizer import Synchronizer
 
 MS = 1_000_000
 SECOND = 1000 * MS

@@ -16,7 +16,7 @@ from effocc_ros.stream.camera_history import CameraModels
 from effocc_ros.stream.camera_models import camera_model
 from effocc_ros.stream.camera_view import filed_model
 from effocc_ros.stream.config import StreamConfig, rectified_cameras
-from effocc_ros.stream.synchronizer import SyncConfig
+from effocc_ros.stream.sync_config import SyncConfig
 
 NO_P = np.zeros(12)
 BARREL = np.array([-0.3, 0.1, 0.0, 0.0, 0.0])

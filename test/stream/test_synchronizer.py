@@ -4,7 +4,8 @@
 import pytest
 from helpers.matching import INFINITY, MS, START, images, synchronizer
 
-from effocc_ros.stream.synchronizer import Readiness, SyncConfig, Synchronizer
+from effocc_ros.stream.sync_config import SyncConfig
+from effocc_ros.stream.synchronizer import Readiness, Synchronizer
 
 
 def test_a_trigger_waits_until_every_camera_has_come():

@@ -4,7 +4,7 @@
 import pytest
 from helpers.matching import INFINITY, MS, SECOND, START, images, synchronizer
 
-from effocc_ros.stream.synchronizer import SyncConfig
+from effocc_ros.stream.sync_config import SyncConfig
 
 
 def test_references_between_keyframes_are_not_taken_in():

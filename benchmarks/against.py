@@ -64,23 +64,26 @@ def serve(tree: str, model: str, clouds: str, threads: str, precision: str) -> N
     import network as own
     import torch
 
-    half = precision == "bfloat16"
     torch.set_num_threads(int(threads))
     network = own.EffOcc(own.load_preset(model)).requires_grad_(False)
     shapes = [(name, list(value.shape)) for name, value in network.state_dict().items()]
     fill(network)
     network = network.fuse_for_inference()
+    if precision == "bfloat16":
+        from effocc_ros.networks import half_precision
+
+        half_precision.encode_in(network, torch.bfloat16)
     with suppress(ImportError):  # Builds before Winograd's convolution have no such module.
         from effocc_ros.networks import winograd
 
-        if not half and winograd.pays():
+        if winograd.pays():
             winograd.use_winograd(network)
     frame, origin = own.make_frame(int(clouds))
     seen = [frame.cloud.points, *(camera.image for camera in frame.cameras)]
     print(json.dumps([shapes, [zlib.crc32(np.ascontiguousarray(part)) for part in seen], origin]))
     for line in sys.stdin:
         clock = Clock(torch.device("cpu"))
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=half):
+        with torch.inference_mode():
             own.run_once(network, frame, clock)
         labels = clock.last[0] if isinstance(clock.last, tuple) else clock.last
         np.save(line.strip(), labels.numpy())

@@ -27,7 +27,7 @@ from against import compare
 
 from effocc_ros.frame import NUSCENES_CAMERAS, Camera, Frame, PointCloud
 from effocc_ros.geometry import rigid
-from effocc_ros.networks import winograd
+from effocc_ros.networks import half_precision, winograd
 from effocc_ros.networks.effocc import EffOcc
 from effocc_ros.networks.voxelize import voxelize
 from effocc_ros.pipelines import without_tf32
@@ -189,12 +189,14 @@ def main() -> None:
     network = EffOcc(load_preset(arguments.model)).requires_grad_(False)
     network = network.fuse_for_inference()
     half = arguments.precision == "bfloat16"
-    if device.type == "cpu" and not half and winograd.pays():
+    if device.type == "cpu" and half:
+        half_precision.encode_in(network, torch.bfloat16)
+    if device.type == "cpu" and winograd.pays():
         winograd.use_winograd(network)
     network = network.to(device)
     frame, origin = make_frame(arguments.clouds)
     clock = Clock(device)
-    autocast = torch.autocast(device.type, torch.bfloat16, enabled=half)
+    autocast = torch.autocast("cuda", torch.bfloat16, enabled=half and device.type == "cuda")
     with torch.inference_mode(), without_tf32(), autocast:
         for _ in range(arguments.repeat):
             voxel_count = run_once(network, frame, clock)

@@ -26,7 +26,6 @@ class HostPipeline:
 
     Args:
         network: For inference, on the CPU.
-        dtype: What its convolutions and products work in: float32 or bfloat16.
         confidence: Also give the probability of each voxel's class.
 
     Attributes:
@@ -35,10 +34,8 @@ class HostPipeline:
 
     dropped_sites = 0
 
-    def __init__(
-        self, network: EffOcc, dtype: torch.dtype = torch.float32, confidence: bool = False
-    ):
-        self._network, self._dtype, self._confidence = network, dtype, confidence
+    def __init__(self, network: EffOcc, confidence: bool = False):
+        self._network, self._confidence = network, confidence
 
     def prepare(self, frame: Frame) -> Inputs:
         """Make the network's inputs."""
@@ -46,9 +43,7 @@ class HostPipeline:
 
     def run(self, inputs: Inputs) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Return labels, confidence and flow, batch of one."""
-        half = self._dtype != torch.float32
-        with torch.autocast("cpu", self._dtype) if half else nullcontext():
-            return self._network.predict_labels(confidence=self._confidence, **inputs.keywords())
+        return self._network.predict_labels(confidence=self._confidence, **inputs.keywords())
 
 
 class DevicePipeline:

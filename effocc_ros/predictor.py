@@ -19,6 +19,7 @@ from effocc_ros.loaded_model import LoadedModel, load_model
 from effocc_ros.networks import winograd
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.networks.effocc import EffOcc
+from effocc_ros.networks.half_precision import encode_in
 from effocc_ros.occupancy import UPRIGHT, SemanticOccupancy
 from effocc_ros.pipelines import DevicePipeline, HostPipeline
 from effocc_ros.preprocess import Inputs
@@ -60,8 +61,8 @@ class Predictor:
         model: Name of a preset, path of a checkpoint, or a model that was loaded; its network is
             taken over and cannot be trained any more.
         device: ``cpu``, ``cuda``, ``cuda:1``, or ``auto``: the first GPU if there is one.
-        precision: ``float32``; on a GPU also ``bfloat16`` or ``float16``; on a CPU that has AMX or
-            AVX512-BF16 also ``bfloat16``.
+        precision: ``float32``; on a GPU also ``bfloat16`` or ``float16``; on a CPU with AMX also
+            ``bfloat16``, which the encoders work in, with float32 behind them.
         confidence: Also give the probability of each voxel's class.
 
     Attributes:
@@ -96,9 +97,11 @@ class Predictor:
 
     def _made_ready(self, network: EffOcc, precision: str) -> HostPipeline | DevicePipeline:
         if self.device.type == "cpu":
-            if precision == "float32" and winograd.pays():
+            if precision != "float32":
+                encode_in(network, PRECISIONS[precision])
+            if winograd.pays():
                 winograd.use_winograd(network)
-            return HostPipeline(network, PRECISIONS[precision], self.confidence)
+            return HostPipeline(network, self.confidence)
         network = network.to(self.device)
         pipeline = DevicePipeline(network, PRECISIONS[precision], self.confidence)
         with torch.inference_mode():
@@ -298,24 +301,26 @@ def check_precision(name: str, device: torch.device | None = None) -> None:
         raise InputError(
             "precision",
             found=f"{name} on a CPU",
-            expected="float32, or bfloat16 where the CPU computes in it",
+            expected="float32, or bfloat16 where the CPU has AMX",
             do="Use float32, or a GPU",
             reason="bad_precision",
         )
     if not cpu_has_bfloat16():
         raise InputError(
             "precision",
-            found="bfloat16 on a CPU without AMX or AVX512-BF16, or a torch that does not tell",
-            expected="float32: without these instructions bfloat16 is ten times slower",
+            found="bfloat16 on a CPU without AMX, or a torch that does not tell",
+            expected="float32: without these instructions bfloat16 is slower",
             do="Use float32, or a GPU",
             reason="bad_precision",
         )
 
 
 def cpu_has_bfloat16() -> bool:
-    """Return whether this machine's CPU multiplies in bfloat16, as far as torch knows."""
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
-    return any(capabilities.get(name, False) for name in ("amx_bf16", "avx512_bf16"))
+    """Return whether this machine's CPU is faster in bfloat16, as far as torch knows.
+
+    With AVX512-BF16 alone it is slower than in float32 (docs/speed.md).
+    """
+    return getattr(torch.cpu, "get_capabilities", dict)().get("amx_bf16", False)
 
 
 def _as_array(tensor: torch.Tensor | None) -> np.ndarray | None:

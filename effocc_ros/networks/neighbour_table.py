@@ -5,10 +5,13 @@ A block of outputs is one matrix product, as long as all kernel offsets together
 the neighbours that are not there. Half precision is so fast that this beats many small products.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor
+
+from effocc_ros.networks.pair_lists import Finish
+from effocc_ros.networks.threads import share_out
 
 BLOCK = 512
 """Outputs in a block, so that what is gathered for them stays in a cache."""
@@ -30,12 +33,31 @@ class NeighbourTable:
             table[:, number].scatter_(0, rows, sources.int())
         self._table = table
 
-    def convolve(self, features: Tensor, matrices: Tensor) -> Tensor:
-        """(inputs, Cin) and (offsets, Cin, Cout) to (outputs, Cout)."""
-        out = features.new_empty(len(self._table), matrices.shape[2])
-        matrix = matrices.flatten(0, 1)
-        for rows, gathered in self._gather(features):
-            torch.mm(gathered, matrix, out=out[rows])
+    def convolve(
+        self,
+        features: Tensor,
+        matrices: Tensor,
+        finish: Finish | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> Tensor:
+        """(inputs, Cin) and (offsets, Cin, Cout) to (outputs, Cout).
+
+        Args:
+            features: (inputs, Cin).
+            matrices: (offsets, Cin, Cout), of the same dtype.
+            finish: What follows, as for the pair lists; its sums are of ``dtype``.
+            dtype: Of the outputs; the features' when None.
+        """
+        out = features.new_empty(len(self._table), matrices.shape[2], dtype=dtype)
+        matrix, features = matrices.flatten(0, 1), _with_missing(features)
+
+        def work(blocks: Iterator[slice]) -> None:
+            for rows, gathered in self._gather(features, blocks):
+                sums = out[rows].copy_(torch.mm(gathered, matrix))
+                if finish is not None:
+                    finish(sums, rows)
+
+        share_out(work, self._blocks())
         return out
 
     def gradients(
@@ -56,21 +78,33 @@ class NeighbourTable:
         out = torch.empty_like(features) if want_features else None
         matrix = matrices.flatten(0, 1)
         of_matrix = torch.zeros(matrix.shape, dtype=torch.float32, device=matrix.device)
-        for rows, gathered in self._gather(gradient):
+        for rows, gathered in self._gather(_with_missing(gradient), self._blocks()):
             if want_features:
                 torch.mm(gathered, matrix, out=out[rows])
             of_matrix += gathered.T @ features[rows]
         return out, of_matrix.view(matrices.shape).transpose(1, 2)
 
-    def _gather(self, features: Tensor) -> Iterator[tuple[slice, Tensor]]:
-        """Give block after block of outputs and its inputs (rows, offsets * C), in one buffer."""
-        channels = features.shape[1]
-        features = torch.cat([features, features.new_zeros(1, channels)])
-        offsets = self._table.shape[1]
+    def _blocks(self) -> list[slice]:
+        """Return the rows of each block of outputs."""
+        count = len(self._table)
+        return [slice(first, min(first + BLOCK, count)) for first in range(0, count, BLOCK)]
+
+    def _gather(self, features: Tensor, blocks: Iterable[slice]) -> Iterator[tuple[slice, Tensor]]:
+        """Give blocks of outputs and their inputs (rows, offsets * C), all in one buffer.
+
+        Args:
+            features: (inputs + 1, C), the last row for a missing one.
+            blocks: Rows of some blocks.
+        """
+        offsets, channels = self._table.shape[1], features.shape[1]
         buffer = features.new_empty(min(BLOCK, len(self._table)) * offsets, channels)
-        for first in range(0, len(self._table), BLOCK):
-            rows = slice(first, min(first + BLOCK, len(self._table)))
+        for rows in blocks:
             index = self._table[rows].flatten()
             gathered = buffer[: len(index)]
             torch.index_select(features, 0, index, out=gathered)
             yield rows, gathered.view(-1, offsets * channels)
+
+
+def _with_missing(features: Tensor) -> Tensor:
+    """Add the row that stands for a missing input."""
+    return torch.cat([features, features.new_zeros(1, features.shape[1])])

@@ -8,9 +8,7 @@ and infinity; in float32 results differ from the plain sum by some 1e-5 of their
 
 With channels last either map is a sparse matrix times rows of channels, which ``embedding_bag``
 multiplies at the speed of the cache: it takes tiles apart, leaves borders out and puts pixels
-together on the way.
-
-Where oneDNN convolves with AVX-512 its plain sum is as fast (benchmarks/winograd.py).
+together on the way. benchmarks/winograd.py compares it with oneDNN's convolutions.
 """
 
 from functools import lru_cache
@@ -18,6 +16,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from effocc_ros.networks.half_precision import HalfPrecision
 
 WIDE = 64
 """Channels from which on a convolution gets faster: mapping the tiles has its price."""
@@ -194,12 +194,14 @@ def _sums(entries: Tensor, values: Tensor) -> Sums:
 
 
 def pays() -> bool:
-    """Whether this machine's CPU is of the kind on which it was measured to be faster."""
-    return torch.backends.cpu.get_cpu_capability() == "AVX2"
+    """Whether this machine's CPU is of a kind on which it was measured to be faster."""
+    return torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
 
 
 def use_winograd(module: nn.Module) -> nn.Module:
     """Replace every convolution that gets faster by it, in place; for inference on a CPU.
+
+    Those that work in half precision stay: what rounds there would grow in the tiles' maps.
 
     Returns:
         The same module.
@@ -207,7 +209,7 @@ def use_winograd(module: nn.Module) -> nn.Module:
     for name, child in list(module.named_children()):
         if _is_faster(child):
             setattr(module, name, WinogradConv2d(child))
-        else:
+        elif not isinstance(child, HalfPrecision):
             use_winograd(child)
     return module
 

@@ -43,7 +43,8 @@ class TrainConfig:
         unlabeled: Also train on the samples whose labels are hidden, with a teacher.
         init: Checkpoint to start from; random weights when empty.
         image_weights: File of an image backbone to start from, under torchvision's names, such as
-            ImageNet's ResNet-18; not used when empty.
+            ImageNet's ResNet-18, or a checkpoint of a network that has such a one; not used when
+            empty.
         batch_size: Samples of one optimizer step, over all processes.
         accumulate: Parts that such a batch is computed in, one after another, to save memory.
         max_steps: Optimizer steps; 0: as ``epochs`` say.

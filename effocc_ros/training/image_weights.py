@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from effocc_ros.checkpoints import some
 from effocc_ros.errors import InputError
 
+_BACKBONE = "img_backbone."
 _CLASSIFIER = ("fc.", "head.", "avgpool.")
 _COUNTS = "num_batches_tracked"
 
@@ -21,15 +22,17 @@ def load_image_weights(backbone: nn.Module, path: Path | str) -> None:
     Args:
         backbone: Whose names are torchvision's.
         path: A ``.safetensors`` file, or a ``.pth`` file that holds tensors alone. A classifier
-            in it is left out.
+            in it is left out; of a whole network's checkpoint the image backbone is taken.
 
     Raises:
         InputError: It cannot be read, or keys or shapes are not the backbone's.
     """
+    tensors = _read(Path(path))
+    ours = any(name.startswith(_BACKBONE) for name in tensors)
     given = {
-        name: value
-        for name, value in _read(Path(path)).items()
-        if not name.startswith(_CLASSIFIER)
+        name.removeprefix(_BACKBONE): value
+        for name, value in tensors.items()
+        if (name.startswith(_BACKBONE) if ours else not name.startswith(_CLASSIFIER))
     }
     wanted = backbone.state_dict()
     missing = [name for name in wanted if name not in given and not name.endswith(_COUNTS)]

@@ -172,6 +172,7 @@ def test_bias_shortcut_and_relu_follow_the_sums_whatever_the_blocks(
 ):
     force(monkeypatch, way)
     monkeypatch.setattr(pair_lists, "BLOCK", 100)
+    monkeypatch.setattr(neighbour_table, "BLOCK", 17)
     _, rulebook, _ = rulebook_of(random_sites(count), kind)
     features, weight = (each.detach() for each in inputs(random_sites(count)))
     shortcut = uniform("sparse.shortcut", (rulebook.outputs, 6), -1, 1).double()
@@ -182,3 +183,15 @@ def test_bias_shortcut_and_relu_follow_the_sums_whatever_the_blocks(
         finished = rulebook.apply(features, weight, bias, shortcut, relu=True)
     torch.testing.assert_close(finished, (sums + bias + shortcut).clamp(min=0))
     assert torch.equal(shortcut, kept)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_inference_rounds_nothing_where_half_precision_is_no_faster(monkeypatch, kind):
+    force(monkeypatch, "lists")
+    sites = random_sites(30)
+    features, weight = (each.detach() for each in inputs(sites, torch.float32))
+    _, rulebook, _ = rulebook_of(sites, kind)
+    with torch.inference_mode():
+        exact = rulebook.apply(features, weight)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(rulebook.apply(features, weight), exact)

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 import threading
+from contextlib import contextmanager
 
 import pytest
 import torch
 from helpers.deterministic_fill import fill, uniform
 
-from effocc_ros.networks import pair_lists
+from effocc_ros.networks import neighbour_table, pair_lists, rulebook
 from effocc_ros.networks.sparse_encoder import SparseEncoder
 from effocc_ros.networks.sparse_sites import Sites
 from effocc_ros.networks.threads import one_thread_each, share_out
@@ -52,9 +53,17 @@ def test_an_error_of_a_helper_reaches_the_caller():
     assert torch.get_num_threads() == 3
 
 
-@pytest.mark.parametrize("mode", [torch.inference_mode, torch.enable_grad])
+@contextmanager
+def half_precision():
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        yield
+
+
+@pytest.mark.parametrize("mode", [torch.inference_mode, torch.enable_grad, half_precision])
 def test_the_sparse_encoder_gives_the_same_bits_with_any_number_of_threads(monkeypatch, mode):
-    monkeypatch.setattr(pair_lists, "BLOCK", 500)  # many blocks to share out
+    for way in (pair_lists, neighbour_table):
+        monkeypatch.setattr(way, "BLOCK", 500)  # many blocks to share out
+    monkeypatch.setattr(rulebook, "DENSE", 0.2)  # so that half precision takes both ways
     encoder = fill(SparseEncoder(5, (4, 8), blocks=1), "pts_middle_encoder.")
     keys = torch.randperm(9 * 25 * 25, generator=torch.Generator().manual_seed(0))[:2000]
     features = uniform("sparse.features", (2000, 5), -1, 1)

@@ -8,10 +8,12 @@ from typing import NoReturn
 from effocc_ros.errors import InputError
 from effocc_ros.nodes.environment import check_environment
 from effocc_ros.nodes.stopping import leave, leave_on_signal
+from effocc_ros.nodes.transport import publish_asynchronously
 
 
 def occ_node() -> NoReturn:
     """Run the occupancy node."""
+    publish_asynchronously()
     _run("occ_node")
 
 

@@ -13,6 +13,8 @@ with three or more processes about one start in forty found no peer over it (Fas
 reliable or compressed images do not need it.
 """
 
+PUBLICATION_MODE = "RMW_FASTRTPS_PUBLICATION_MODE"
+
 FOREIGN = ("ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_LOCALHOST_ONLY", "ROS_STATIC_PEERS")
 """Variables that would change which transports and peers are used."""
 
@@ -34,3 +36,13 @@ def ros_environment(domain: int | None = None, large_messages: bool = False) -> 
     if domain is not None:
         environment["ROS_DOMAIN_ID"] = str(domain)
     return environment
+
+
+def publish_asynchronously() -> None:
+    """Let a thread of Fast DDS send what this process publishes, unless its user chose a mode.
+
+    By default ``publish`` sends, and rclpy holds Python's lock meanwhile. When participants come
+    and go it may take 0.4 s, now and then 2 s, in which the whole process hears nothing. The mode
+    counts for participants that are made afterwards; other middlewares know no such variable.
+    """
+    os.environ.setdefault(PUBLICATION_MODE, "ASYNCHRONOUS")

@@ -69,7 +69,16 @@ def run_experiment(settings: Settings, train: Callable[[TrainConfig], Any]) -> i
 def _check(settings: Settings) -> None:
     """Raise InputError where a config does not fit, or networks that follow one another do not."""
     for run in settings.plan.runs():
-        network = load_preset(settings.config(run, 1).preset)
+        config = settings.config(run, 1)
+        if not config.val_split and run.arm.kind != "start":
+            raise InputError(
+                f"experiment, {run.name}",
+                found="no val_split",
+                expected="a split that judges: the page compares scores",
+                do="Name one, such as val_split=val",
+                reason="bad_option",
+            )
+        network = load_preset(config.preset)
         start, teacher = settings.plan.start_of(run), settings.plan.teacher_of(run)
         if teacher is not None:
             check_teacher(load_preset(settings.config(teacher, 1).preset), network)

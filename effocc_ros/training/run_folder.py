@@ -2,12 +2,13 @@
 """The folder of a training: who may write there, and what stands in it.
 
 - ``config.yaml``: the training's config
-- ``run.json``: code version, seed and machine
+- ``run.json``: code version, seed, machine, and what teacher and budget were
 - ``metrics.csv``, ``tensorboard/``, ``curves.png``: how it went
 - ``best.safetensors``, ``last.safetensors``: averaged weights with a model card
 - ``state/``: all that is needed to go on
 """
 
+import hashlib
 import json
 import os
 import platform
@@ -22,11 +23,17 @@ import torch
 import yaml
 
 import effocc_ros
+from effocc_ros.checkpoints import shipped_checkpoint
 from effocc_ros.errors import InputError
 from effocc_ros.files import clear_partial_files, only_writer, whole_file
+from effocc_ros.plain_files import read_json
+from effocc_ros.presets import preset_names
 from effocc_ros.training.config import TrainConfig
 from effocc_ros.training.config_files import config_from_mapping, config_to_mapping
 from effocc_ros.typed_values import read_mapping
+
+FILES = "files"
+"""Where run.json says what teacher and budget were."""
 
 MAY_CHANGE = (
     "name",
@@ -84,6 +91,11 @@ class RunFolder:
         return self.path / "metrics.csv"
 
     @property
+    def about(self) -> Path:
+        """What a reader of the results must know."""
+        return self.path / "run.json"
+
+    @property
     def curves(self) -> Path:
         """The metrics as a picture."""
         return self.path / "curves.png"
@@ -113,9 +125,21 @@ def open_run_folder(config: TrainConfig) -> Iterator[RunFolder]:
         clear_partial_files(folder.path)
         with whole_file(folder.config) as partial:
             partial.write_text(yaml.safe_dump(config_to_mapping(config), sort_keys=False))
-        with whole_file(folder.path / "run.json") as partial:
+        with whole_file(folder.about) as partial:
             partial.write_text(json.dumps(about_run(config), indent=1) + "\n")
         yield folder
+
+
+def _digests(config: TrainConfig) -> dict[str, str]:
+    """Return SHA-256 of the files that are asked as long as the training lasts, by field."""
+    files = {"budget": Path(config.budget), "teacher": Path(config.teacher)}
+    if config.teacher in preset_names():
+        files["teacher"] = shipped_checkpoint(config.teacher) or files["teacher"]
+    return {
+        name: hashlib.sha256(file.read_bytes()).hexdigest()
+        for name, file in files.items()
+        if file.is_file()
+    }
 
 
 def about_run(config: TrainConfig) -> dict[str, Any]:
@@ -131,6 +155,7 @@ def about_run(config: TrainConfig) -> dict[str, Any]:
         "gpus": [torch.cuda.get_device_name(number) for number in gpus],
         "python": platform.python_version(),
         "torch": torch.__version__,
+        FILES: _digests(config),
     }
 
 
@@ -160,6 +185,24 @@ def _check_folder(folder: RunFolder, config: TrainConfig) -> None:
                 found=f"a training with {name}={theirs[name]}",
                 expected=f"{name}={value}, or an empty folder",
                 do="Choose another folder with out=FOLDER, or the same values to go on",
+                reason="other_run",
+            )
+    _check_files(folder, config)
+
+
+def _check_files(folder: RunFolder, config: TrainConfig) -> None:
+    """Refuse to go on with another teacher or budget under the same name."""
+    try:
+        known = read_json(folder.about)[FILES]
+    except (InputError, ValueError, TypeError, KeyError, OSError):
+        return  # Nobody wrote down what they were.
+    for name, digest in _digests(config).items():
+        if known.get(name, digest) != digest:
+            raise InputError(
+                f"{name} {getattr(config, name)}",
+                found="another file than the training began with",
+                expected=f"the one with the SHA-256 {known[name]}",
+                do="Put it back, or choose another folder with out=FOLDER",
                 reason="other_run",
             )
 

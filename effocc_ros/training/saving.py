@@ -38,6 +38,8 @@ def save_weights(
     """
     data = config.training_data or f"{config.dataset}, split {config.train_split}"
     share = "" if config.labeled_fraction == 1 else f", {config.labeled_fraction:.0%} labeled"
+    if config.budget:
+        share += f", labels of {Path(config.budget).name}"
     notes = [config.notes] if config.notes else []
     if scores is not None:
         said = f"{config.val_split} ({scores.frames} samples, camera mask): {scores}"

@@ -178,6 +178,13 @@ def test_networks_that_do_not_follow_each_other_are_named_before_anything_is_tra
     assert trainer.configs == []
 
 
+def test_an_experiment_without_a_split_that_judges_is_refused(root, tmp_path):
+    trainer = Trainer()
+    with pytest.raises(InputError, match="experiment, .*-0: found no val_split"):
+        run_experiment(settings(root, tmp_path, values=("val_split=",)), trainer)
+    assert trainer.configs == []
+
+
 def test_a_signal_while_a_training_is_judged_keeps_its_result_and_stops(root, tmp_path):
     trainer = Trainer(judged_at="A-0")
     wanted = settings(root, tmp_path, plan=Plan(choose_arms(["A"]), seeds=2))

@@ -139,3 +139,25 @@ def test_curves_show_a_loss_that_falls_and_scores_that_rise():
     )
     assert first < last - 100  # rows count from the top
     assert draw_curves([], "nothing yet").shape == (640, 1600, 3)
+
+
+@pytest.mark.parametrize("name", ["teacher", "budget"])
+def test_a_training_goes_on_with_the_files_that_it_began_with(config, tmp_path, name):
+    file = tmp_path / "file"
+    file.write_bytes(b"one")
+    config = replace(config, **{name: str(file)})
+    with open_run_folder(config) as folder:
+        save_state(folder.state, state())
+    file.write_bytes(b"another")
+    with (
+        pytest.raises(InputError, match=f"{name} .*file: found another file.*Put it back"),
+        open_run_folder(config),
+    ):
+        pass
+    file.write_bytes(b"one")
+    with open_run_folder(config):
+        pass
+    folder.about.write_text("{}")  # Nobody wrote it down: nothing to compare.
+    file.write_bytes(b"another")
+    with open_run_folder(config):
+        pass

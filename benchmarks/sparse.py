@@ -18,6 +18,7 @@ from spconv_peer import peer_layers
 from torch import Tensor
 
 from effocc_ros.networks.effocc import EffOcc
+from effocc_ros.networks.half_precision import HalfPrecision
 from effocc_ros.networks.sparse_encoder import SparseConv, SparseEncoder
 from effocc_ros.networks.sparse_sites import Sites
 from effocc_ros.networks.voxelize import Voxels, voxelize
@@ -73,6 +74,7 @@ def main() -> None:
     parser.add_argument("--clouds", type=int, default=10, help="sweeps in the cloud")
     parser.add_argument("--threads", type=int, nargs="+", default=[1])
     parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--precision", default="float32", choices=("float32", "bfloat16"))
     options = parser.parse_args()
     torch.manual_seed(0)
     config = load_preset(options.model)
@@ -84,9 +86,13 @@ def main() -> None:
     def own() -> Tensor:
         # Sites remember who their neighbours are: here they are made anew in every pass.
         sites = Sites(voxels.sites.keys, voxels.sites.batch, voxels.sites.shape)
-        return network.pts_middle_encoder(voxels.features, sites)
+        return encoder(voxels.features, sites)
 
-    print(f"{options.model}, {origin}, {len(voxels.features)} voxels, {cpu_name()}")
+    encoder = network.pts_middle_encoder
+    if options.precision == "bfloat16":
+        encoder = HalfPrecision(encoder, torch.bfloat16)
+    print(f"{options.model}, {origin}, {len(voxels.features)} voxels, {cpu_name()}", end="")
+    print(f", own in {options.precision}")
     with torch.inference_mode():
         other = peer_encoder(network.pts_middle_encoder) if peer else None
         if other:

@@ -21,6 +21,10 @@ DENSE = 1 / 3
 """Share of neighbours that are there from which a table of all is the faster one, measured with
 bfloat16 on a processor with AMX at 16 to 128 channels."""
 
+MANY = 27
+"""Kernel offsets from which on a table is made: those of the last convolution, three, gain hardly
+anything by it, and what that one rounds moves more voxels than all before it."""
+
 
 @dataclass(frozen=True)
 class Rulebook:
@@ -106,7 +110,7 @@ class Rulebook:
     def in_blocks(self, dtype: torch.dtype) -> PairLists | NeighbourTable:
         """Return what is faster on a CPU; only the table works in half precision."""
         count = sum(self.outputs if pairs is None else len(pairs[0]) for pairs in self.pairs)
-        dense = count > DENSE * self.outputs * len(self.pairs)
+        dense = count > DENSE * self.outputs * len(self.pairs) and len(self.pairs) >= MANY
         return self._table if dtype == torch.bfloat16 and dense else self._lists
 
     @cached_property

@@ -13,7 +13,7 @@ from effocc_ros.networks import neighbour_table, pair_lists
 from effocc_ros.networks.neighbour_table import NeighbourTable
 from effocc_ros.networks.pair_lists import PairLists
 from effocc_ros.networks.rulebook import Rulebook, _GatherMultiplyScatter
-from effocc_ros.networks.sparse_encoder import to_bev
+from effocc_ros.networks.sparse_encoder import FLATTENING, to_bev
 from effocc_ros.networks.sparse_sites import Sites, _unique
 
 SHAPE = (5, 7, 6)
@@ -123,6 +123,8 @@ def test_half_precision_takes_the_table_where_most_neighbours_are_there():
     assert isinstance(full.in_blocks(torch.bfloat16), NeighbourTable)
     assert isinstance(sparse.in_blocks(torch.bfloat16), PairLists)
     assert isinstance(full.in_blocks(torch.float32), PairLists)
+    _, flattening = random_sites(400).strided(*FLATTENING)
+    assert isinstance(flattening.in_blocks(torch.bfloat16), PairLists)
 
 
 def test_the_way_of_a_gpu_gives_the_same(monkeypatch):

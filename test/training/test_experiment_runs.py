@@ -180,7 +180,7 @@ def test_networks_that_do_not_follow_each_other_are_named_before_anything_is_tra
 
 def test_an_experiment_without_a_split_that_judges_is_refused(root, tmp_path):
     trainer = Trainer()
-    with pytest.raises(InputError, match="experiment, .*-0: found no val_split"):
+    with pytest.raises(InputError, match=r"experiment, .*-0: found no val_split"):
         run_experiment(settings(root, tmp_path, values=("val_split=",)), trainer)
     assert trainer.configs == []
 

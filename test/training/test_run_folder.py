@@ -157,7 +157,8 @@ def test_a_training_goes_on_with_the_files_that_it_began_with(config, tmp_path, 
     file.write_bytes(b"one")
     with open_run_folder(config):
         pass
-    folder.about.write_text("{}")  # Nobody wrote it down: nothing to compare.
     file.write_bytes(b"another")
-    with open_run_folder(config):
-        pass
+    for damaged in ("{}", "[]", '{"files": [1]}', "{"):
+        folder.about.write_text(damaged)  # Nobody can tell what it was.
+        with open_run_folder(config):
+            pass

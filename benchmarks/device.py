@@ -35,7 +35,8 @@ from effocc_ros.networks.effocc import EffOcc
 from effocc_ros.networks.static_network import StaticNetwork
 from effocc_ros.networks.static_voxels import static_voxels
 from effocc_ros.pipelines import DevicePipeline, HostPipeline, without_tf32
-from effocc_ros.predictor import PRECISIONS, choose_device
+from effocc_ros.precisions import PRECISIONS
+from effocc_ros.predictor import choose_device
 from effocc_ros.preprocess.on_device import static_inputs
 
 DTYPES = {"cuda": tuple(PRECISIONS), "cpu": ("float32",)}

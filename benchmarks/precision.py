@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from effocc_ros.frame import Frame
 from effocc_ros.networks.effocc import EffOcc
 from effocc_ros.networks.half_precision import ENCODERS, HalfPrecision, encode_in
-from effocc_ros.predictor import Predictor, cpu_has_bfloat16
+from effocc_ros.precisions import cpu_has_bfloat16
+from effocc_ros.predictor import Predictor
 from effocc_ros.preprocess import preprocess
 from effocc_ros.presets import load_preset
 

@@ -22,15 +22,9 @@ from effocc_ros.networks.effocc import EffOcc
 from effocc_ros.networks.half_precision import encode_in
 from effocc_ros.occupancy import UPRIGHT, SemanticOccupancy
 from effocc_ros.pipelines import DevicePipeline, HostPipeline
+from effocc_ros.precisions import PRECISIONS, check_precision
 from effocc_ros.preprocess import Inputs
 from effocc_ros.preprocess.raw import RawInputs
-
-PRECISIONS = {
-    "float32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-}
-"""Names that ``precision`` may have."""
 
 
 @dataclass(frozen=True)
@@ -284,43 +278,6 @@ def choose_device(name: str) -> torch.device:
         do="Use auto or cpu, or install a torch that knows the GPU",
         reason="bad_device",
     )
-
-
-def check_precision(name: str, device: torch.device | None = None) -> None:
-    """Raise InputError unless there is such a precision, and the device, if any, has it."""
-    if name not in PRECISIONS:
-        raise InputError(
-            "precision",
-            found=repr(name),
-            expected=f"one of {', '.join(PRECISIONS)}",
-            reason="bad_precision",
-        )
-    if device is None or device.type != "cpu" or name == "float32":
-        return
-    if name != "bfloat16":
-        raise InputError(
-            "precision",
-            found=f"{name} on a CPU",
-            expected="float32, or bfloat16 where the CPU has AMX",
-            do="Use float32, or a GPU",
-            reason="bad_precision",
-        )
-    if not cpu_has_bfloat16():
-        raise InputError(
-            "precision",
-            found="bfloat16 on a CPU without AMX, or a torch that does not tell",
-            expected="float32: without these instructions bfloat16 is slower",
-            do="Use float32, or a GPU",
-            reason="bad_precision",
-        )
-
-
-def cpu_has_bfloat16() -> bool:
-    """Return whether this machine's CPU is faster in bfloat16, as far as torch knows.
-
-    With AVX512-BF16 alone it is slower than in float32 (docs/speed.md).
-    """
-    return getattr(torch.cpu, "get_capabilities", dict)().get("amx_bf16", False)
 
 
 def _as_array(tensor: torch.Tensor | None) -> np.ndarray | None:

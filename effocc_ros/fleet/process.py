@@ -23,7 +23,7 @@ from effocc_ros.fleet.bags import Bag, find_bags
 from effocc_ros.fleet.crew import Crew, hired
 from effocc_ros.fleet.schedule import Outcome, work_through
 from effocc_ros.fleet.shard import Shard
-from effocc_ros.predictor import check_precision
+from effocc_ros.precisions import check_precision
 from effocc_ros.presets import preset_names
 from effocc_ros.progress import with_progress
 from effocc_ros.rig import rig_names

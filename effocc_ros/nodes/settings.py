@@ -9,7 +9,7 @@ from effocc_ros.frame import NUSCENES_CAMERAS
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.nodes.parameters import Settings, bad_parameter, setting
 from effocc_ros.nodes.stream_settings import offsets_by_name
-from effocc_ros.predictor import PRECISIONS
+from effocc_ros.precisions import PRECISIONS
 from effocc_ros.stream import StreamConfig, SyncConfig
 
 TOPIC = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*\Z")

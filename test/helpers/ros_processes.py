@@ -18,13 +18,14 @@ from helpers.environments import code_environment
 from helpers.toy_drive import Sent
 from helpers.waiting import wait_until
 from rcl_interfaces.msg import SetParametersResult
-from rcl_interfaces.srv import SetParameters
+from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.client import Client
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.task import Future
 from std_msgs.msg import String
 
 from effocc_ros.nodes.domains import own_domain
@@ -103,7 +104,7 @@ class Peer:
         self.node = Node("peer", context=self.context, enable_rosout=False)
         self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self.node)
-        self._clients: dict[str, Client] = {}
+        self._clients: dict[str, tuple[Client, Client]] = {}
         self._running = True
         self._thread = threading.Thread(target=self._spin)
         self._thread.start()
@@ -120,13 +121,26 @@ class Peer:
 
     def ask(self, kind: type, service: str, request, seconds: float = 60.0):
         """Call a service and return its answer."""
-        if service not in self._clients:
-            self._clients[service] = self.node.create_client(kind, service)
-        client = self._clients[service]
-        assert client.wait_for_service(seconds), f"no service {service}"
-        future = client.call_async(request)
+        future = self.call(kind, service, request, seconds)
         wait_until(future.done, f"answer of {service}", seconds)
         return future.result()
+
+    def call(self, kind: type, service: str, request, seconds: float = 60.0) -> Future:
+        """Call a service and return its answer to come.
+
+        A node that has not discovered a client gives its answers up after 0.1 s (rmw_fastrtps),
+        however long ago the client discovered the node, and on a busy machine that is too short.
+        So a question that may be repeated goes ahead of each call, from a client that was made
+        later and so is discovered later.
+        """
+        if service not in self._clients:
+            client = self.node.create_client(kind, service)
+            name = f"{service.rpartition('/')[0]}/get_parameters"
+            self._clients[service] = client, self.node.create_client(GetParameters, name)
+        client, later = self._clients[service]
+        assert client.wait_for_service(seconds), f"no service {service}"
+        wait_until(lambda: _answers(later), f"node that answers behind {service}", seconds)
+        return client.call_async(request)
 
     def close(self) -> None:
         """End the thread and the context."""
@@ -135,6 +149,17 @@ class Peer:
         self._executor.shutdown()
         self.node.destroy_node()
         rclpy.shutdown(context=self.context)
+
+
+def _answers(client: Client, seconds: float = 2.0) -> bool:
+    """Whether a node answers a question about no parameter soon."""
+    future = client.call_async(GetParameters.Request())
+    deadline = time.monotonic() + seconds
+    while not future.done() and time.monotonic() < deadline:
+        time.sleep(0.002)
+    if not future.done():
+        client.remove_pending_request(future)
+    return future.done()
 
 
 @contextmanager

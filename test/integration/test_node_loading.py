@@ -46,14 +46,13 @@ class Gated:
         given = [text for each in arguments for text in ("-p", each)]
         command = [sys.executable, "-c", GATED, "--ros-args", "-p", "device:=cpu", *given]
         self.node = stage.run(command, folder / "gated.log", **{GATE: os.fspath(self.gate)})
-        self.change = stage.peer.node.create_client(ChangeState, "/occ_node/change_state")
-        assert self.change.wait_for_service(60)
 
     def open(self, failure=""):
         self.gate.write_text(failure)
 
     def request(self, transition):
-        return self.change.call_async(ChangeState.Request(transition=Transition(id=transition)))
+        request = ChangeState.Request(transition=Transition(id=transition))
+        return self.stage.peer.call(ChangeState, "/occ_node/change_state", request)
 
     def answer(self, future) -> bool:
         wait_until(future.done, "the answer to a transition", 60)

@@ -61,6 +61,10 @@ def fill(network: Any) -> None:
 def serve(tree: str, model: str, clouds: str, threads: str, precision: str) -> None:
     """Be one build: say what it is, then run once for every line on stdin."""
     sys.path.insert(0, str(Path(tree) / "benchmarks"))
+    with suppress(ImportError):  # Former builds have no such module.
+        from effocc_ros.memory import keep_freed_memory
+
+        keep_freed_memory()
     import network as own
     import torch
 
@@ -73,11 +77,7 @@ def serve(tree: str, model: str, clouds: str, threads: str, precision: str) -> N
         from effocc_ros.networks import half_precision
 
         half_precision.encode_in(network, torch.bfloat16)
-    with suppress(ImportError):  # Builds before Winograd's convolution have no such module.
-        from effocc_ros.networks import winograd
-
-        if winograd.pays():
-            winograd.use_winograd(network)
+    _use_cpu_layers(network)
     frame, origin = own.make_frame(int(clouds))
     seen = [frame.cloud.points, *(camera.image for camera in frame.cameras)]
     print(json.dumps([shapes, [zlib.crc32(np.ascontiguousarray(part)) for part in seen], origin]))
@@ -88,6 +88,20 @@ def serve(tree: str, model: str, clouds: str, threads: str, precision: str) -> N
         labels = clock.last[0] if isinstance(clock.last, tuple) else clock.last
         np.save(line.strip(), labels.numpy())
         print(json.dumps([clock.seconds, _peak()]), flush=True)
+
+
+def _use_cpu_layers(network: Any) -> None:
+    """Replace what a build replaces on a CPU, whenever it was made."""
+    with suppress(ImportError):
+        from effocc_ros.networks.on_cpu import use_cpu_layers
+
+        use_cpu_layers(network)
+        return
+    with suppress(ImportError):
+        from effocc_ros.networks import winograd
+
+        if winograd.pays():
+            winograd.use_winograd(network)
 
 
 def _peak() -> float:

@@ -20,9 +20,9 @@ from network import Clock, cpu_name, make_frame, run_once
 
 from effocc_ros.frame import Frame
 from effocc_ros.geometry import rigid
-from effocc_ros.networks import winograd
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.networks.effocc import EffOcc
+from effocc_ros.networks.on_cpu import use_cpu_layers
 from effocc_ros.predictor import Predictor
 from effocc_ros.presets import load_preset
 
@@ -56,7 +56,7 @@ def prepared(config: ModelConfig) -> EffOcc:
     """A network of random weights, as a Predictor runs it."""
     torch.manual_seed(0)
     network = EffOcc(config).requires_grad_(False).fuse_for_inference()
-    return winograd.use_winograd(network) if winograd.pays() else network
+    return use_cpu_layers(network)
 
 
 def curves(config: ModelConfig, repeat: int) -> None:

@@ -27,8 +27,10 @@ from against import compare
 
 from effocc_ros.frame import NUSCENES_CAMERAS, Camera, Frame, PointCloud
 from effocc_ros.geometry import rigid
-from effocc_ros.networks import half_precision, winograd
+from effocc_ros.memory import keep_freed_memory
+from effocc_ros.networks import half_precision
 from effocc_ros.networks.effocc import EffOcc
+from effocc_ros.networks.on_cpu import use_cpu_layers
 from effocc_ros.networks.voxelize import voxelize
 from effocc_ros.pipelines import without_tf32
 from effocc_ros.predictor import choose_device
@@ -178,6 +180,7 @@ def main() -> None:
     parser.add_argument("--against", default="", help="a former commit")
     parser.add_argument("--precision", default="float32", choices=("float32", "bfloat16"))
     arguments = parser.parse_args()
+    keep_freed_memory()
     if arguments.against:
         model, clouds, threads = arguments.model, arguments.clouds, arguments.threads
         repeat, precision = arguments.repeat, arguments.precision
@@ -191,8 +194,8 @@ def main() -> None:
     half = arguments.precision == "bfloat16"
     if device.type == "cpu" and half:
         half_precision.encode_in(network, torch.bfloat16)
-    if device.type == "cpu" and winograd.pays():
-        winograd.use_winograd(network)
+    if device.type == "cpu":
+        use_cpu_layers(network)
     network = network.to(device)
     frame, origin = make_frame(arguments.clouds)
     clock = Clock(device)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from effocc_ros import __version__
 from effocc_ros.errors import InputError
+from effocc_ros.memory import keep_freed_memory
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
+def program() -> int:
+    """Be the program ``effocc``: a process that does nothing else. Returns the exit code."""
+    keep_freed_memory()
+    return main()
+
+
 def _said(error: OSError) -> str:
     """Return one line: the files, where the system names them, and what is wrong with them."""
     files = [
@@ -114,4 +121,4 @@ def _said(error: OSError) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program())

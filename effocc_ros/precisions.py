@@ -28,15 +28,15 @@ def check_precision(name: str, device: torch.device | None = None) -> None:
         raise InputError(
             "precision",
             found=f"{name} on a CPU",
-            expected="float32, or bfloat16 where the CPU has AMX",
+            expected="float32, or bfloat16 where the CPU is faster in it",
             do="Use float32, or a GPU",
             reason="bad_precision",
         )
     if not cpu_has_bfloat16():
         raise InputError(
             "precision",
-            found="bfloat16 on a CPU without AMX, or a torch that does not tell",
-            expected="float32: without these instructions bfloat16 is slower",
+            found="bfloat16 on a CPU that is slower in it, or a torch that does not tell",
+            expected="a CPU with AMX, or one of AMD with AVX512-BF16 (Zen 4 and later)",
             do="Use float32, or a GPU",
             reason="bad_precision",
         )
@@ -45,6 +45,8 @@ def check_precision(name: str, device: torch.device | None = None) -> None:
 def cpu_has_bfloat16() -> bool:
     """Return whether this machine's CPU is faster in bfloat16, as far as torch knows.
 
-    With AVX512-BF16 alone it is slower than in float32 (docs/speed.md).
+    AVX512-BF16 doubles the speed of AMD's; an Intel one is slower by it alone (docs/speed.md).
     """
-    return getattr(torch.cpu, "get_capabilities", dict)().get("amx_bf16", False)
+    has = getattr(torch.cpu, "get_capabilities", dict)()
+    is_amd = str(has.get("cpu_name", "")).startswith("AMD")
+    return bool(has.get("amx_bf16") or (is_amd and has.get("avx512_bf16")))

@@ -16,10 +16,10 @@ from effocc_ros.classes import class_list
 from effocc_ros.errors import InputError
 from effocc_ros.frame import Frame
 from effocc_ros.loaded_model import LoadedModel, load_model
-from effocc_ros.networks import winograd
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.networks.effocc import EffOcc
 from effocc_ros.networks.half_precision import encode_in
+from effocc_ros.networks.on_cpu import use_cpu_layers
 from effocc_ros.occupancy import UPRIGHT, SemanticOccupancy
 from effocc_ros.pipelines import DevicePipeline, HostPipeline
 from effocc_ros.precisions import PRECISIONS, check_precision
@@ -93,9 +93,7 @@ class Predictor:
         if self.device.type == "cpu":
             if precision != "float32":
                 encode_in(network, PRECISIONS[precision])
-            if winograd.pays():
-                winograd.use_winograd(network)
-            return HostPipeline(network, self.confidence)
+            return HostPipeline(use_cpu_layers(network), self.confidence)
         network = network.to(self.device)
         pipeline = DevicePipeline(network, PRECISIONS[precision], self.confidence)
         with torch.inference_mode():

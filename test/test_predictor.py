@@ -206,8 +206,9 @@ def test_an_unknown_model_is_refused_with_the_presets():
 @pytest.mark.parametrize(
     ("precision", "has", "said"),
     [
-        ("bfloat16", {}, "without AMX.*bfloat16 is slower"),
-        ("bfloat16", {"avx512_bf16": True, "amx_bf16": False}, "without AMX"),
+        ("bfloat16", {}, "a CPU that is slower in it"),
+        ("bfloat16", {"cpu_name": "AMD EPYC", "avx512_bf16": False}, "expected a CPU with AMX"),
+        ("bfloat16", {"cpu_name": "Intel Xeon", "avx512_bf16": True}, "AMD with AVX512-BF16"),
         ("float16", {"amx_bf16": True}, "found float16 on a CPU; expected float32, or bfloat16"),
     ],
 )
@@ -217,8 +218,15 @@ def test_precisions_that_a_cpu_lacks_are_refused(monkeypatch, checkpoints, preci
         Predictor(checkpoints["fusion"], device="cpu", precision=precision)
 
 
-def test_a_cpu_that_has_amx_may_use_bfloat16(monkeypatch, checkpoints):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
+@pytest.mark.parametrize(
+    "has",
+    [
+        {"cpu_name": "Intel Xeon", "amx_bf16": True},
+        {"cpu_name": "AMD EPYC", "amx_bf16": False, "avx512_bf16": True},
+    ],
+)
+def test_a_cpu_that_is_faster_in_bfloat16_may_use_it(monkeypatch, checkpoints, has):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has, raising=False)
     exact = Predictor(checkpoints["fusion"], device="cpu", confidence=True).predict(frame())
     half = Predictor(checkpoints["fusion"], "cpu", "bfloat16", confidence=True).predict(frame())
     assert len(np.unique(exact.labels)) > 3

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sparse 3-D encoder: occupied voxels to a LiDAR BEV."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from effocc_ros.networks.rulebook import Rulebook
 from effocc_ros.networks.sparse_sites import Sites, Triple
-from effocc_ros.networks.threads import one_thread_each, share_out
+from effocc_ros.networks.threads import jobs, one_thread_each
 
 EPS, MOMENTUM = 1e-3, 0.01
 HALVING = ((3, 3, 3), (2, 2, 2))
@@ -148,15 +148,7 @@ class SparseEncoder(nn.Module):
 
     def _encode(self, features: Tensor, sites: Sites) -> Tensor:
         stages = list(self.encoder_layers.children())
-        levels, steps = [sites], []
-        for number in range(len(stages)):
-            last = number + 1 == len(stages)
-            geometry = FLATTENING if last else (*HALVING, padding_of(number, len(stages)))
-            sites, rulebook = levels[-1].strided(*geometry)
-            levels.append(sites)
-            steps.append(rulebook)
-        if features.device.type == "cpu":
-            _prepare(levels[:-1], steps, features.dtype)
+        levels, steps = _rulebooks(sites, len(stages), features)
         x = self.conv_input(features, levels[0].submanifold)
         for stage, here, step in zip(stages, levels[:-1], steps, strict=True):
             last = step is steps[-1]
@@ -171,16 +163,30 @@ def padding_of(number: int, stages: int) -> Triple:
     return (0, 1, 1) if number + 2 == stages else (1, 1, 1)
 
 
-def _prepare(levels: Sequence[Sites], steps: Sequence[Rulebook], dtype: torch.dtype) -> None:
-    """Make the tables of all convolutions; some threads are faster at it than one."""
-    if torch.is_autocast_enabled("cpu"):
-        dtype = torch.get_autocast_dtype("cpu")
+def _rulebooks(sites: Sites, stages: int, features: Tensor) -> tuple[list[Sites], list[Rulebook]]:
+    """Return the sites of all stages and of the output, and the convolution behind each stage.
 
-    def work(todo: Iterator[Sites | Rulebook]) -> None:
-        for one in todo:
-            (one.submanifold if isinstance(one, Sites) else one).in_blocks(dtype)
-
-    share_out(work, [*levels, *steps])
+    Args:
+        sites: Those of the first stage.
+        stages: How many there are.
+        features: (M, F), on whose device and with whose dtype the convolutions will be.
+    """
+    dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else features.dtype
+    levels, steps = [sites], []
+    with jobs() as give:
+        for number in range(stages):
+            last = number + 1 == stages
+            geometry = FLATTENING if last else (*HALVING, padding_of(number, stages))
+            here = levels[-1]
+            # What it takes to convolve is made while the next sites are looked for.
+            if features.device.type == "cpu":
+                give(lambda here=here: here.submanifold.in_blocks(dtype))
+            following, step = here.strided(*geometry)
+            if features.device.type == "cpu":
+                give(lambda step=step: step.in_blocks(dtype))
+            levels.append(following)
+            steps.append(step)
+    return levels, steps
 
 
 def to_bev(features: Tensor, sites: Sites) -> Tensor:

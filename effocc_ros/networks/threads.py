@@ -3,7 +3,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -51,10 +51,39 @@ def share_out(work: Callable[[Iterator[T]], None], items: Sequence[T]) -> None:
         one.result()
 
 
+@contextmanager
+def jobs() -> Iterator[Callable[[Callable[[], None]], None]]:
+    """Let helpers do jobs while this thread finds more of them, inside of :func:`one_thread_each`.
+
+    Gives a function that takes a job. Behind the block all are done: this thread does those that
+    nobody has begun until then.
+    """
+    pool, helpers = getattr(_mine, "helpers", (None, 0))
+    inference = torch.is_inference_mode_enabled()
+    given: list[tuple[Callable[[], None], Future | None]] = []
+
+    def give(job: Callable[[], None]) -> None:
+        given.append((job, pool.submit(_do, job, inference) if helpers else None))
+
+    yield give
+    begun = [doing for _, doing in given if doing is not None]
+    with torch.no_grad():
+        for job, doing in given:
+            if doing is None or doing.cancel():
+                job()
+    for doing in begun:
+        if not doing.cancelled():
+            doing.result()
+
+
 def _start() -> None:
     torch.set_num_threads(1)
 
 
 def _help(work: Callable[[Iterator[T]], None], todo: Iterator[T], inference: bool) -> None:
+    _do(lambda: work(todo), inference)
+
+
+def _do(job: Callable[[], None], inference: bool) -> None:
     with torch.inference_mode(inference), torch.no_grad():
-        work(todo)
+        job()

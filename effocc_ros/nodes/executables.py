@@ -6,6 +6,7 @@ import sys
 from typing import NoReturn
 
 from effocc_ros.errors import InputError
+from effocc_ros.memory import keep_freed_memory
 from effocc_ros.nodes.environment import check_environment
 from effocc_ros.nodes.stopping import leave, leave_on_signal
 from effocc_ros.nodes.transport import publish_asynchronously
@@ -13,6 +14,7 @@ from effocc_ros.nodes.transport import publish_asynchronously
 
 def occ_node() -> NoReturn:
     """Run the occupancy node."""
+    keep_freed_memory()
     publish_asynchronously()
     _run("occ_node")
 

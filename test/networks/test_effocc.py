@@ -9,7 +9,7 @@ from helpers.vector_b import agreement, inputs_of
 from helpers.vectors import load_arrays
 
 from effocc_ros.networks.effocc import EffOcc
-from effocc_ros.networks.winograd import use_winograd
+from effocc_ros.networks.on_cpu import use_cpu_layers
 from effocc_ros.presets import load_preset
 
 
@@ -28,7 +28,7 @@ def _run_b(vector_b):
         run = {"camera": network.camera_bev(**inputs), "lidar": network.lidar_bev(points)}
         run["bev"] = network.merge(run["camera"], run["lidar"])
         run["logits"], _ = network.occ_head(run["bev"])
-        use_winograd(network.fuse_for_inference())
+        use_cpu_layers(network.fuse_for_inference())
         run["labels"], _, _ = network.predict_labels(**inputs, points=points)
     return run
 

@@ -179,8 +179,10 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--against", default="", help="a former commit")
     parser.add_argument("--precision", default="float32", choices=("float32", "bfloat16"))
+    parser.add_argument("--plain-malloc", action="store_true", help="do not keep freed memory")
     arguments = parser.parse_args()
-    keep_freed_memory()
+    if not arguments.plain_malloc:
+        keep_freed_memory()
     if arguments.against:
         model, clouds, threads = arguments.model, arguments.clouds, arguments.threads
         repeat, precision = arguments.repeat, arguments.precision

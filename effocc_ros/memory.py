@@ -2,8 +2,8 @@
 """Memory that is freed and soon wanted again stays with the process (glibc).
 
 A network's maps have megabytes. By itself malloc gives blocks of that size back to the kernel when
-they are freed, and the kernel fills each page of the next one with zeros: some 200,000 pages a
-frame of ``fusion_r18``, for which it needs more time than preprocessing and voxels together.
+they are freed, and the kernel fills each page of the next ones with zeros: up to 200,000 pages a
+frame of ``fusion_r18``. docs/speed.md has what that takes.
 """
 
 import ctypes

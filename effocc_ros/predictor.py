@@ -55,8 +55,9 @@ class Predictor:
         model: Name of a preset, path of a checkpoint, or a model that was loaded; its network is
             taken over and cannot be trained any more.
         device: ``cpu``, ``cuda``, ``cuda:1``, or ``auto``: the first GPU if there is one.
-        precision: ``float32``; on a GPU also ``bfloat16`` or ``float16``; on a CPU with AMX also
-            ``bfloat16``, which the encoders work in, with float32 behind them.
+        precision: ``float32``; on a GPU also ``bfloat16`` or ``float16``; on a CPU with AMX, or
+            one of AMD with AVX512-BF16, also ``bfloat16``, which the encoders work in, with
+            float32 behind them.
         confidence: Also give the probability of each voxel's class.
 
     Attributes:

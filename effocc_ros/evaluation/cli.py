@@ -61,7 +61,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--precision",
         default="float32",
-        help="float32; bfloat16 on a GPU or a fit CPU; float16 on a GPU (%(default)s)",
+        help="float32; bfloat16 where the device is fast in it; float16 on a GPU (%(default)s)",
     )
     parser.add_argument(
         "--out",

@@ -57,7 +57,8 @@ class NodeSettings(Settings):
     device: str = setting("auto", "Where the network runs: auto, cpu, cuda or cuda:<index>.")
     precision: str = setting(
         "float32",
-        "Arithmetic of the network; bfloat16 on a GPU or a CPU with AMX, float16 on a GPU.",
+        "Arithmetic of the network; bfloat16 on a GPU, a CPU with AMX or one of AMD with "
+        "AVX512-BF16; float16 on a GPU.",
         choices=tuple(sorted(PRECISIONS, reverse=True)),
     )
     confidence: bool = setting(False, "Send the probability of each voxel's class as well.")

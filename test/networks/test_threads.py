@@ -9,7 +9,7 @@ from helpers.deterministic_fill import fill, uniform
 from effocc_ros.networks import neighbour_table, pair_lists, rulebook
 from effocc_ros.networks.sparse_encoder import SparseEncoder
 from effocc_ros.networks.sparse_sites import Sites
-from effocc_ros.networks.threads import one_thread_each, share_out
+from effocc_ros.networks.threads import jobs, one_thread_each, share_out
 
 
 @pytest.fixture(name="three_threads", autouse=True)
@@ -50,6 +50,49 @@ def test_an_error_of_a_helper_reaches_the_caller():
 
     with pytest.raises(ValueError, match="helper"), one_thread_each():
         share_out(work, [1])
+    assert torch.get_num_threads() == 3
+
+
+def test_helpers_begin_with_jobs_while_more_are_found_and_all_are_done_once():
+    begun, done = threading.Event(), []
+
+    def first():
+        begun.set()
+        done.append((0, torch.get_num_threads(), torch.is_inference_mode_enabled()))
+
+    with torch.inference_mode(), one_thread_each():
+        with jobs() as give:
+            give(first)
+            assert begun.wait(30), "nobody has begun"
+            for number in range(1, 100):
+                give(lambda number=number: done.append((number, 1, True)))
+        assert sorted(done) == [(number, 1, True) for number in range(100)]
+
+
+def test_without_helpers_jobs_are_done_in_turn_behind_the_block():
+    done = []
+    with jobs() as give:
+        for number in range(3):
+            give(lambda number=number: done.append((number, threading.get_ident())))
+        assert not done
+    assert done == [(number, threading.get_ident()) for number in range(3)]
+
+
+def test_an_error_of_a_job_reaches_the_caller_from_wherever_it_was_done():
+    def fail():
+        raise ValueError(threading.current_thread().name)
+
+    with pytest.raises(ValueError, match="MainThread"), jobs() as give:
+        give(fail)
+    begun = threading.Event()
+
+    def with_a_helper():
+        with one_thread_each(), jobs() as give:
+            give(lambda: (begun.set(), fail()))
+            assert begun.wait(30)
+
+    with pytest.raises(ValueError, match="ThreadPool"):
+        with_a_helper()
     assert torch.get_num_threads() == 3
 
 

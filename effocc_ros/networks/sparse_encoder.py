@@ -171,6 +171,7 @@ def _rulebooks(sites: Sites, stages: int, features: Tensor) -> tuple[list[Sites]
         stages: How many there are.
         features: (M, F), on whose device and with whose dtype the convolutions will be.
     """
+    on_cpu = features.device.type == "cpu"
     dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else features.dtype
     levels, steps = [sites], []
     with jobs() as give:
@@ -178,11 +179,10 @@ def _rulebooks(sites: Sites, stages: int, features: Tensor) -> tuple[list[Sites]
             last = number + 1 == stages
             geometry = FLATTENING if last else (*HALVING, padding_of(number, stages))
             here = levels[-1]
-            # What it takes to convolve is made while the next sites are looked for.
-            if features.device.type == "cpu":
+            if on_cpu:  # Tables are made while the next sites are looked for.
                 give(lambda here=here: here.submanifold.in_blocks(dtype))
             following, step = here.strided(*geometry)
-            if features.device.type == "cpu":
+            if on_cpu:
                 give(lambda step=step: step.in_blocks(dtype))
             levels.append(following)
             steps.append(step)

@@ -32,7 +32,9 @@ def ros_environment(domain: int | None = None, large_messages: bool = False) -> 
     environment = {name: value for name, value in os.environ.items() if name not in FOREIGN}
     environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "SUBNET"
     environment["RMW_IMPLEMENTATION"] = "rmw_fastrtps_cpp"
-    environment[TRANSPORTS] = LARGE_MESSAGES if large_messages else "DEFAULT"
+    environment.setdefault(TRANSPORTS, "DEFAULT")
+    if large_messages:
+        environment[TRANSPORTS] = LARGE_MESSAGES
     if domain is not None:
         environment["ROS_DOMAIN_ID"] = str(domain)
     return environment

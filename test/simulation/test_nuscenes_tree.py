@@ -104,7 +104,7 @@ def test_an_interrupt_ends_all_processes_at_once_and_leaves_whole_files_only(tmp
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as run:
         wait_until(lambda: list(out.glob("samples/*/*.jpg")), "a picture", seconds=60)
         run.send_signal(signal.SIGINT)
-        said = run.communicate(timeout=20)[1]  # workers that live on would hold the pipe open
+        said = run.communicate(timeout=60)[1]  # workers that live on would hold the pipe open
     assert run.returncode == 130
     assert said.endswith("effocc simulate: interrupted\n")
     assert not list(out.rglob(".partial-*"))

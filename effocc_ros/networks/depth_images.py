@@ -30,7 +30,7 @@ class DepthImages(nn.Module):
 class OneChannelConv2d(nn.Module):
     """Does what a 1x1 convolution of one channel does: a product and a sum for every number.
 
-    oneDNN computes it on one thread only where there are several.
+    oneDNN, which torch takes for several threads, pads the channel to 8 or 16 before and behind.
 
     Args:
         convolution: 1x1, of one input channel, with a bias.

@@ -20,6 +20,7 @@ from network import Clock, cpu_name, make_frame, run_once
 
 from effocc_ros.frame import Frame
 from effocc_ros.geometry import rigid
+from effocc_ros.memory import keep_freed_memory
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.networks.effocc import EffOcc
 from effocc_ros.networks.on_cpu import use_cpu_layers
@@ -89,7 +90,9 @@ def over_time(model: str, frames: int) -> None:
             cameras = tuple(
                 replace(each, ego2global=pose @ each.ego2global) for each in frame.cameras
             )
-            moved = replace(frame, cameras=cameras)
+            # So do the sizes of all that is made of the cloud.
+            cloud = replace(frame.cloud, points=frame.cloud.points[4000 * (number % 7) :])
+            moved = replace(frame, cameras=cameras, cloud=cloud)
             started = time.process_time()
             predictor.predict(moved)
             spent.append(1e3 * (time.process_time() - started))
@@ -113,6 +116,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--frames", type=int, default=0)
     options = parser.parse_args()
+    keep_freed_memory()
     torch.set_num_threads(1)
     print(f"{options.model} on {cpu_name()}, one thread")
     if options.frames:

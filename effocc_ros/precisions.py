@@ -45,8 +45,9 @@ def check_precision(name: str, device: torch.device | None = None) -> None:
 def cpu_has_bfloat16() -> bool:
     """Return whether this machine's CPU is faster in bfloat16, as far as torch knows.
 
-    AVX512-BF16 doubles the speed of AMD's; an Intel one is slower by it alone (docs/speed.md).
+    AVX512-BF16 doubles the speed of AMD's; an Intel CPU with it and without AMX is slower
+    (docs/speed.md).
     """
     has = getattr(torch.cpu, "get_capabilities", dict)()
-    is_amd = str(has.get("cpu_name", "")).startswith("AMD")
+    is_amd = has.get("sse4a")  # Virtual machines may hide the name, and only AMD has these.
     return bool(has.get("amx_bf16") or (is_amd and has.get("avx512_bf16")))

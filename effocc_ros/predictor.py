@@ -16,6 +16,7 @@ from effocc_ros.classes import class_list
 from effocc_ros.errors import InputError
 from effocc_ros.frame import Frame
 from effocc_ros.loaded_model import LoadedModel, load_model
+from effocc_ros.memory import give_back_freed_memory
 from effocc_ros.networks.config import ModelConfig
 from effocc_ros.networks.effocc import EffOcc
 from effocc_ros.networks.half_precision import encode_in
@@ -89,6 +90,7 @@ class Predictor:
         self.classes = class_list(self.config.classes)
         network = loaded.network.requires_grad_(False).fuse_for_inference()
         self._pipeline: HostPipeline | DevicePipeline | None = self._made_ready(network, precision)
+        give_back_freed_memory()
 
     def _made_ready(self, network: EffOcc, precision: str) -> HostPipeline | DevicePipeline:
         if self.device.type == "cpu":
@@ -200,6 +202,7 @@ class Predictor:
         """Free the network's memory; the Predictor cannot be used after that."""
         self._pipeline = None
         gc.collect()
+        give_back_freed_memory()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 

@@ -102,6 +102,8 @@ def test_colcon_installs_every_script_and_each_can_be_run(repository, cmake):
         assert os.access(repository / program, os.X_OK), program
         imported = re.search(r"from (\S+) import (\w+)", (repository / program).read_text())
         assert defines(repository, *imported.groups()), program
+        entry = f"{os.path.basename(program)} = {imported[1]}:{imported[2]}\n"
+        assert entry in (repository / "setup.cfg").read_text(), f"pip installs another {program}"
 
 
 def test_colcon_builds_every_message_and_installs_folders_that_exist(repository, cmake):

@@ -207,8 +207,8 @@ def test_an_unknown_model_is_refused_with_the_presets():
     ("precision", "has", "said"),
     [
         ("bfloat16", {}, "a CPU that is slower in it"),
-        ("bfloat16", {"cpu_name": "AMD EPYC", "avx512_bf16": False}, "expected a CPU with AMX"),
-        ("bfloat16", {"cpu_name": "Intel Xeon", "avx512_bf16": True}, "AMD with AVX512-BF16"),
+        ("bfloat16", {"sse4a": True, "avx512_bf16": False}, "expected a CPU with AMX"),
+        ("bfloat16", {"sse4a": False, "avx512_bf16": True}, "AMD with AVX512-BF16"),
         ("float16", {"amx_bf16": True}, "found float16 on a CPU; expected float32, or bfloat16"),
     ],
 )
@@ -221,8 +221,8 @@ def test_precisions_that_a_cpu_lacks_are_refused(monkeypatch, checkpoints, preci
 @pytest.mark.parametrize(
     "has",
     [
-        {"cpu_name": "Intel Xeon", "amx_bf16": True},
-        {"cpu_name": "AMD EPYC", "amx_bf16": False, "avx512_bf16": True},
+        {"sse4a": False, "amx_bf16": True},
+        {"sse4a": True, "amx_bf16": False, "avx512_bf16": True},
     ],
 )
 def test_a_cpu_that_is_faster_in_bfloat16_may_use_it(monkeypatch, checkpoints, has):

@@ -12,6 +12,7 @@ from effocc_ros.errors import InputError
 from effocc_ros.fleet.crew import Crew, PrepareOn
 from effocc_ros.fleet.schedule import Died, Done, Event, Ready
 from effocc_ros.fleet.serving import Handle, Prepare, Reply, reply, use_threads, worker_name
+from effocc_ros.memory import keep_freed_memory
 
 CURRENT = Path("/tmp/ray/ray_current_cluster")
 """Where `ray start` notes the address that `auto` stands for, even after a crash."""
@@ -114,6 +115,7 @@ class _Actor:
     """What runs in the cluster."""
 
     def __init__(self):
+        keep_freed_memory()
         self._handle: Handle | None = None
 
     def begin(self, prepare: Prepare, threads: int, version: str) -> Reply:

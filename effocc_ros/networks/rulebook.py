@@ -6,11 +6,11 @@ give features and a weight on any device.
 """
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from effocc_ros.networks.found_once import found_once
 from effocc_ros.networks.neighbour_table import NeighbourTable
 from effocc_ros.networks.pair_lists import PairLists
 
@@ -102,7 +102,7 @@ class Rulebook:
         # cycles, and an object of many megabytes counts as little as any other there.
         return self if self.mirrored else self._swapped
 
-    @cached_property
+    @found_once
     def _swapped(self) -> "Rulebook":
         pairs = tuple(None if each is None else each[::-1] for each in self.pairs)
         return replace(self, pairs=pairs, outputs=self.inputs, inputs=self.outputs)
@@ -113,12 +113,12 @@ class Rulebook:
         dense = count > DENSE * self.outputs * len(self.pairs) and len(self.pairs) >= MANY
         return self._table if dtype == torch.bfloat16 and dense else self._lists
 
-    @cached_property
+    @found_once
     def _lists(self) -> PairLists:
         own = self.pairs.index(None) if None in self.pairs else None
         return PairLists(self._all_pairs(), self.outputs, own)
 
-    @cached_property
+    @found_once
     def _table(self) -> NeighbourTable:
         return NeighbourTable(self._all_pairs(), self.outputs, self.inputs)
 

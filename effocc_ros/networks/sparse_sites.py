@@ -2,11 +2,11 @@
 """Which sites of a sparse 3-D tensor are active, and who their neighbours are."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from effocc_ros.networks.found_once import found_once
 from effocc_ros.networks.rulebook import Pairs, Rulebook
 
 Triple = tuple[int, int, int]
@@ -67,7 +67,7 @@ class Sites:
             pillar - row * (width + 1),
         )
 
-    @cached_property
+    @found_once
     def submanifold(self) -> Rulebook:
         """The 3x3x3 neighbours among these sites, found once for all convolutions of a stage.
 

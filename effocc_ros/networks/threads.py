@@ -19,7 +19,8 @@ def one_thread_each() -> Iterator[None]:
 
     To wake other threads for each of many small operations takes longer than the operation, and
     much longer when something else keeps the cores busy. The threads that torch may use
-    (``torch.set_num_threads``) help :func:`share_out` instead, with one operation each.
+    (``torch.set_num_threads``) help :func:`share_out` and :func:`jobs` instead, each with one
+    operation.
     """
     count, before = torch.get_num_threads(), getattr(_mine, "helpers", (None, 0))
     torch.set_num_threads(1)
@@ -55,8 +56,8 @@ def share_out(work: Callable[[Iterator[T]], None], items: Sequence[T]) -> None:
 def jobs() -> Iterator[Callable[[Callable[[], None]], None]]:
     """Let helpers do jobs while this thread finds more of them, inside of :func:`one_thread_each`.
 
-    Gives a function that takes a job. Behind the block all are done: this thread does those that
-    nobody has begun until then.
+    Gives a function that takes a job. When the block ends all are done; this thread does those
+    not yet begun. After an error none is begun any more.
     """
     pool, helpers = getattr(_mine, "helpers", (None, 0))
     inference = torch.is_inference_mode_enabled()
@@ -65,15 +66,19 @@ def jobs() -> Iterator[Callable[[Callable[[], None]], None]]:
     def give(job: Callable[[], None]) -> None:
         given.append((job, pool.submit(_do, job, inference) if helpers else None))
 
-    yield give
-    begun = [doing for _, doing in given if doing is not None]
-    with torch.no_grad():
-        for job, doing in given:
-            if doing is None or doing.cancel():
-                job()
-    for doing in begun:
-        if not doing.cancelled():
-            doing.result()
+    try:
+        yield give
+        with torch.no_grad():
+            for job, helped in given:
+                if helped is None or helped.cancel():
+                    job()
+        for _, helped in given:
+            if helped is not None and not helped.cancelled():
+                helped.result()
+    finally:
+        for _, helped in given:
+            if helped is not None:
+                helped.cancel()
 
 
 def _start() -> None:

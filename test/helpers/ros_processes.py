@@ -34,6 +34,9 @@ from effocc_ros.nodes.rig_parameters import rig_arguments
 from effocc_ros.nodes.transport import TRANSPORTS, ros_environment
 from effocc_ros.rig import load_rig
 
+ASKED_AGAIN = 2.0
+"""Seconds after which a question that is not answered is taken for lost."""
+
 START = "import sys; from effocc_ros.nodes.executables import {0}; sys.exit({0}())"
 
 
@@ -128,7 +131,7 @@ class Peer:
     def call(self, kind: type, service: str, request, seconds: float = 60.0) -> Future:
         """Call a service and return its answer to come.
 
-        A node that has not discovered a client gives its answers up after 0.1 s (rmw_fastrtps),
+        A node that has not discovered a client discards its answer after 0.1 s (rmw_fastrtps),
         however long ago the client discovered the node, and on a busy machine that is too short.
         So a question that may be repeated goes ahead of each call, from a client that was made
         later and so is discovered later.
@@ -139,7 +142,7 @@ class Peer:
             self._clients[service] = client, self.node.create_client(GetParameters, name)
         client, later = self._clients[service]
         assert client.wait_for_service(seconds), f"no service {service}"
-        wait_until(lambda: _answers(later), f"node that answers behind {service}", seconds)
+        _wait_for_an_answer(later, f"node that answers behind {service}", seconds)
         return client.call_async(request)
 
     def close(self) -> None:
@@ -151,15 +154,20 @@ class Peer:
         rclpy.shutdown(context=self.context)
 
 
-def _answers(client: Client, seconds: float = 2.0) -> bool:
-    """Whether a node answers a question about no parameter soon."""
-    future = client.call_async(GetParameters.Request())
-    deadline = time.monotonic() + seconds
-    while not future.done() and time.monotonic() < deadline:
-        time.sleep(0.002)
-    if not future.done():
-        client.remove_pending_request(future)
-    return future.done()
+def _wait_for_an_answer(client: Client, what: str, seconds: float) -> None:
+    """Ask a question about no parameter again and again, until one is answered."""
+    asked: list[Future] = []
+
+    def answered() -> bool:
+        if len(asked) <= (time.monotonic() - begin) / ASKED_AGAIN:
+            asked.append(client.call_async(GetParameters.Request()))
+        return any(each.done() for each in asked)
+
+    begin = time.monotonic()
+    wait_until(answered, what, seconds)
+    for each in asked:
+        if not each.done():
+            client.remove_pending_request(each)
 
 
 @contextmanager

@@ -61,13 +61,14 @@ def test_a_request_does_not_wait_for_all_messages_that_came_before_it(
             stage.send([points(sent[-1])])
             time.sleep(0.02)
 
+    request = GetParameters.Request(names=["model"])
+    stage.peer.ask(GetParameters, "/occ_node/get_parameters", request)  # it knows the client now
     flooding = threading.Thread(target=flood)
     flooding.start()
     try:
         wait_until(lambda: len(sent) >= SWEEPS_BEFORE, "a backlog")
         before, waiting = node.text.count("a sweep"), len(sent)
         assert waiting - before > SWEEPS_BEFORE / 2, "the node is not slow"
-        request = GetParameters.Request(names=["model"])
         stage.peer.ask(GetParameters, "/occ_node/get_parameters", request, 120)
         assert node.text.count("a sweep") - before < (waiting - before) / 4
     finally:

@@ -40,5 +40,7 @@ def test_a_network_of_any_modality_gives_the_same_voxels(modality):
     with torch.inference_mode():
         expected, _ = network.predict_labels(**given)[:2]
         found, _ = use_cpu_layers(network).predict_labels(**given)[:2]
+    view = getattr(network, "img_view_transformer", None)
+    assert (modality == "fusion") == isinstance(getattr(view, "lidar_input_net", 0), DepthImages)
     assert len(expected.unique()) > 1
     assert (found == expected).float().mean() > 0.999

@@ -69,7 +69,7 @@ def test_helpers_begin_with_jobs_while_more_are_found_and_all_are_done_once():
         assert sorted(done) == [(number, 1, True) for number in range(100)]
 
 
-def test_without_helpers_jobs_are_done_in_turn_behind_the_block():
+def test_without_helpers_jobs_are_done_in_turn_after_the_block():
     done = []
     with jobs() as give:
         for number in range(3):
@@ -94,6 +94,28 @@ def test_an_error_of_a_job_reaches_the_caller_from_wherever_it_was_done():
     with pytest.raises(ValueError, match="ThreadPool"):
         with_a_helper()
     assert torch.get_num_threads() == 3
+
+
+def test_after_an_error_no_job_is_begun():
+    begun, done, go_on = threading.Barrier(3, timeout=30), [], threading.Event()
+
+    def busy():
+        begun.wait()
+        go_on.wait(30)
+
+    def fail():
+        with jobs() as give:
+            for _ in range(2):  # as many as there are helpers
+                give(busy)
+            give(lambda: done.append("too late"))
+            begun.wait()
+            raise ValueError("found no more")
+
+    with one_thread_each():
+        with pytest.raises(ValueError, match="no more"):
+            fail()
+        go_on.set()
+    assert not done
 
 
 @contextmanager

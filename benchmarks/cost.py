@@ -90,7 +90,7 @@ def over_time(model: str, frames: int) -> None:
             cameras = tuple(
                 replace(each, ego2global=pose @ each.ego2global) for each in frame.cameras
             )
-            # So do the sizes of all that is made of the cloud.
+            # The cloud's size varies too, and with it that of all made from it.
             cloud = replace(frame.cloud, points=frame.cloud.points[4000 * (number % 7) :])
             moved = replace(frame, cameras=cameras, cloud=cloud)
             started = time.process_time()

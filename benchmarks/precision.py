@@ -20,6 +20,7 @@ from network import cpu_name, make_frame
 from torch import Tensor, nn
 
 from effocc_ros.frame import Frame
+from effocc_ros.memory import keep_freed_memory
 from effocc_ros.networks.effocc import EffOcc
 from effocc_ros.networks.half_precision import ENCODERS, HalfPrecision, encode_in
 from effocc_ros.precisions import cpu_has_bfloat16
@@ -96,6 +97,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--parts", action="store_true", help="let each part round alone")
     arguments = parser.parse_args()
+    keep_freed_memory()
     if not cpu_has_bfloat16():
         print("this CPU is no faster in bfloat16: nothing to measure")
         return

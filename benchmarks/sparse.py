@@ -17,6 +17,7 @@ from network import cpu_name, make_frame
 from spconv_peer import peer_layers
 from torch import Tensor
 
+from effocc_ros.memory import keep_freed_memory
 from effocc_ros.networks.effocc import EffOcc
 from effocc_ros.networks.half_precision import HalfPrecision
 from effocc_ros.networks.sparse_encoder import SparseConv, SparseEncoder
@@ -76,6 +77,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--precision", default="float32", choices=("float32", "bfloat16"))
     options = parser.parse_args()
+    keep_freed_memory()
     torch.manual_seed(0)
     config = load_preset(options.model)
     network = EffOcc(config).requires_grad_(False).fuse_for_inference()

@@ -106,7 +106,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def program() -> int:
-    """Be the program ``effocc``: a process that does nothing else. Returns the exit code."""
+    """Run ``effocc`` as a process of its own; return the exit code."""
     keep_freed_memory()
     return main()
 

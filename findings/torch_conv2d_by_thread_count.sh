@@ -37,7 +37,7 @@ def best(work):
     return 1e3 * min(seconds)
 
 
-assert os.cpu_count() > 1, "takes two cores"
+assert os.cpu_count() > 1, "needs two cores"
 with torch.inference_mode():
     torch.testing.assert_close(conv2d(maps, weight, bias), sum_of_products())
     spent = {}

@@ -11,6 +11,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Several processes share the cores; torch reads this when it is first imported.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Tests of nodes take the transports that the project takes, not those of who runs them.
+os.environ.pop("FASTDDS_BUILTIN_TRANSPORTS", None)
+
 try:
     from hypothesis import HealthCheck, settings
 except ImportError:

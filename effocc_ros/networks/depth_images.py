@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Features of LiDAR depth images, for inference on a CPU.
 
-Their first layers work at the size of the image, six times some megabytes of numbers that are
-mostly zero. What they cost is memory and not products: image by image it stays in a cache.
+Their first layers work at the size of the image, on six times some megabytes of numbers. Their
+cost is memory traffic, not arithmetic; one image at a time fits in a cache.
 """
 
 import torch
@@ -30,7 +30,7 @@ class DepthImages(nn.Module):
 class OneChannelConv2d(nn.Module):
     """Does what a 1x1 convolution of one channel does: a product and a sum for every number.
 
-    oneDNN, which torch takes for several threads, pads the channel to 8 or 16 before and behind.
+    oneDNN, which torch uses with several threads, pads the channel to 8 or 16 and back again.
 
     Args:
         convolution: 1x1, of one input channel, with a bias.

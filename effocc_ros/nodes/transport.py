@@ -27,7 +27,8 @@ def ros_environment(domain: int | None = None, large_messages: bool = False) -> 
         large_messages: Carry raw images that are sent best effort.
 
     Returns:
-        The caller's environment, set up for Fast DDS on this machine.
+        The caller's environment, set up for Fast DDS on this machine. Transports that it names
+        stay, unless messages are large.
     """
     environment = {name: value for name, value in os.environ.items() if name not in FOREIGN}
     environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "SUBNET"

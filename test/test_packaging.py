@@ -6,6 +6,7 @@ import configparser
 import importlib.util
 import os
 import re
+import runpy
 import subprocess
 import sys
 import zipfile
@@ -104,6 +105,11 @@ def test_colcon_installs_every_script_and_each_can_be_run(repository, cmake):
         assert defines(repository, *imported.groups()), program
         entry = f"{os.path.basename(program)} = {imported[1]}:{imported[2]}\n"
         assert entry in (repository / "setup.cfg").read_text(), f"pip installs another {program}"
+
+
+def test_a_script_runs_nothing_again_in_the_processes_that_it_starts(repository):
+    for script in (repository / "scripts").iterdir():
+        runpy.run_path(str(script), run_name="__mp_main__")  # as multiprocessing's spawn does
 
 
 def test_colcon_builds_every_message_and_installs_folders_that_exist(repository, cmake):

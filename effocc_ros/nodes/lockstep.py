@@ -75,18 +75,19 @@ class Lockstep:
         """Note that the reference sensor's message of this stamp went out."""
         if not stamp:
             return  # nobody stamped it, and the node will not take it
-        self._newest = stamp
         if self._begins(stamp):
             self._gate.accepts(stamp)
             self.keyframes += 1
-            self._last_keyframe = self._due = stamp
+            self._newest = self._last_keyframe = self._due = stamp
+        elif stamp > self._newest:  # and not a copy of an old one
+            self._newest = stamp
 
     def handled(self, stamp: int, published: bool) -> None:
         """Note that the node is done with a frame, and so with all before it.
 
         It may be one that was not waited for: where a keyframe's sweep cannot be used, the node
-        takes the next sweep, and the keyframes to come count from there. A stamp newer than the
-        last one sent is left over from before a jump back in time and says nothing.
+        takes the next sweep, and the keyframes to come count from there. A stamp newer than all
+        that were sent since time last jumped back is left over from before and says nothing.
         """
         if stamp > self._newest:
             return

@@ -268,6 +268,12 @@ class OccNode(LifecycleNode):
                 f"cameras {', '.join(unknown)}: {predictor.name} does not know these names and "
                 f"does without them; it knows {known}"
             )
+        stand_in = self.settings.stand_in_anchor(predictor.config)
+        if stand_in:
+            self.get_logger().warning(
+                f"anchor_camera '{self.settings.anchor_camera}' is no camera of the rig that "
+                f"{predictor.name} uses: without LiDAR {stand_in} makes the frames"
+            )
 
 
 def main(args: list[str] | None = None) -> int:

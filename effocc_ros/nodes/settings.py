@@ -297,3 +297,12 @@ class NodeSettings(Settings):
     def unknown_cameras(self, model: ModelConfig) -> tuple[str, ...]:
         """Return the cameras that a model which uses cameras has no place for."""
         return tuple(name for name in self.cameras if model.cameras and name not in model.cameras)
+
+    def stand_in_anchor(self, model: ModelConfig) -> str:
+        """Return the camera that stands in for an anchor camera which a model does not use.
+
+        Empty where the anchor camera is used, and where no camera can make the frames.
+        """
+        # A grid in the LiDAR's frame needs the LiDAR.
+        used = [each for each in self.cameras if each in model.cameras and model.frame != "lidar"]
+        return used[0] if used and self.anchor_camera not in used else ""

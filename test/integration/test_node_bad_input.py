@@ -160,8 +160,14 @@ def test_a_dead_camera_does_not_silence_the_others(talk):
     assert list(talk.good().inputs) == [*NUSCENES_CAMERAS, "LIDAR_TOP"]
 
 
-def test_a_dead_lidar_leaves_the_frames_to_a_camera_and_takes_them_back(stage, tiny_models):
-    talk = Talk(stage, tiny_models["fusion"], max_wait=0.5)
+@pytest.mark.parametrize("anchor", ["CAM_FRONT", "CAM_ROOF"])
+def test_a_dead_lidar_leaves_the_frames_to_a_camera_and_takes_them_back(
+    stage, tiny_models, anchor
+):
+    talk = Talk(stage, tiny_models["fusion"], max_wait=0.5, anchor_camera=anchor)
+    maker = anchor if anchor in NUSCENES_CAMERAS else NUSCENES_CAMERAS[0]
+    warned = "anchor_camera 'CAM_ROOF' is no camera of the rig"
+    assert (warned in talk.node.text) == (maker != anchor)
     talk.good()
     for _ in range(5):
         talk.stage.send(talk.moment()[:-1])
@@ -169,7 +175,7 @@ def test_a_dead_lidar_leaves_the_frames_to_a_camera_and_takes_them_back(stage, t
     message = talk.frame()
     assert (message.mode, list(message.inputs)) == ("vision", list(NUSCENES_CAMERAS))
     talk.node.wait_for_text(
-        "LIDAR_TOP is left out: nothing comes; frames are made by CAM_FRONT", 10
+        f"LIDAR_TOP is left out: nothing comes; frames are made by {maker}", 10
     )
     talk.good()  # by the camera, whose image came before the sweep
     assert (message := talk.good()).mode == "fusion"

@@ -2,6 +2,7 @@
 """A bag goes through the player, DDS and the node, and nothing is lost."""
 
 import struct
+from dataclasses import replace
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
@@ -21,7 +22,7 @@ from rosgraph_msgs.msg import Clock
 from std_msgs.msg import String
 
 from effocc_ros.bags.messages import header_message
-from effocc_ros.bags.reader import BagTopic
+from effocc_ros.bags.reader import BagReader, BagTopic
 from effocc_ros.bags.writer import BagWriter
 from effocc_ros.frame import NUSCENES_CAMERAS
 from effocc_ros.msg import SemanticOccupancy
@@ -106,6 +107,19 @@ def test_keyframes_that_are_dropped_are_answered_and_told_apart(stage, tiny_mode
     player = stage.start("bag_player", bag=bag, **PLAYER)
     assert player.wait(120) == 0, player.text
     assert f"{MOMENTS} keyframes: 0 frames, {MOMENTS} dropped" in player.text
+
+
+def test_a_bag_whose_messages_come_again_later_is_held_up_by_none(stage, tiny_models, tmp_path):
+    with BagReader(make_toy_bag(tmp_path / "drive", MOMENTS)) as reader:
+        once = list(reader.recorded(tuple(reader.topics)))
+    late = [replace(message, log_time=message.log_time + 3 * PERIOD // 2) for message in once]
+    with BagWriter(tmp_path / "twice") as writer:
+        for each in sorted((*once, *late), key=lambda message: message.log_time):
+            writer.write_raw(each.topic, each.msgtype, each.raw, each.log_time)
+    stage.start_node(model=tiny_models["lidar"])
+    player = stage.start("bag_player", bag=tmp_path / "twice", **PLAYER)
+    assert player.wait(120) == 0, player.text
+    assert f"{MOMENTS} keyframes: {MOMENTS} frames, 0 dropped, 0 without" in player.text
 
 
 def test_a_player_in_lockstep_without_a_node_says_so_and_fails(stage, tmp_path):

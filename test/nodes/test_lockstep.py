@@ -108,3 +108,25 @@ def test_a_message_without_a_stamp_is_not_waited_for():
     assert lockstep.due_before(0) is None
     lockstep.sent(0)
     assert lockstep.due_before(None) == 100 * SECOND
+
+
+def test_a_late_copy_of_an_answered_keyframe_changes_nothing():
+    lockstep = Lockstep(interval=0.0)
+    for tenth in range(10):
+        stamp = 100 * SECOND + tenth * TENTH
+        assert lockstep.due_before(stamp) is None
+        lockstep.sent(stamp)
+        lockstep.sent(stamp - 2 * TENTH)
+        assert lockstep.due_before(None) == stamp
+        lockstep.handled(stamp, published=True)
+    assert lockstep.due_before(None) is None
+    assert counts(lockstep) == (10, 10, 0, 0)
+
+
+def test_a_copy_from_far_back_is_a_keyframe_of_its_own_as_it_is_to_the_node():
+    lockstep = Lockstep(interval=0.0)
+    for stamp in (102 * SECOND, 100 * SECOND, 103 * SECOND):
+        lockstep.sent(stamp)
+        assert lockstep.due_before(None) == stamp
+        lockstep.handled(stamp, published=True)
+    assert counts(lockstep) == (3, 3, 0, 0)

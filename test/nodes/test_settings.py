@@ -129,6 +129,23 @@ def test_cameras_that_the_model_does_not_know_are_left_out_and_named():
     assert rig.unknown_cameras(load_preset("fusion_r18")) == ("CAM_ROOF",)
 
 
+@pytest.mark.parametrize(
+    ("anchor", "model", "stand_in"),
+    [
+        ("CAM_BACK", "fusion_r18", ""),
+        ("CAM_ROOF", "fusion_r18", "CAM_FRONT_LEFT"),
+        ("front", "fusion_r18", "CAM_FRONT_LEFT"),
+        ("front", "lidar", ""),
+        ("front", "openoccupancy_fusion_r18", ""),
+    ],
+)
+def test_an_anchor_camera_that_a_model_does_not_use_has_a_stand_in(anchor, model, stand_in):
+    rig = NodeSettings(cameras=("CAM_ROOF", *NUSCENES_CAMERAS), anchor_camera=anchor)
+    assert rig.stand_in_anchor(load_preset(model)) == stand_in
+    if stand_in:
+        assert stream_config(rig, load_preset(model)).standby[0] == stand_in
+
+
 def test_a_rig_none_of_whose_cameras_the_model_knows_is_refused():
     rig = NodeSettings(cameras=("front", "rear"))
     with pytest.raises(InputError, match=r"cameras: found front, rear; expected names.*CAM_FRONT"):

@@ -154,6 +154,22 @@ def test_a_vision_stream_goes_on_without_its_anchor():
     assert drive.gap <= 0.301
 
 
+@pytest.mark.parametrize("other", [60, 30, 12])
+@pytest.mark.parametrize("dead", [None, FRONT, BACK])
+def test_an_anchor_of_60_hz_makes_frames_with_cameras_of_any_rate(other, dead):
+    rates = {FRONT: 1 / 60, BACK: 1 / other, TF: 0.02}
+    delays = {FRONT: 0.03, BACK: 0.04, TF: 0.01}
+    gone = {dead: [(2.0, 3.0)]} if dead else {}
+    drive = Drive(5.0, rates, gone, delays, anchor=FRONT, standby=(BACK,))
+    whole = [frame for frame in drive.frames if len(frame.cameras) == 2]
+    lost = 1.0 if dead else 0.0
+    assert len(whole) > 60 * (5.0 - lost) - 12
+    # The first few are made before it is known how often the cameras come.
+    known = whole[5:]
+    assert all(abs(each.stamp - f.stamp) <= 5e8 / other + 1 for f in known for each in f.cameras)
+    assert np.diff(drive.times).max() < 3 / other
+
+
 def test_without_a_standby_the_lidar_alone_makes_frames():
     drive = Drive(3.0, dead={LIDAR: [(1.0, 9.0)]}, standby=())
     assert drive.times[-1] < 1.2

@@ -59,13 +59,17 @@ a teacher that knows more would not be one of 10 %."""
 
 
 def stage_arms() -> tuple[Arm, ...]:
-    """Return the arms of the ablation: C with each stage alone, and with all of them."""
+    """Return the arms of the ablation: C with no stage, with each alone, and with all of them.
+
+    With none a teacher gives pseudo labels and weights to begin with, where those are asked for.
+    """
+    none = Arm("C-none", "none", 0.4, taught_by="T40", stages=tuple((s, 0.0) for s in STAGES))
     alone = tuple(
         Arm(f"C-{stage}", stage.replace("_", " "), 0.4, taught_by="T40", stages=((stage, 1.0),))
         for stage in STAGES
     )
     everything = tuple((stage, 1.0) for stage in STAGES)
-    return (*alone, Arm("C-all", "all four", 0.4, taught_by="T40", stages=everything))
+    return (none, *alone, Arm("C-all", "all four", 0.4, taught_by="T40", stages=everything))
 
 
 @dataclass(frozen=True)

@@ -103,5 +103,7 @@ class Settings:
             none = dict.fromkeys(asdict(config.stage_weights), 0.0)
             stages = none | dict(run.arm.stages)
             changes["stage_weights"] = replace(config.stage_weights, **stages)
+            # Where nothing is compared and nothing guessed, only frames with labels teach.
+            changes["unlabeled"] = config.pseudo_labels or any(stages.values())
         changed = replace(config, **changes)
         return config_from_mapping(config_to_mapping(changed), f"training {run.name}")

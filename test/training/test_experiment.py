@@ -64,7 +64,7 @@ def test_chosen_arms_bring_the_teachers_that_they_need():
     assert [arm.name for arm in choose_arms(["D"])] == ["T10", "D"]
     assert [arm.name for arm in choose_arms(["C", "A"])] == ["T40", "A", "C"]
     names = [arm.name for arm in choose_arms(["B"], stages=True)]
-    assert names == ["T40", "B", *(f"C-{stage}" for stage in STAGES), "C-all"]
+    assert names == ["T40", "B", "C-none", *(f"C-{stage}" for stage in STAGES), "C-all"]
     with pytest.raises(InputError, match="'E'"):
         choose_arms(["E"])
 

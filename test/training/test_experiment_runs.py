@@ -89,7 +89,20 @@ def test_each_training_gets_its_labels_its_teacher_and_its_seed(root, tmp_path):
     assert c.teacher == str(tmp_path / "runs" / "T40-0" / "last.safetensors")
     alone = by_name["C-logits-0"].stage_weights
     assert asdict(alone) == dict.fromkeys(STAGES, 0.0) | {"logits": 1.0}
+    none = by_name["C-none-0"]
+    assert set(asdict(none.stage_weights).values()) == {0.0}
+    assert (none.teacher, none.unlabeled, none.pseudo_labels) == (c.teacher, True, True)
     assert len({config.folder for config in trainer.configs}) == len(trainer.configs)
+
+
+@pytest.mark.parametrize("guessed", [False, True])
+def test_with_no_stage_a_frame_without_labels_teaches_only_by_a_guess(root, tmp_path, guessed):
+    taught = (f"pseudo_labels={str(guessed).lower()}",)
+    wanted = settings(root, tmp_path, plan=Plan(choose_arms(["B"], stages=True)), taught=taught)
+    by_name = {run.arm.name: wanted.config(run, 10) for run in wanted.plan.runs()}
+    assert by_name["C-none"].unlabeled == guessed
+    assert by_name["C-none"].inherit == by_name["C-logits"].inherit != "none"
+    assert by_name["C-logits"].unlabeled
 
 
 def test_the_start_sees_no_labels_and_is_where_all_students_start(root, tmp_path):

@@ -16,6 +16,7 @@ from helpers.waiting import wait_until
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rclpy.qos import QoSProfile
+from sensor_msgs.msg import CompressedImage, PointCloud2
 
 from effocc_ros.msg import SemanticOccupancy
 from effocc_ros.nodes.rig_parameters import rig_arguments
@@ -64,6 +65,7 @@ class Bench:
         self.out_of_memory = folder / "out_of_memory"
         self._lock = threading.Lock()
         self._published: list[tuple[float, int]] = []
+        self._witnessed: dict[str, list[float]] = {}
         self._diagnostics: DiagnosticArray | None = None
         self.period = 1 / rates.lidar
         node = stage.peer.node
@@ -71,6 +73,9 @@ class Bench:
         topic = "/occ_node/output/occupancy"
         node.create_subscription(SemanticOccupancy, topic, self._heard, qos, raw=True)
         node.create_subscription(DiagnosticArray, "/diagnostics", self._diagnosed, 10)
+        if separate:
+            self._witness("/LIDAR_TOP", PointCloud2)
+            self._witness("/CAM_FRONT/image_rect_compressed", CompressedImage)
         self.node = self.start_node()
         sources = [(each,) for each in SOURCES] if separate else [SOURCES] * fed
         self._feeders = {each: self._feeder(each) for each in sources}
@@ -158,6 +163,18 @@ class Bench:
         edges = [begin, *arrivals, end]
         return max(after - before for before, after in pairwise(edges))
 
+    def witnessed_gap(self, begin: float, end: float) -> float:
+        """Return the longest time in it in which another subscriber than the node got nothing.
+
+        That is judged by one camera or the LiDAR, whichever paused for less.
+        """
+        with self._lock:
+            heard = [
+                [begin, *(at for at in arrivals if begin <= at <= end), end]
+                for arrivals in self._witnessed.values()
+            ]
+        return min(max(after - before for before, after in pairwise(edges)) for edges in heard)
+
     def first_frame(self, begin: float, seconds: float = 30.0) -> float:
         """Wait for a frame after a moment; return the seconds that it took."""
         return wait_until(
@@ -185,6 +202,17 @@ class Bench:
 
     def _feeder(self, sources: tuple[str, ...]) -> Feeder:
         return Feeder(self.stage, self._folder, self._rates, sources)
+
+    def _witness(self, topic: str, kind: type) -> None:
+        arrivals = self._witnessed[topic] = []
+
+        def heard(_: bytes) -> None:
+            with self._lock:
+                arrivals.append(time.monotonic())
+
+        self.stage.peer.node.create_subscription(
+            kind, topic, heard, QoSProfile(depth=20), raw=True
+        )
 
     def _heard(self, raw: bytes) -> None:
         seconds, nanoseconds = struct.unpack_from("<iI", raw, 4)

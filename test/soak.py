@@ -43,13 +43,21 @@ def main() -> int:
     parser.add_argument("--model", default="lidar_tiny", help="network of the first part")
     parser.add_argument("--seed", type=int, default=int(time.time()) % 10_000)
     parser.add_argument("--only", default="", help="part of the name of the faults to inject")
+    parser.add_argument(
+        "--node-transports",
+        default="",
+        metavar="NAME",
+        help="FASTDDS_BUILTIN_TRANSPORTS of the node alone while faults are injected: UDPv4",
+    )
     options = parser.parse_args()
     print(f"seed {options.seed}")
     show("fault", "injected", "answer", "")
     outcomes: list[Outcome] = []
     parts = {
         "steady drive": lambda seconds: steady_drive(options.model, seconds),
-        ", ".join(cases(0)): lambda seconds: fault_rounds(seconds, options.seed, options.only),
+        ", ".join(cases(0)): lambda seconds: fault_rounds(
+            seconds, options.seed, options.only, options.node_transports
+        ),
     }
     wanted = [part for names, part in parts.items() if options.only in names]
     for part in wanted:
@@ -118,11 +126,11 @@ def steady_drive(model: str, seconds: float) -> Iterator[Outcome]:
         yield Outcome("steady drive: account", drive, answer, 0 <= under_way <= 4)
 
 
-def fault_rounds(seconds: float, seed: int, only: str) -> Iterator[Outcome]:
+def fault_rounds(seconds: float, seed: int, only: str, transports: str) -> Iterator[Outcome]:
     """Inject every fault again and again."""
     end = time.monotonic() + seconds
     number = seed
-    with bench(None, separate=True, diagnostics_period=0.2) as node:
+    with bench(None, separate=True, transports=transports, diagnostics_period=0.2) as node:
         while True:
             node.measure(5.0)
             for name, inject in cases(number).items():

@@ -39,6 +39,7 @@ class Bench:
         rates: Of the sensors.
         separate: Each sensor and tf is a process of its own, to be killed.
         fed: False where something else plays to the node.
+        transports: Fast DDS's, of the node alone; empty: those of all.
         strict: Judge how fast and how many frames come; else only that they come.
         parameters: Of the node.
 
@@ -56,12 +57,13 @@ class Bench:
         rates: Rates = TOY,
         separate: bool = False,
         fed: bool = True,
+        transports: str = "",
         strict: bool = True,
         **parameters,
     ):
         self.stage, self._folder, self._rates = stage, folder, rates
         self.model, self._quick, self._parameters = model, quick, parameters
-        self.strict = strict
+        self.strict, self._transports = strict, transports
         self.out_of_memory = folder / "out_of_memory"
         self._lock = threading.Lock()
         self._published: list[tuple[float, int]] = []
@@ -107,6 +109,8 @@ class Bench:
         command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {path!r}); {start}"]
         log = self._folder / f"node-{time.monotonic_ns()}.log"
         variables = {OUT_OF_MEMORY: str(self.out_of_memory)}
+        if self._transports:
+            variables["FASTDDS_BUILTIN_TRANSPORTS"] = self._transports
         return self.stage.run([*command, "--ros-args", *arguments], log, **variables)
 
     def set(self, faults: Faults) -> None:

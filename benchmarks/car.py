@@ -18,9 +18,19 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass
 class Run:
-    """One node, one drive."""
+    """One node, one drive.
+
+    Attributes:
+        cpu_seconds: CPU time of the node.
+        car_share: Share of a core that the car itself took.
+        messages: How many were sent.
+        sent: When each sweep was sent.
+        latencies: Milliseconds from a sweep to its occupancy.
+        drops: How many frames were dropped, by reason.
+    """
 
     cpu_seconds: float = 0.0
+    car_share: float = 0.0
     messages: int = 0
     sent: dict[int, float] = field(default_factory=dict)
     latencies: list[float] = field(default_factory=list)
@@ -39,9 +49,13 @@ def cpu_seconds(pid: int) -> float:
 
 
 class Car:
-    """Sends the drive and listens to the answers."""
+    """Sends the drive and listens to the answers.
 
-    def __init__(self):
+    Args:
+        raw: Send images as they are, of 4.3 MB each, instead of JPEGs.
+    """
+
+    def __init__(self, raw: bool = False):
         import rclpy
         from diagnostic_msgs.msg import DiagnosticArray
 
@@ -53,7 +67,7 @@ class Car:
         self.node, self.executor = rclpy.create_node("car"), cheapest_executor()
         self.executor.add_node(self.node)
         self.rig, self.run, self.active = load_rig("nuscenes"), Run(), True
-        self._messages()
+        self._messages(raw)
         self.node.create_subscription(
             SemanticOccupancy, "/occ_node/output/occupancy", self._answered, 10
         )
@@ -61,31 +75,34 @@ class Car:
         self._thread = threading.Thread(target=self._spin)
         self._thread.start()
 
-    def _messages(self) -> None:
+    def _messages(self, raw: bool) -> None:
         from geometry_msgs.msg import TransformStamped
         from rclpy.qos import DurabilityPolicy, QoSProfile
-        from sensor_msgs.msg import CameraInfo, CompressedImage, PointCloud2, PointField
+        from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
         from tf2_msgs.msg import TFMessage
 
         random = np.random.default_rng(0)
         noise = random.integers(0, 255, (225, 400, 3), np.uint8)
         picture = cv2.resize(noise, (1600, 900), interpolation=cv2.INTER_CUBIC)
         jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 50])[1]
-        data = array("B", jpeg.tobytes())
+        pixels = array("B", (picture if raw else jpeg).tobytes())
         matrix = [1260.0, 0.0, 800.0, 0.0, 1260.0, 450.0, 0.0, 0.0, 1.0]
         projection = [1260.0, 0.0, 800.0, 0.0, 0.0, 1260.0, 450.0, 0.0, 0.0, 0.0, 1.0, 0.0]
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         publisher = self.node.create_publisher
         self.images, self.edges = [], []
         for camera in self.rig.cameras:
-            image = CompressedImage(format="jpeg", data=data)
+            if raw:
+                image = Image(height=900, width=1600, step=4800, encoding="bgr8", data=pixels)
+            else:
+                image = CompressedImage(format="jpeg", data=pixels)
             info = CameraInfo(height=900, width=1600, k=matrix, p=projection)
             info.distortion_model, info.d = "plumb_bob", [0.0] * 5
             image.header.frame_id = info.header.frame_id = camera.name
             self.images.append(
                 (
                     camera.offset_s,
-                    (publisher(CompressedImage, camera.image, 10), image),
+                    (publisher(type(image), camera.image, 10), image),
                     (publisher(CameraInfo, camera.camera_info, 10), info),
                 )
             )
@@ -119,7 +136,7 @@ class Car:
         for offset, image, info in self.images:
             stamps = (0.1 + k / CAMERA_HZ + offset for k in range(int(seconds * CAMERA_HZ)))
             events += [(stamp, 2, (info, image)) for stamp in stamps]
-        before, start = cpu_seconds(pid), time.time() + 0.1
+        before, own, start = cpu_seconds(pid), time.process_time(), time.time() + 0.1
         for due, kind, pair in sorted(events, key=lambda event: event[:2]):
             time.sleep(max(start + due - time.time(), 0.0))
             stamp = round((start + due) * 1e9)
@@ -135,6 +152,7 @@ class Car:
             run.messages += 1 if pair is None else 2
         time.sleep(2.0)
         run.cpu_seconds = cpu_seconds(pid) - before
+        run.car_share = (time.process_time() - own) / seconds
         return run
 
     def _send(self, pair, stamp: int) -> None:

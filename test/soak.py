@@ -6,10 +6,14 @@ rounds with other seeds, with a network that costs nothing. The exit code is 1 w
 not as it should be:
 
     python test/soak.py --minutes 10
+
+Drivers have Fast DDS's default transports, and whoever listens to them UDP, unless
+FASTDDS_BUILTIN_TRANSPORTS says otherwise: shared memory would stop the drivers now and then.
 """
 
 import argparse
 import math
+import os
 import random
 import re
 import signal
@@ -29,6 +33,8 @@ from helpers.ros_processes import ros_stage
 from helpers.tiny_model import make_tiny_checkpoint
 from helpers.toy_drive import TOPICS, make_toy_bag
 
+from effocc_ros.nodes.transport import TRANSPORTS
+
 SECOND = 1_000_000_000
 WIDTHS = (34, 30, 60)
 
@@ -43,20 +49,23 @@ def main() -> int:
     parser.add_argument("--model", default="lidar_tiny", help="network of the first part")
     parser.add_argument("--seed", type=int, default=int(time.time()) % 10_000)
     parser.add_argument("--only", default="", help="part of the name of the faults to inject")
-    parser.add_argument(
-        "--node-transports",
-        default="",
-        metavar="NAME",
-        help="FASTDDS_BUILTIN_TRANSPORTS of the node alone while faults are injected: UDPv4",
-    )
+    for who, transports in (("node", ""), ("drivers", "DEFAULT")):
+        parser.add_argument(
+            f"--{who}-transports",
+            default=transports,
+            metavar="NAME",
+            help=f"{TRANSPORTS} of the {who} while faults are injected",
+        )
     options = parser.parse_args()
+    os.environ.setdefault(TRANSPORTS, "UDPv4")
     print(f"seed {options.seed}")
     show("fault", "injected", "answer", "")
     outcomes: list[Outcome] = []
+    transports = {"node": options.node_transports, "drivers": options.drivers_transports}
     parts = {
         "steady drive": lambda seconds: steady_drive(options.model, seconds),
         ", ".join(cases(0)): lambda seconds: fault_rounds(
-            seconds, options.seed, options.only, options.node_transports
+            seconds, options.seed, options.only, transports
         ),
     }
     wanted = [part for names, part in parts.items() if options.only in names]
@@ -126,7 +135,9 @@ def steady_drive(model: str, seconds: float) -> Iterator[Outcome]:
         yield Outcome("steady drive: account", drive, answer, 0 <= under_way <= 4)
 
 
-def fault_rounds(seconds: float, seed: int, only: str, transports: str) -> Iterator[Outcome]:
+def fault_rounds(
+    seconds: float, seed: int, only: str, transports: dict[str, str]
+) -> Iterator[Outcome]:
     """Inject every fault again and again."""
     end = time.monotonic() + seconds
     number = seed

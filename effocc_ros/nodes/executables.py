@@ -9,13 +9,13 @@ from effocc_ros.errors import InputError
 from effocc_ros.memory import keep_freed_memory
 from effocc_ros.nodes.environment import check_environment
 from effocc_ros.nodes.stopping import leave, leave_on_signal
-from effocc_ros.nodes.transport import publish_asynchronously
+from effocc_ros.nodes.transport import choose_middleware_defaults
 
 
 def occ_node() -> NoReturn:
     """Run the occupancy node."""
     keep_freed_memory()
-    publish_asynchronously()
+    choose_middleware_defaults()
     _run("occ_node")
 
 

@@ -2,6 +2,7 @@
 """How processes of one machine exchange messages over Fast DDS."""
 
 import os
+from collections.abc import Mapping
 
 TRANSPORTS = "FASTDDS_BUILTIN_TRANSPORTS"
 
@@ -14,6 +15,9 @@ reliable or compressed images do not need it.
 """
 
 PUBLICATION_MODE = "RMW_FASTRTPS_PUBLICATION_MODE"
+
+PROFILES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+"""Variables that name a file in which transports may be chosen, too."""
 
 FOREIGN = ("ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_LOCALHOST_ONLY", "ROS_STATIC_PEERS")
 """Variables that would change which transports and peers are used."""
@@ -33,7 +37,6 @@ def ros_environment(domain: int | None = None, large_messages: bool = False) -> 
     environment = {name: value for name, value in os.environ.items() if name not in FOREIGN}
     environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "SUBNET"
     environment["RMW_IMPLEMENTATION"] = "rmw_fastrtps_cpp"
-    environment.setdefault(TRANSPORTS, "DEFAULT")
     if large_messages:
         environment[TRANSPORTS] = LARGE_MESSAGES
     if domain is not None:
@@ -41,11 +44,27 @@ def ros_environment(domain: int | None = None, large_messages: bool = False) -> 
     return environment
 
 
-def publish_asynchronously() -> None:
-    """Let a thread of Fast DDS send what this process publishes, unless its user chose a mode.
+def chosen_transports(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return variables that let a process hear drivers over UDP instead of shared memory.
 
-    By default ``publish`` sends, and rclpy holds Python's lock meanwhile: a publication that took
-    0.34 s, after another process had been killed, kept the whole node from hearing anything. The
-    mode counts for participants that are made afterwards; other middlewares know no such variable.
+    Over shared memory Fast DDS may stop a process, and the drivers that it listens to, for a third
+    of a second when another process appears. Whoever names transports, or a file of profiles, in
+    the environment has made a choice: then there are none.
     """
+    named = any(environment.get(name) for name in (TRANSPORTS, *PROFILES))
+    return {} if named else {TRANSPORTS: "UDPv4"}
+
+
+def choose_middleware_defaults() -> None:
+    """Choose how this process sends and receives over Fast DDS, where its user did not.
+
+    The choice counts for participants that are made afterwards; other middlewares know no such
+    variables.
+
+    - UDP instead of shared memory, see :func:`chosen_transports`.
+    - A thread of Fast DDS sends what is published: by default ``publish`` does, and rclpy holds
+      Python's lock meanwhile. A publication that took 0.34 s, after another process had been
+      killed, kept the whole node from hearing anything.
+    """
+    os.environ.update(chosen_transports(os.environ))
     os.environ.setdefault(PUBLICATION_MODE, "ASYNCHRONOUS")

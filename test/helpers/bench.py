@@ -5,9 +5,11 @@ import struct
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 
 from diagnostic_msgs.msg import DiagnosticArray
 from helpers.feeder import NONE, SOURCES, TOY, Faults, Feeder, Rates
@@ -20,6 +22,7 @@ from sensor_msgs.msg import CompressedImage, PointCloud2
 
 from effocc_ros.msg import SemanticOccupancy
 from effocc_ros.nodes.rig_parameters import rig_arguments
+from effocc_ros.nodes.transport import TRANSPORTS
 from effocc_ros.rig import load_rig
 
 OUT_OF_MEMORY = "EFFOCC_TEST_OUT_OF_MEMORY"
@@ -39,7 +42,8 @@ class Bench:
         rates: Of the sensors.
         separate: Each sensor and tf is a process of its own, to be killed.
         fed: False where something else plays to the node.
-        transports: Fast DDS's, of the node alone; empty: those of all.
+        transports: Fast DDS's of the ``node`` and of the ``drivers``, where they are not those of
+            the process that runs the bench.
         strict: Judge how fast and how many frames come; else only that they come.
         parameters: Of the node.
 
@@ -57,7 +61,7 @@ class Bench:
         rates: Rates = TOY,
         separate: bool = False,
         fed: bool = True,
-        transports: str = "",
+        transports: Mapping[str, str] = MappingProxyType({}),
         strict: bool = True,
         **parameters,
     ):
@@ -87,6 +91,11 @@ class Bench:
         if fed:
             self.wait_for_frames(1)
 
+    @property
+    def slowest(self) -> float:
+        """Seconds between messages of the slowest input, or between frames if that is longer."""
+        return max(self.period, 1 / min(self._rates.camera, self._rates.lidar, self._rates.tf))
+
     def measure(self, seconds: float) -> None:
         """See how often frames come while nothing fails: busy machines do not keep up."""
         begin = time.monotonic()
@@ -109,8 +118,7 @@ class Bench:
         command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {path!r}); {start}"]
         log = self._folder / f"node-{time.monotonic_ns()}.log"
         variables = {OUT_OF_MEMORY: str(self.out_of_memory)}
-        if self._transports:
-            variables["FASTDDS_BUILTIN_TRANSPORTS"] = self._transports
+        variables |= self._transports_of("node")
         return self.stage.run([*command, "--ros-args", *arguments], log, **variables)
 
     def set(self, faults: Faults) -> None:
@@ -205,7 +213,11 @@ class Bench:
         return self.stage.peer.ask(ChangeState, "/occ_node/change_state", request).success
 
     def _feeder(self, sources: tuple[str, ...]) -> Feeder:
-        return Feeder(self.stage, self._folder, self._rates, sources)
+        variables = self._transports_of("drivers")
+        return Feeder(self.stage, self._folder, self._rates, sources, **variables)
+
+    def _transports_of(self, who: str) -> dict[str, str]:
+        return {TRANSPORTS: self._transports[who]} if self._transports.get(who) else {}
 
     def _witness(self, topic: str, kind: type) -> None:
         arrivals = self._witnessed[topic] = []

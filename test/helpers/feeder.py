@@ -75,7 +75,7 @@ NONE = Faults()
 
 
 class Feeder:
-    """The process, as its parent sees it."""
+    """The process, as its parent sees it; it may have environment variables of its own."""
 
     def __init__(
         self,
@@ -83,6 +83,7 @@ class Feeder:
         folder: Path,
         rates: Rates = TOY,
         sources: tuple[str, ...] = SOURCES,
+        **variables: str,
     ):
         log = folder / f"feeder-{time.monotonic_ns()}.log"
         arguments = json.dumps({"rates": asdict(rates), "sources": sources})
@@ -97,6 +98,7 @@ class Feeder:
             ],
             log,
             stdin=subprocess.PIPE,
+            **variables,
         )
 
     def set(self, faults: Faults) -> None:

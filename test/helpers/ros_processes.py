@@ -31,7 +31,7 @@ from std_msgs.msg import String
 from effocc_ros.nodes.domains import own_domain
 from effocc_ros.nodes.handled import REFERENCE, REFERENCE_QOS
 from effocc_ros.nodes.rig_parameters import rig_arguments
-from effocc_ros.nodes.transport import TRANSPORTS, ros_environment
+from effocc_ros.nodes.transport import ros_environment
 from effocc_ros.rig import load_rig
 
 ASKED_AGAIN = 2.0
@@ -101,7 +101,6 @@ class Peer:
     """The test's own node: it listens, sends and asks while an executor runs in a thread."""
 
     def __init__(self, domain: int):
-        os.environ[TRANSPORTS] = ros_environment()[TRANSPORTS]
         self.context = rclpy.Context()
         rclpy.init(context=self.context, domain_id=domain)
         self.node = Node("peer", context=self.context, enable_rosout=False)

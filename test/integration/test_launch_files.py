@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The launch files, run by the real launch and launch_ros, where those are installed."""
 
+import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -18,7 +21,11 @@ from lifecycle_msgs.msg import State
 from lifecycle_msgs.srv import GetState
 from rcl_interfaces.srv import GetParameters
 
+from effocc_ros.nodes.transport import LARGE_MESSAGES, TRANSPORTS
+
 pytestmark = pytest.mark.integration
+
+NOTHING = MappingProxyType({})
 
 LAUNCH = """
 import sys
@@ -43,32 +50,46 @@ sys.exit(service.run())
 def launch(stage: Stage, tmp_path: Path):
     """Give a function that runs a launch file with arguments."""
     variables = {"TMPDIR": str(tmp_path)}
+    prefixes = [os.environ.get("AMENT_PREFIX_PATH", "")]
     try:
         get_package_prefix("effocc_ros")
     except (PackageNotFoundError, OSError):  # OSError: AMENT_PREFIX_PATH is not set
-        variables["AMENT_PREFIX_PATH"] = str(made_up_prefix(tmp_path / "prefix"))
+        prefixes = [str(made_up_prefix(tmp_path / "prefix"))]
 
-    def run(name: str, outer: str = "", **arguments):
+    def run(
+        name: str,
+        outer: str = "",
+        more_packages: Path | None = None,
+        environment: Mapping[str, str] = NOTHING,
+        **arguments,
+    ):
+        paths = [str(more_packages)] * bool(more_packages) + prefixes
+        variables["AMENT_PREFIX_PATH"] = os.pathsep.join(paths)
         file = REPOSITORY / "launch" / f"{name}.launch.py"
         given = [f"{key}:={value}" for key, value in {"device": "cpu", **arguments}.items()]
         command = [sys.executable, "-c", LAUNCH, str(file), outer, *given]
-        return stage.run(command, tmp_path / f"{name}-{outer}.log", **variables)
+        return stage.run(command, tmp_path / f"{name}-{outer}.log", **{**variables, **environment})
 
     return run
 
 
 def made_up_prefix(prefix: Path) -> Path:
-    """Make what ros2 launch needs of an installed package: its executables and its marker."""
-    marker = prefix / "share/ament_index/resource_index/packages/effocc_ros"
-    marker.parent.mkdir(parents=True)
-    marker.touch()
-    programs = prefix / "lib/effocc_ros"
-    programs.mkdir(parents=True)
+    """Make what ros2 launch needs of this package, were it installed."""
     for name in ("occ_node", "bag_player"):
         start = f'#!/bin/sh\nexec {sys.executable} {REPOSITORY}/scripts/{name} "$@"\n'
-        (programs / name).write_text(start)
-        (programs / name).chmod(0o755)
+        add_program(prefix, "effocc_ros", name, start)
     return prefix
+
+
+def add_program(prefix: Path, package: str, name: str, text: str) -> None:
+    """Add a program to a made-up prefix, and the marker of its package."""
+    marker = prefix / "share/ament_index/resource_index/packages" / package
+    marker.parent.mkdir(parents=True, exist_ok=True)
+    marker.touch()
+    program = prefix / "lib" / package / name
+    program.parent.mkdir(parents=True, exist_ok=True)
+    program.write_text(text)
+    program.chmod(0o755)
 
 
 def children(pid: int) -> list[int]:
@@ -98,6 +119,34 @@ def test_a_node_in_two_namespaces_comes_up_and_ctrl_c_ends_the_launch(launch, st
     assert run.signal(signal.SIGINT) == 0
     assert "process has finished cleanly" in run.text
     assert not list(Path(run.log.parent).glob("effocc-rviz-*"))
+
+
+@pytest.mark.parametrize(
+    ("environment", "large", "transports"),
+    [
+        ({}, "false", "UDPv4"),
+        ({TRANSPORTS: "DEFAULT"}, "false", "DEFAULT"),
+        ({}, "true", LARGE_MESSAGES),
+    ],
+)
+def test_rviz_listens_over_the_same_transports_as_the_node(
+    launch, tmp_path, tiny_models, environment, large, transports
+):
+    prefix, told = tmp_path / "rviz", tmp_path / "told"
+    text = f'#!/bin/sh\nprintf "%s" "${TRANSPORTS}" > {told}.new && mv {told}.new {told}\n'
+    add_program(prefix, "rviz2", "rviz2", text)
+    run = launch(
+        "occ",
+        more_packages=prefix,
+        environment=environment,
+        rviz="true",
+        large_messages=large,
+        model=tiny_models["lidar"],
+    )
+    wait_until(told.exists, "RViz to be opened", 60)
+    assert told.read_text() == transports
+    run.wait_for_text("active:", 120)
+    assert run.signal(signal.SIGINT) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])

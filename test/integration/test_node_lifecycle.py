@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The node comes up, goes down and ends as ROS 2 asks."""
 
+import os
+import re
 import signal
+from pathlib import Path
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
@@ -26,6 +29,12 @@ def test_a_signal_ends_the_node_with_0(stage, tiny_models, number):
     stage.send(lidar_drive(2))
     assert node.signal(number) == 0
     assert "Traceback" not in node.text
+
+
+def test_the_node_takes_part_in_no_shared_memory_by_itself(stage, tiny_models):
+    node = stage.start_node(model=tiny_models["lidar"])
+    assert shared_memory_of(node.process.pid) == set()
+    assert shared_memory_of(os.getpid()), "Fast DDS maps no such files any more"
 
 
 def test_a_bag_in_a_loop_goes_on_until_a_signal_ends_its_player_with_0(
@@ -123,3 +132,8 @@ def state(stage) -> int:
 def change_state(stage, transition: int) -> bool:
     request = ChangeState.Request(transition=Transition(id=transition))
     return stage.peer.ask(ChangeState, "/occ_node/change_state", request).success
+
+
+def shared_memory_of(pid: int) -> set[str]:
+    """Return the files through which Fast DDS lets processes share memory that one has mapped."""
+    return set(re.findall(r"/dev/shm/fast\w+", Path(f"/proc/{pid}/maps").read_text()))

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import ast
 import os
 import subprocess
 import sys
@@ -8,45 +9,51 @@ from helpers.environments import code_environment
 
 from effocc_ros.nodes.transport import (
     LARGE_MESSAGES,
+    PROFILES,
     PUBLICATION_MODE,
     TRANSPORTS,
     ros_environment,
 )
 
 # What the C library sees is what the middleware reads.
-SAYS_ITS_MODE = """
+SAYS_ITS_CHOICE = """
 import ctypes
 from effocc_ros.nodes import executables
 executables._run = lambda name: None
 executables.{0}()
 getenv = ctypes.CDLL(None).getenv
 getenv.restype = ctypes.c_char_p
-print((getenv(b"RMW_FASTRTPS_PUBLICATION_MODE") or b"").decode())
+print([(getenv(name) or b"").decode() for name in {1}])
 """
+READ = TRANSPORTS.encode(), PUBLICATION_MODE.encode()
 
 
 @pytest.mark.parametrize(
-    ("program", "chosen", "mode"),
+    ("program", "chosen", "expected"),
     [
-        ("occ_node", None, "ASYNCHRONOUS"),
-        ("occ_node", "SYNCHRONOUS", "SYNCHRONOUS"),
-        ("bag_player", None, ""),
+        ("occ_node", {}, ["UDPv4", "ASYNCHRONOUS"]),
+        ("occ_node", {TRANSPORTS: "DEFAULT"}, ["DEFAULT", "ASYNCHRONOUS"]),
+        ("occ_node", {PUBLICATION_MODE: "SYNCHRONOUS"}, ["UDPv4", "SYNCHRONOUS"]),
+        ("occ_node", {PROFILES[0]: "mine.xml"}, ["", "ASYNCHRONOUS"]),
+        ("occ_node", {PROFILES[1]: "mine.xml"}, ["", "ASYNCHRONOUS"]),
+        ("bag_player", {}, ["", ""]),
     ],
 )
-def test_the_node_publishes_asynchronously_unless_told_otherwise(program, chosen, mode):
+def test_what_the_user_did_not_choose_for_fast_dds_the_node_does(program, chosen, expected):
     environment = {**code_environment(os.environ)}
-    environment.pop(PUBLICATION_MODE, None)
-    if chosen:
-        environment[PUBLICATION_MODE] = chosen
-    command = [sys.executable, "-c", SAYS_ITS_MODE.format(program)]
-    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert said.stdout.strip() == mode
+    for name in (TRANSPORTS, PUBLICATION_MODE, *PROFILES):
+        environment.pop(name, None)
+    command = [sys.executable, "-c", SAYS_ITS_CHOICE.format(program, READ)]
+    said = subprocess.run(
+        command, env={**environment, **chosen}, capture_output=True, text=True, check=True
+    )
+    assert ast.literal_eval(said.stdout) == expected
 
 
 @pytest.mark.parametrize(
     ("chosen", "large", "transports"),
     [
-        (None, False, "DEFAULT"),
+        (None, False, None),
         ("UDPv4", False, "UDPv4"),
         (None, True, LARGE_MESSAGES),
         ("UDPv4", True, LARGE_MESSAGES),
@@ -58,4 +65,4 @@ def test_transports_are_those_of_the_user_but_for_large_messages(
     monkeypatch.delenv(TRANSPORTS, raising=False)
     if chosen:
         monkeypatch.setenv(TRANSPORTS, chosen)
-    assert ros_environment(7, large)[TRANSPORTS] == transports
+    assert ros_environment(7, large).get(TRANSPORTS) == transports

@@ -156,6 +156,15 @@ def test_pip_installs_every_package_that_the_code_imports(repository, setup_cfg)
     assert {names.get(name, name.lower()) for name in imported} - declared == set()
 
 
+def test_setup_the_check_of_the_machine_and_the_texts_name_the_same_pythons(repository, setup_cfg):
+    oldest, newest = runpy.run_path(str(repository / "tools/check_machine.py"))["PYTHONS"]
+    wanted = f">={oldest[0]}.{oldest[1]},<{newest[0]}.{newest[1] + 1}"
+    assert setup_cfg["options"]["python_requires"] == wanted
+    said = f"Python {oldest[0]}.{oldest[1]} to {newest[0]}.{newest[1]}"
+    for name in ("README.md", "constraints.txt"):
+        assert said in (repository / name).read_text(), name
+
+
 def test_every_ros_wheel_is_locked_with_hashes(repository):
     text = (repository / "requirements-ros.txt").read_text()
     blocks = re.split(r"^(?=\S)", re.sub(r"^#.*\n", "", text, flags=re.MULTILINE), flags=re.M)

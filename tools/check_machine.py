@@ -8,14 +8,16 @@ import sys
 import sysconfig
 from pathlib import Path
 
-PYTHONS = ((3, 10), (3, 13))
+PYTHONS = ((3, 10), (3, 14))
 
 
 def complaints():
     """Yield what is wrong, most basic first, each with what to do."""
-    version = "%d.%d" % sys.version_info[:2]  # noqa: UP031 (an older Python must still run this)
+    version, oldest, newest = (
+        ".".join(map(str, each)) for each in (sys.version_info[:2], *PYTHONS)
+    )
     if not PYTHONS[0] <= sys.version_info[:2] <= PYTHONS[1]:
-        yield f"Python {version} found, 3.10 to 3.13 expected; try: make PYTHON=python3.12"
+        yield f"Python {version} found, {oldest} to {newest} expected; try: make PYTHON=python3.12"
         return
     if (sys.platform, platform.machine()) != ("linux", "x86_64"):
         yield (

@@ -5,6 +5,9 @@ import shlex
 
 import pytest
 import yaml
+
+pytest.importorskip("rclpy", reason="rclpy absent: neither ROS 2 nor its wheels are here")
+
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from effocc_ros.nodes.rig_parameters import (

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lines that come too often are held back and counted."""
 
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy absent: neither ROS 2 nor its wheels are here")
+
 from effocc_ros.nodes.throttle import Throttle
 
 

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 from effocc_ros.nodes.transport import TRANSPORTS
@@ -34,10 +34,12 @@ def leave(code: int) -> NoReturn:
     """End the process now, without the interpreter's own end, which takes PyTorch seconds.
 
     Args:
-        code: The exit code.
+        code: The exit code, whether or not what was printed can still be written: nobody may
+            read it any more, and a signal may come in the middle of a print.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, RuntimeError, ValueError):
+            stream.flush()
     os._exit(code)
 
 

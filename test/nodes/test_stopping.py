@@ -16,6 +16,31 @@ print("said before")
 leave(7)
 """
 
+PRINTING = """
+import io, signal, sys
+from effocc_ros.nodes.stopping import leave_on_signal
+
+class SignalledWhileItWrites(io.RawIOBase):
+    def writable(self):
+        return True
+    def write(self, data):
+        signal.raise_signal({number})
+        return len(data)
+
+leave_on_signal()
+sys.stdout = io.TextIOWrapper(io.BufferedWriter(SignalledWhileItWrites()))
+print("lost", flush=True)
+"""
+
+UNHEARD = """
+import os, sys
+from effocc_ros.nodes.stopping import leave
+sys.stdout = open(1, "w", closefd=False)  # with a buffer, whatever the environment says
+print("nobody reads this")
+{lost}
+leave(7)
+"""
+
 IMPORTING = """
 import time
 from effocc_ros.nodes.stopping import leave_on_signal
@@ -53,6 +78,19 @@ def run(code, number=None):
 
 def test_leaving_says_what_was_said_and_takes_nothing_down():
     assert run(LEAVE) == (7, "said before\n")
+
+
+@pytest.mark.parametrize(
+    "lost",
+    ["sys.stdout.close()", "os.close(1)", "r, w = os.pipe(); os.close(r); os.dup2(w, 1)"],
+)
+def test_leaving_keeps_its_code_where_nobody_listens(lost):
+    assert run(UNHEARD.format(lost=lost))[0] == 7
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_middle_of_a_print_ends_with_0(number):
+    assert run(PRINTING.format(number=int(number))) == (0, "")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -22,7 +22,7 @@ class Run:
 
     Attributes:
         cpu_seconds: CPU time of the node.
-        car_share: Share of a core that the car itself took.
+        car_share: Share of a core that the car took, to send and to hear the answers.
         messages: How many were sent.
         sent: When each sweep was sent.
         latencies: Milliseconds from a sweep to its occupancy.
@@ -137,6 +137,7 @@ class Car:
             stamps = (0.1 + k / CAMERA_HZ + offset for k in range(int(seconds * CAMERA_HZ)))
             events += [(stamp, 2, (info, image)) for stamp in stamps]
         before, own, start = cpu_seconds(pid), time.process_time(), time.time() + 0.1
+        began = time.monotonic()
         for due, kind, pair in sorted(events, key=lambda event: event[:2]):
             time.sleep(max(start + due - time.time(), 0.0))
             stamp = round((start + due) * 1e9)
@@ -150,9 +151,9 @@ class Car:
                 for each in pair:
                     self._send(each, stamp)
             run.messages += 1 if pair is None else 2
+        run.car_share = (time.process_time() - own) / (time.monotonic() - began)
         time.sleep(2.0)
         run.cpu_seconds = cpu_seconds(pid) - before
-        run.car_share = (time.process_time() - own) / seconds
         return run
 
     def _send(self, pair, stamp: int) -> None:

@@ -9,7 +9,7 @@ turns with today's, in the same minutes:
 
     python benchmarks/node.py --against b188854 --seconds 20 --rounds 2
 
-With --raw images come as they are, 4.3 MB each, 311 MB a second, which take much of a core.
+With --raw images come as they are, 4.3 MB each and 311 MB a second.
 
 With --network, a real network runs in the node under the same load, and then alone on a frame that
 it had there:

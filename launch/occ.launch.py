@@ -29,7 +29,7 @@ from effocc_ros.nodes.rig_parameters import (
     rviz_remappings,
     tf_remappings,
 )
-from effocc_ros.nodes.transport import LARGE_MESSAGES, TRANSPORTS, chosen_transports
+from effocc_ros.nodes.transport import LARGE_MESSAGES, TRANSPORTS, default_transports
 from effocc_ros.resources import resource_path
 from effocc_ros.rig import load_rig
 from launch import LaunchDescription
@@ -122,7 +122,7 @@ def start_rviz(context):
             executable="rviz2",
             prefix=process_prefix(),
             arguments=["-d", str(config)],
-            additional_env=chosen_transports(context.environment),
+            additional_env=default_transports(context.environment),
             parameters=[parameters] if parameters else [],
             remappings=[*rviz_remappings(rig, node, sensors), *tf_remappings(sensors)],
         )

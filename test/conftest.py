@@ -12,7 +12,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Tests of nodes take the transports that the project takes, not those of who runs them.
-os.environ.pop("FASTDDS_BUILTIN_TRANSPORTS", None)
+for name in ("BUILTIN_TRANSPORTS", "DEFAULT_PROFILES_FILE"):
+    os.environ.pop(f"FASTDDS_{name}", None)
+os.environ.pop("FASTRTPS_DEFAULT_PROFILES_FILE", None)
 
 try:
     from hypothesis import HealthCheck, settings

@@ -7,8 +7,9 @@ not as it should be:
 
     python test/soak.py --minutes 10
 
-Drivers have Fast DDS's default transports, and whoever listens to them UDP, unless
-FASTDDS_BUILTIN_TRANSPORTS says otherwise: shared memory would stop the drivers now and then.
+Drivers have Fast DDS's default transports unless --drivers-transports says otherwise. Whoever
+listens to them has UDP, or what FASTDDS_BUILTIN_TRANSPORTS says: if somebody listens over shared
+memory, drivers stop now and then.
 """
 
 import argparse
@@ -63,7 +64,7 @@ def main() -> int:
     outcomes: list[Outcome] = []
     transports = {"node": options.node_transports, "drivers": options.drivers_transports}
     parts = {
-        "steady drive": lambda seconds: steady_drive(options.model, seconds),
+        "steady drive": lambda seconds: steady_drive(options.model, seconds, transports),
         ", ".join(cases(0)): lambda seconds: fault_rounds(
             seconds, options.seed, options.only, transports
         ),
@@ -109,9 +110,9 @@ def _between_frames(node: Bench, seconds: float) -> float:
     return least
 
 
-def steady_drive(model: str, seconds: float) -> Iterator[Outcome]:
+def steady_drive(model: str, seconds: float, transports: dict[str, str]) -> Iterator[Outcome]:
     """Drive without a fault: memory, stamps, and where every input went."""
-    with bench(model, diagnostics_period=1.0) as node:
+    with bench(model, transports=transports, diagnostics_period=1.0) as node:
         memory, started = [], time.monotonic()
         while time.monotonic() - started < seconds:
             memory.append(_between_frames(node, min(5.0, seconds / 20)))

@@ -294,5 +294,5 @@ def main(args: list[str] | None = None) -> int:
         except InputError as error:
             player.node.get_logger().fatal(str(error))
             code = 1
-        print(player.summary(), flush=True)
+        print(player.summary())
     return code

@@ -37,7 +37,7 @@ def leave(code: int) -> NoReturn:
         code: The exit code, whether or not what was printed can still be written: nobody may
             read it any more, and a signal may come in the middle of a print.
     """
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None: closed before Python started
         with suppress(OSError, RuntimeError, ValueError):
             stream.flush()
     os._exit(code)

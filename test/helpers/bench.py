@@ -42,8 +42,8 @@ class Bench:
         rates: Of the sensors.
         separate: Each sensor and tf is a process of its own, to be killed.
         fed: False where something else plays to the node.
-        transports: Fast DDS's of the ``node`` and of the ``drivers``, where they are not those of
-            the process that runs the bench.
+        transports: FASTDDS_BUILTIN_TRANSPORTS of the ``node`` and of the ``drivers``, where it is
+            not that of this process.
         strict: Judge how fast and how many frames come; else only that they come.
         parameters: Of the node.
 

@@ -27,6 +27,9 @@ LENIENT_SECONDS = 10.0
 QUIET_SECONDS = 0.5
 """When a node that gets nothing more has handled what was under way."""
 
+NOTICED_SECONDS = 1.0
+"""How long after a process has appeared others may still stand still because of it."""
+
 DISCOVERY_SECONDS = 1.0
 """How long DDS may take to join publishers and subscribers on a busy machine."""
 
@@ -90,12 +93,14 @@ def driver_killed(bench: Bench, source: str, seconds: float = 3.0) -> Outcome:
     bench.revive(source)
     started = time.monotonic()
     back = bench.first_frame(started)
-    pause = bench.gap(begin, end)
+    time.sleep(NOTICED_SECONDS)
+    pause, later = bench.gap(begin, end), bench.gap(end, time.monotonic())
     longest = PERIODS * bench.slowest if bench.strict else in_time(bench)
     good = back <= in_time(bench) + DISCOVERY_SECONDS and pause <= longest
-    answer = f"mode {mode}, {paused(bench, pause, back)}"
+    good &= later <= in_time(bench) + DISCOVERY_SECONDS
+    answer = f"mode {mode}, {paused(bench, pause, back)}, {later / bench.period:.1f} meanwhile"
     if pause > PERIODS * bench.period:
-        # Whether it was the node that stood still, or the living drivers did.
+        # Tells whether the node or the remaining drivers stood still.
         others = bench.witnessed_gap(begin, end) / bench.period
         answer += f"; another subscriber heard nothing for {others:.1f}"
     return Outcome(f"{source}'s driver killed", f"{seconds:.1f} s", answer, good)

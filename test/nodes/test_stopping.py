@@ -88,6 +88,12 @@ def test_leaving_keeps_its_code_where_nobody_listens(lost):
     assert run(UNHEARD.format(lost=lost))[0] == 7
 
 
+def test_leaving_keeps_its_code_where_nobody_listened_from_the_start():
+    code = "from effocc_ros.nodes.stopping import leave; leave(7)"
+    shell = ["sh", "-c", 'exec "$0" -c "$1" >&- 2>&-', sys.executable, code]
+    assert subprocess.run(shell, env=code_environment()).returncode == 7
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_in_the_middle_of_a_print_ends_with_0(number):
     assert run(PRINTING.format(number=int(number))) == (0, "")

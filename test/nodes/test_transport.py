@@ -9,9 +9,11 @@ from helpers.environments import code_environment
 
 from effocc_ros.nodes.transport import (
     LARGE_MESSAGES,
+    PROFILE_FILES,
     PROFILES,
     PUBLICATION_MODE,
     TRANSPORTS,
+    default_transports,
     ros_environment,
 )
 
@@ -39,7 +41,7 @@ READ = TRANSPORTS.encode(), PUBLICATION_MODE.encode()
         ("bag_player", {}, ["", ""]),
     ],
 )
-def test_what_the_user_did_not_choose_for_fast_dds_the_node_does(program, chosen, expected):
+def test_the_node_chooses_for_fast_dds_what_its_user_did_not(program, chosen, expected):
     environment = {**code_environment(os.environ)}
     for name in (TRANSPORTS, PUBLICATION_MODE, *PROFILES):
         environment.pop(name, None)
@@ -66,3 +68,11 @@ def test_transports_are_those_of_the_user_but_for_large_messages(
     if chosen:
         monkeypatch.setenv(TRANSPORTS, chosen)
     assert ros_environment(7, large).get(TRANSPORTS) == transports
+
+
+@pytest.mark.parametrize("name", PROFILE_FILES)
+def test_profiles_in_the_working_directory_are_the_user_s_choice(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    assert default_transports({}) == {TRANSPORTS: "UDPv4"}
+    (tmp_path / name).touch()
+    assert default_transports({}) == {}

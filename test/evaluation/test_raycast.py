@@ -79,6 +79,9 @@ def test_small_steps_along_the_ray_find_the_same_voxel(seed, origin, direction):
     unit = np.array(direction) / np.linalg.norm(direction)
     steps = np.array(origin) + np.linspace(0, 24, 24001)[:, None] * unit
     index, inside = GRID.index(steps)
+    # A ray along the border of two cells is in either of them, as rounding has it.
+    on_border = (GRID.index(steps + 1e-9)[0] != GRID.index(steps - 1e-9)[0]).any(axis=1)
+    assume(on_border.sum() <= 10)
     # A cell that is passed in less than 1 cm may be missed by rounding, so it is not asked for.
     passed, lengths = np.unique(index[inside], axis=0, return_counts=True)
     clearly = {tuple(c) for c, n in zip(passed.tolist(), lengths, strict=True) if n > 10}
